@@ -1,0 +1,1 @@
+"""netheal: network threat detection and self-healing as a distributed stream-processing job."""

@@ -1,0 +1,29 @@
+"""The errors netheal raises: one root, and under it one class for each thing a caller can do about it."""
+
+
+class NethealError(Exception):
+    """Root of every error raised on purpose; its message says what happened and what to do."""
+
+
+class SettingsError(NethealError):
+    """A setting is wrong or something the machine needs is missing: correct it and start again."""
+
+
+class ContractError(NethealError):
+    """Features, classes or a policy do not agree with the shipped contracts: the caller's data is wrong."""
+
+
+class BundleError(NethealError):
+    """A model bundle was refused: mend the bundle, nothing was stored."""
+
+
+class ModelFailure(NethealError):
+    """A served model failed on checked rows: deactivate it, the rows are as they were."""
+
+
+class ServiceUnavailable(NethealError):
+    """Kafka, Postgres or the object store did not answer: retry later, nothing was half done."""
+
+
+class StreamRefused(NethealError):
+    """Going on would lose or repeat rows: stop, and let a person decide as the message says."""

@@ -1,0 +1,90 @@
+"""Settings: read once at an entry point into a frozen object, and passed down from there."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from netheal.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Everything a process of netheal can be told.
+
+    Each field is the environment variable `NETHEAL_<FIELD>`, or a key of the TOML file that
+    `NETHEAL_CONF` names (`conf/netheal.toml` where it names none); the environment wins.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NETHEAL_", frozen=True, extra="forbid")
+
+    var_dir: Path = Field(PROJECT_ROOT / "var", description="Data, logs and state of a single machine")
+    tools_dir: Path = Field(PROJECT_ROOT / "var" / "jars", description="Where the fetched jars lie")
+    conf_dir: Path = PROJECT_ROOT / "conf"
+    starter_models_dir: Path = PROJECT_ROOT / "research" / "models"
+
+    kafka_bootstrap_servers: str = Field("", description="Empty: the embedded broker")
+    kafka_options: dict[str, str] = Field(
+        default_factory=dict, description="librdkafka options for a secured cluster, as a JSON object"
+    )
+    postgres_dsn: SecretStr = Field(SecretStr(""), description="postgresql://… URL; empty: the embedded server")
+    embedded_kafka_port: int = Field(0, ge=0, le=65535, description="0: any free port")
+    embedded_postgres_port: int = Field(0, ge=0, le=65535, description="0: any free port")
+
+    input_topic: str = "network-traffic"
+    output_topic: str = "network-predictions"
+    topic_partitions: int = Field(2, ge=1, le=1023)
+
+    store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
+    checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
+    max_offsets_per_batch: int = Field(200_000, ge=1)
+    scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
+
+    @property
+    def delta_root(self) -> str:
+        """Where the Delta tables are."""
+        return self.store_root or str(self.var_dir / "delta")
+
+    @property
+    def checkpoint(self) -> str:
+        """Where the job's checkpoint is."""
+        return self.checkpoint_dir or str(self.var_dir / "checkpoint")
+
+    @property
+    def log_dir(self) -> Path:
+        """Where child processes of a single machine write their logs."""
+        return self.var_dir / "log"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
+    """The settings of this process; raises SettingsError with one sentence for each wrong one."""
+    path = conf or PROJECT_ROOT / "conf" / "netheal.toml"
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        resolved = FileSettings(**overrides)
+    except ValidationError as error:
+        lines = [f"NETHEAL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("wrong settings: " + "; ".join(lines)) from error
+    return Settings.model_construct(**dict(resolved))
