@@ -63,6 +63,25 @@ class Contract:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def contract_document(value: Contract) -> dict[str, Any]:
+    """The JSON document of a contract; `parse_contract` reads it back."""
+    return {
+        "id": value.id,
+        "model_type": value.model_type,
+        "infinite": value.infinite,
+        "features": [_feature_document(feature) for feature in value.features],
+    }
+
+
+def _feature_document(feature: Feature) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": feature.name, "column": feature.column, "minimum": feature.minimum}
+    if math.isfinite(feature.maximum):
+        document["maximum"] = feature.maximum
+    if feature.category:
+        document["category"] = True
+    return document
+
+
 def parse_contract(document: dict[str, Any]) -> Contract:
     """A contract from its JSON document; raises ContractError where the document is no contract."""
     try:
