@@ -1,0 +1,179 @@
+"""A real Kafka broker for a single machine: KRaft, one node, loopback only."""
+
+import os
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from netheal.embedded.child import Child, Command, reclaim
+from netheal.embedded.jars import broker_jars
+from netheal.embedded.java import find_java
+from netheal.embedded.lock import FolderLock
+from netheal.embedded.ports import LOOPBACK, answers, settle_port
+from netheal.errors import ServiceUnavailable
+
+MESSAGE_MAX_BYTES = 2 * 2**20
+"""Above the 1 MiB that a row may have, so that an over-long row reaches the job, which rejects it by name."""
+
+
+class EmbeddedKafka:
+    """A broker whose data live in `folder`; the same folder started again has the same data and port.
+
+    `jars` is the folder that holds `broker/`, `port` 0 means: the port of last time, or a free one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        jars: Path,
+        port: int,
+        log_dir: Path,
+        heap_mb: int = 768,
+        retention_hours: int = 7 * 24,
+        retention_bytes_per_partition: int = 4 * 2**30,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.log_dir = log_dir.absolute()
+        self._jars = jars.absolute()
+        self._wanted_port = port
+        self._heap_mb = heap_mb
+        self._retention = (retention_hours, retention_bytes_per_partition)
+        self._lock = FolderLock(self.folder)
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """host:port, known once started."""
+        if not self._port:
+            raise ServiceUnavailable("the embedded broker was not started yet")
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return self._child.pid if self._child else None
+
+    def start(self, deadline_s: float = 60.0) -> None:
+        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
+        if self.alive:
+            return
+        self._lock.acquire()
+        try:
+            self._start(deadline_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, bound_s: float = 20.0) -> None:
+        """End it in an orderly way; killed after the bound."""
+        if self._child is not None:
+            self._child.stop(bound_s)
+        self._lock.release()
+
+    def kill(self) -> None:
+        """SIGKILL, for tests of what comes after."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _start(self, deadline_s: float) -> None:
+        command = self._command()
+        reclaim(command.record, command.stop_signal)
+        self._port = settle_port(self.folder, "kafka", self._wanted_port)
+        self._write_properties(settle_port(self.folder, "controller", 0))
+        self._format()
+        self._child = Child(command)
+        self._child.start()
+        client = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        self._child.wait_ready(lambda: self._serves(client), deadline_s)
+
+    def _serves(self, client: AdminClient) -> bool:
+        if not answers(self._port):
+            return False
+        try:
+            return len(client.list_topics(timeout=2.0).brokers) == 1
+        except KafkaException:
+            return False
+
+    def _java(self, *arguments: str) -> tuple[str, ...]:
+        classpath = os.pathsep.join(map(str, broker_jars(self._jars)))
+        return (str(find_java(os.environ)), "-cp", classpath, *arguments)
+
+    def _command(self) -> Command:
+        arguments = (
+            f"-Xmx{self._heap_mb}m",
+            "-Xms128m",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            "-Djava.awt.headless=true",
+            "kafka.Kafka",
+            str(self.folder / "server.properties"),
+        )
+        return Command(
+            "the embedded broker",
+            self._java(*arguments),
+            log=self.log_dir / "kafka.log",
+            record=self.folder / "broker.json",
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            cwd=self.folder,
+        )
+
+    def _format(self) -> None:
+        """Once a folder; its cluster id is kept beside the data."""
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        note = self.folder / "cluster.id"
+        if not note.exists():
+            note.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        config = str(self.folder / "server.properties")
+        argv = self._java("kafka.tools.StorageTool", "format", "-t", note.read_text(), "-c", config)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode != 0:
+            reason = (done.stderr + done.stdout).strip().splitlines()[-1:]
+            raise ServiceUnavailable(f"the embedded broker's folder {self.folder} was not formatted: {reason}")
+
+    def _write_properties(self, controller_port: int) -> None:
+        hours, per_partition = self._retention
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.folder / "data",
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": 1,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.num.partitions": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            # A broker that was killed may register again only after its old session.
+            "broker.session.timeout.ms": 4000,
+            "broker.heartbeat.interval.ms": 1000,
+            "group.initial.rebalance.delay.ms": 0,
+            "message.max.bytes": MESSAGE_MAX_BYTES,
+            "replica.fetch.max.bytes": MESSAGE_MAX_BYTES,
+            "log.retention.hours": hours,
+            "log.retention.bytes": per_partition,
+            "log.segment.bytes": 256 * 2**20,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+        }
+        text = "".join(f"{key}={value}\n" for key, value in lines.items())
+        (self.folder / "server.properties").write_text(text)

