@@ -1,0 +1,147 @@
+"""Decoded rows against the contracts: which fit, which are out of range, which no model takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netheal.contracts import Contract
+from netheal.records.decode import Decoded, FloatArray
+from netheal.records.reasons import Reason, Rejection
+from netheal.records.vocabulary import Vocabulary
+
+Encoders = Mapping[str, Mapping[str, float]]
+"""Category feature -> its strings -> their codes."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ContractRows:
+    """The rows that go to one contract's model: `rows` int64 [k], into the accepted ones; `matrix` [k, n]."""
+
+    contract: Contract
+    rows: npt.NDArray[np.int64]
+    matrix: FloatArray
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The rows that are accepted, and the rest with a reason.
+
+    `accepted` int64 [m]: rows of the Decoded value. `matrix` double [m, features]: as decoded, categories
+    encoded and infinite values zeroed where a contract says so. `inputs`: what each active model gets.
+    """
+
+    accepted: npt.NDArray[np.int64]
+    matrix: FloatArray
+    inputs: tuple[ContractRows, ...]
+    rejected: list[Rejection]
+
+
+def check(decoded: Decoded, vocabulary: Vocabulary, active: Mapping[str, Encoders]) -> Checked:
+    """Split decoded rows into accepted and rejected ones.
+
+    `active` maps the id of each contract that has an active model to that model's encoders. A row must
+    fit at least one contract, satisfy every contract it fits, and at least one of these must be active.
+    """
+    faults = _Faults(decoded)
+    matrix = decoded.matrix.copy()
+    present = ~np.isnan(matrix)
+    for name in vocabulary.categories:
+        texts = decoded.categories[name]
+        if texts is not None:
+            present[:, vocabulary.place[name]] |= np.array([text is not None for text in texts], bool)
+    fits = {c.id: present[:, vocabulary.places(c)].all(axis=1) for c in vocabulary.contracts}
+    faults.no_fit(~np.logical_or.reduce(list(fits.values())), present, vocabulary)
+    for contract in vocabulary.contracts:
+        places = vocabulary.places(contract)
+        encoders = active.get(contract.id, {})
+        _encode(matrix, decoded, contract, vocabulary, encoders, fits[contract.id], faults)
+        _check_ranges(matrix, contract, places, fits[contract.id], faults)
+    served = [c for c in vocabulary.contracts if c.id in active]
+    taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
+    faults.add(~taken, Reason.NO_ACTIVE_MODEL, "", "activate a model for the contract, then replay the row")
+    good = faults.good
+    accepted = np.flatnonzero(good)
+    inputs = []
+    for contract in served:
+        rows = np.flatnonzero(fits[contract.id][good])
+        if len(rows):
+            inputs.append(ContractRows(contract, rows, matrix[accepted[rows]][:, vocabulary.places(contract)]))
+    return Checked(accepted, matrix[accepted], tuple(inputs), [*decoded.rejected, *faults.rejected])
+
+
+class _Faults:
+    """Rejections of one batch: the first fault of a row counts."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.good: BoolArray = np.ones(len(decoded.position), bool)
+        self.rejected: list[Rejection] = []
+        self._position = decoded.position
+
+    def add(self, bad: BoolArray, reason: Reason, field: str, detail: str) -> None:
+        """Reject the rows where `bad` holds, unless they are rejected already."""
+        for row in np.flatnonzero(bad & self.good):
+            self._reject(row, reason, field, detail)
+
+    def _reject(self, row: np.int64, reason: Reason, field: str, detail: str) -> None:
+        self.rejected.append(Rejection(int(self._position[row]), reason, field, detail))
+        self.good[row] = False
+
+    def no_fit(self, unfit: BoolArray, present: BoolArray, vocabulary: Vocabulary) -> None:
+        """Reject rows that fit no contract, naming what the one that fits best lacks."""
+        for row in np.flatnonzero(unfit):
+            best = max(vocabulary.contracts, key=lambda c: present[row, vocabulary.places(c)].mean())
+            there = present[row, vocabulary.places(best)]
+            if not there.any():
+                self._reject(row, Reason.NO_CONTRACT, "", "no feature of any contract")
+                continue
+            missing = [name for name, has in zip(best.names, there, strict=True) if not has]
+            self._reject(row, Reason.MISSING_FEATURE, missing[0], f"{best.id} lacks {len(missing)} feature(s)")
+
+
+def _encode(
+    matrix: FloatArray,
+    decoded: Decoded,
+    contract: Contract,
+    vocabulary: Vocabulary,
+    encoders: Encoders,
+    fit: BoolArray,
+    faults: _Faults,
+) -> None:
+    """Put the codes of categories that came as strings into `matrix`; reject what the encoder does not know."""
+    for feature in contract.features:
+        if not feature.category or feature.name not in encoders:
+            continue
+        codes = encoders[feature.name]
+        place = vocabulary.place[feature.name]
+        texts = decoded.categories[feature.name]
+        if texts is not None:
+            came = np.array([np.nan if text is None else codes.get(text, -np.inf) for text in texts])
+            matrix[:, place] = np.where(np.isnan(came), matrix[:, place], came)
+        column = matrix[:, place]
+        unknown = fit & ~np.isin(column, list(codes.values())) & ~(np.isfinite(column) & ((column < 0) | (column % 1 > 0)))
+        faults.add(unknown, Reason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
+
+
+def _check_ranges(
+    matrix: FloatArray, contract: Contract, places: list[int], fit: BoolArray, faults: _Faults
+) -> None:
+    """Zero infinite values where the contract says so, then reject rows with a value out of range."""
+    rows = np.flatnonzero(fit)
+    block = matrix[np.ix_(rows, places)]
+    if contract.infinite == "zero" and np.isinf(block).any():
+        block[np.isinf(block)] = 0.0
+        matrix[np.ix_(rows, places)] = block
+    low = np.array([f.minimum for f in contract.features])
+    high = np.array([min(f.maximum, np.finfo(np.float64).max) for f in contract.features])
+    outside = (block < low) | (block > high)
+    categories = [at for at, f in enumerate(contract.features) if f.category]
+    outside[:, categories] |= block[:, categories] % 1 > 0
+    for at in np.flatnonzero(outside.any(axis=1)):
+        row, feature = rows[at], contract.features[int(outside[at].argmax())]
+        if faults.good[row]:
+            detail = f"{block[at, outside[at].argmax()]:.17g} is not in [{feature.minimum:g}, {feature.maximum:g}]"
+            faults._reject(row, Reason.OUT_OF_RANGE, feature.name, detail)

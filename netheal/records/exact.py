@@ -1,0 +1,106 @@
+"""The slow, exact second look at one message, for those that the quick decoder refuses."""
+
+import json
+import math
+from typing import Any
+
+from netheal.records.reasons import Reason
+from netheal.records.vocabulary import Vocabulary
+
+MAX_VALUE_BYTES = 1 << 20
+_LONGEST_EXACT_INT = 18
+_DETAIL_CHARS = 200
+
+
+class MessageRefused(Exception):
+    """One message is not acceptable; becomes a Rejection, never leaves `records`."""
+
+    def __init__(self, reason: Reason, field: str = "", detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+        self.detail = detail[:_DETAIL_CHARS].encode("utf-8", "backslashreplace").decode()
+
+
+def _parse_int(text: str) -> float | int:
+    return int(text) if len(text) <= _LONGEST_EXACT_INT else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_parse_int)
+
+
+def parse_object(value: bytes | None) -> dict[str, Any]:
+    """The JSON object in `value`, the last of duplicated keys winning; raises MessageRefused with a reason."""
+    if value is None or not value.strip():
+        raise MessageRefused(Reason.EMPTY)
+    if len(value) > MAX_VALUE_BYTES:
+        raise MessageRefused(Reason.TOO_LARGE, detail=f"{len(value)} bytes")
+    try:
+        text = value.decode("utf-8").strip(" \t\r\n")
+        document, end = _DECODER.raw_decode(text)
+    except UnicodeDecodeError as error:
+        raise MessageRefused(Reason.NOT_UTF8, detail=f"byte {error.start}: {error.reason}") from error
+    except json.JSONDecodeError as error:
+        raise MessageRefused(Reason.NOT_JSON, detail=str(error)) from error
+    except RecursionError as error:
+        raise MessageRefused(Reason.NOT_JSON, detail="nested too deeply") from error
+    if end != len(text):
+        raise MessageRefused(Reason.TRAILING_DATA, detail=f"character {end}")
+    if not isinstance(document, dict):
+        raise MessageRefused(Reason.NOT_AN_OBJECT, detail=type(document).__name__)
+    return document
+
+
+def read_number(name: str, value: object) -> float:
+    """A feature as a float, NaN where it is null (absent); raises MessageRefused for what is no number."""
+    if value is None:
+        return math.nan
+    if isinstance(value, dict | list):
+        raise MessageRefused(Reason.NESTED_VALUE, name)
+    if isinstance(value, str | bool) or not isinstance(value, int | float):
+        raise MessageRefused(Reason.WRONG_TYPE, name, f"{json.dumps(value)} is not a number")
+    if math.isnan(value):
+        raise MessageRefused(Reason.NAN, name)
+    return float(value)
+
+
+def read_category(name: str, value: object) -> float | str:
+    """A category as its string, or as its code; raises as `read_number`."""
+    return _utf8(name, value) if isinstance(value, str) else read_number(name, value)
+
+
+def read_envelope(name: str, value: object) -> str | int | float | None:
+    """An envelope field as it came, a boolean as JSON writes it; raises MessageRefused for a nested value."""
+    if isinstance(value, dict | list):
+        raise MessageRefused(Reason.NESTED_VALUE, name)
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return _utf8(name, value)
+    return value if isinstance(value, int | float) else None
+
+
+def _utf8(name: str, value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MessageRefused(Reason.NOT_UTF8, name, "a lone surrogate") from error
+    return value
+
+
+def read_message(value: bytes | None, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Wire name -> value for every known name that is there; raises MessageRefused with the first fault."""
+    document = parse_object(value)
+    known: dict[str, Any] = {}
+    for name in vocabulary.numbers:
+        if name in document:
+            known[name] = read_number(name, document[name])
+    for name in vocabulary.categories:
+        if name in document:
+            known[name] = read_category(name, document[name])
+    for names in vocabulary.envelope.values():
+        for name in names:
+            if name in document:
+                known[name] = read_envelope(name, document[name])
+    return known
+

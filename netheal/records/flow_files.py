@@ -1,0 +1,251 @@
+"""Flow files as they exist in the wild, read in chunks under the names of the wire.
+
+CSV (plain or gzip), Parquet, and NSL-KDD's text without a header. A header is a known one when its key
+(lower case, runs of other characters collapsed to one underscore) is the key of a feature's name, column
+or alias, or of an envelope field. Of two headers that mean the same, the FIRST counts; the second is kept
+as `<wire name>.1`, which is no feature. All other columns keep their names, and the job ignores them.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from netheal.contracts import Contract, envelope_spellings, wire_contracts
+from netheal.errors import ContractError, SettingsError
+
+MALFORMED = "malformed_row"
+"""The one column of a CSV row whose number of cells is not the header's: its text as it stands."""
+
+NSL_KDD_COLUMNS = """duration protocol_type service flag src_bytes dst_bytes land wrong_fragment urgent hot
+num_failed_logins logged_in num_compromised root_shell su_attempted num_root num_file_creations num_shells
+num_access_files num_outbound_cmds is_host_login is_guest_login count srv_count serror_rate srv_serror_rate
+rerror_rate srv_rerror_rate same_srv_rate diff_srv_rate srv_diff_host_rate dst_host_count dst_host_srv_count
+dst_host_same_srv_rate dst_host_diff_srv_rate dst_host_same_src_port_rate dst_host_srv_diff_host_rate
+dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_rerror_rate class
+difficulty""".split()
+"""The order of columns in KDDTrain+.txt and KDDTest+.txt (Tavallaee et al. 2009), which have no header."""
+
+_BLOCK_BYTES = 4 << 20
+_KEY = re.compile(r"[^0-9a-z]+")
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE)
+
+
+def read_flow_file(
+    path: Path, contracts: Sequence[Contract] | None = None, chunk_rows: int = 20_000
+) -> Iterator[pa.Table]:
+    """Tables of the rows of `path`, in the file's order, at most `chunk_rows` rows each (CSV: 4 MiB blocks).
+
+    Feature columns are int64 or double, infinities and NaN included; where a cell of one is not a number,
+    its row comes in a table in which that column is a string. An empty cell is null. Raises SettingsError
+    for a file that cannot be read, ContractError for one that has not all features of one of `contracts`
+    (the wire contracts unless given) or that breaks off; rows before the break have been given by then.
+    """
+    wanted = tuple(wire_contracts() if contracts is None else contracts)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(file, magic, wanted)
+            yield from _renamed(path, chunks, wanted)
+    except (pa.ArrowInvalid, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
+        raise ContractError(f"{path.name} is damaged or no flow file: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot read {path.name}: {error.strerror or error}") from error
+
+
+def header_key(header: str) -> str:
+    """What two spellings of one header have in common.
+
+    >>> header_key(" Flow Bytes/s ") == header_key("FLOW_BYTES_S")
+    True
+    """
+    return _KEY.sub("_", header.lower()).strip("_")
+
+
+def wire_headers(headers: Iterable[str], contracts: Sequence[Contract]) -> list[str]:
+    """The name on the wire of each header; a name that was taken before gets `.1`, `.2`, …"""
+    known = _spellings(contracts)
+    exact = {spelling for fields in envelope_spellings().values() for spelling in fields}
+    taken: set[str] = set()
+    names = []
+    for header in headers:
+        wire = header if header in exact else known.get(header_key(header), header)
+        name, copies = wire, 0
+        while name in taken:
+            copies += 1
+            name = f"{wire}.{copies}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _spellings(contracts: Sequence[Contract]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for fields in envelope_spellings().values():
+        for spelling in fields:
+            known.setdefault(header_key(spelling), spelling)
+    for feature in (feature for contract in contracts for feature in contract.features):
+        for spelling in (feature.name, feature.column, *feature.aliases):
+            known[header_key(spelling)] = feature.name
+    return known
+
+
+def _renamed(path: Path, chunks: Iterator[pa.Table], contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+    numbers = {feature.name for contract in contracts for feature in contract.features}
+    numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
+    for chunk in chunks:
+        if chunk.column_names == [MALFORMED]:
+            yield chunk
+            continue
+        names = wire_headers(chunk.column_names, contracts)
+        _require_contract(path, names, contracts)
+        yield from _typed(chunk.rename_columns(names), numbers)
+
+
+def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Contract]) -> None:
+    lacking = {contract.id: [n for n in contract.names if n not in names] for contract in contracts}
+    if all(lacking.values()):
+        nearest = min(lacking, key=lambda contract_id: len(lacking[contract_id]))
+        raise ContractError(
+            f"{path.name} has the columns of none of {', '.join(lacking)}. Nearest is {nearest}, for which "
+            f"these are missing: {', '.join(map(repr, lacking[nearest]))}. A header may differ in case, "
+            "spaces and punctuation, or be a spelling that the contract file lists"
+        )
+
+
+def _parquet(file: IO[bytes], chunk_rows: int) -> Iterator[pa.Table]:
+    source = pyarrow.parquet.ParquetFile(file)
+    empty = True
+    for batch in source.iter_batches(chunk_rows):
+        empty = False
+        yield pa.Table.from_batches([batch])
+    if empty:
+        yield source.schema_arrow.empty_table()
+
+
+def _csv(file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+    plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
+    text = io.BufferedReader(_Utf8(plain), _BLOCK_BYTES)
+    headers = next(csv.reader([text.peek().split(b"\n", 1)[0].decode()]), [])
+    if _is_nsl_kdd(headers):
+        headers = NSL_KDD_COLUMNS[: len(headers)]
+    else:
+        text.readline()
+    names = wire_headers(headers, contracts)
+    if text.peek():
+        yield from _csv_rows(cast(IO[bytes], text), names)
+    else:
+        yield pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+def _csv_rows(text: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
+    malformed: list[str] = []
+
+    def keep(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append(row.text)
+        return "skip"
+
+    reader = pyarrow.csv.open_csv(
+        text,
+        pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK_BYTES),
+        pyarrow.csv.ParseOptions(invalid_row_handler=keep),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+    for batch in reader:
+        yield pa.Table.from_batches([batch])
+        if malformed:
+            yield pa.table({MALFORMED: malformed})
+            malformed.clear()
+
+
+def _is_nsl_kdd(cells: Sequence[str]) -> bool:
+    """Whether a first line is a row of NSL-KDD: the second cell is a protocol, the fifth a number."""
+    return len(cells) in (42, 43) and cells[1] in ("tcp", "udp", "icmp") and cells[4].isdecimal()
+
+
+class _Utf8(io.RawIOBase):
+    """Text as UTF-8 without a byte order mark; a line that is none is taken as cp1252, or else latin-1."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._left = b""
+        self._begun = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            lines = self._source.read(_BLOCK_BYTES // 4) + self._source.readline()
+            self._left = _as_utf8(lines if self._begun else lines.removeprefix(codecs.BOM_UTF8))
+            self._begun = True
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+def _as_utf8(text: bytes) -> bytes:
+    for encoding in ("utf-8", "cp1252", "latin-1"):
+        try:
+            return text.decode(encoding).encode()
+        except UnicodeDecodeError:
+            if text.count(b"\n") > 1:
+                return b"".join(map(_as_utf8, text.splitlines(keepends=True)))
+    return text
+
+
+def _typed(table: pa.Table, numbers: Set[str]) -> Iterator[pa.Table]:
+    """`table` with its `numbers` as numbers, cut wherever a column goes from numbers to words or back."""
+    mixed: dict[int, list[Any]] = {}
+    for place, name in enumerate(table.column_names):
+        if name in numbers and not _is_number(table.schema.field(place).type):
+            column = pc.utf8_trim_whitespace(table.column(place).cast(pa.string()))
+            column = pc.if_else(pc.equal(column, ""), None, column)
+            typed = _as_numbers(column)
+            table = table.set_column(place, name, column if typed is None else typed)
+            if typed is None:
+                cells = [_number(cell) for cell in column.to_pylist()]
+                if any(isinstance(cell, float) for cell in cells):
+                    mixed[place] = cells
+    words = np.array([[isinstance(cell, str) for cell in cells] for cells in mixed.values()])
+    cuts = (np.flatnonzero((words[:, 1:] != words[:, :-1]).any(axis=0)) + 1).tolist() if mixed else []
+    for begin, end in pairwise([0, *cuts, table.num_rows]):
+        part = table.slice(begin, end - begin)
+        for place, cells in mixed.items():
+            part = part.set_column(place, table.column_names[place], pa.array(cells[begin:end]))
+        yield part
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """int64 or else double; None where a cell is no number. Double first: Arrow's integers may be 0x10."""
+    try:
+        doubles = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return doubles
+
+
+def _number(cell: str | None) -> float | str | None:
+    return float(cell) if cell is not None and _NUMBER.fullmatch(cell) else cell

@@ -1,0 +1,51 @@
+"""Why a row is rejected: the reason codes of quarantine, each with its meaning."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Reason codes; the value is what is stored."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    TRAILING_DATA = "trailing_data"
+    NOT_AN_OBJECT = "not_an_object"
+    NESTED_VALUE = "nested_value"
+    WRONG_TYPE = "wrong_type"
+    NAN = "nan"
+    MISSING_FEATURE = "missing_feature"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_CATEGORY = "unknown_category"
+    NO_CONTRACT = "no_contract"
+    NO_ACTIVE_MODEL = "no_active_model"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.EMPTY: "the message has no value (a tombstone) or only white space",
+    Reason.TOO_LARGE: "the value is over 1 MiB",
+    Reason.NOT_UTF8: "the value is not UTF-8, or a string in it cannot be written as UTF-8",
+    Reason.NOT_JSON: "the value is not JSON",
+    Reason.TRAILING_DATA: "something follows the JSON value",
+    Reason.NOT_AN_OBJECT: "the value is JSON, but not an object",
+    Reason.NESTED_VALUE: "a feature or an envelope field is an object or an array",
+    Reason.WRONG_TYPE: "a feature is a string or a boolean where a number is due",
+    Reason.NAN: "a feature is NaN",
+    Reason.MISSING_FEATURE: "a feature of the contract that fits best is absent or null",
+    Reason.OUT_OF_RANGE: "a feature lies outside the contract's range",
+    Reason.UNKNOWN_CATEGORY: "a category that the active model's encoder does not know",
+    Reason.NO_CONTRACT: "not one feature of any contract is there",
+    Reason.NO_ACTIVE_MODEL: "no model is active for a contract that the row fits",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Row `position` of a batch is rejected; `field` is the feature at fault, empty where it is the whole row."""
+
+    position: int
+    reason: Reason
+    field: str = ""
+    detail: str = ""
