@@ -15,7 +15,9 @@ from netheal.embedded.java import find_java
 from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.errors import ServiceUnavailable
+from netheal.settings import PROJECT_ROOT
 
+LOG_SETTINGS = PROJECT_ROOT / "conf" / "kafka-log4j2.properties"
 MESSAGE_MAX_BYTES = 2 * 2**20
 """Above the 1 MiB that a row may have, so that an over-long row reaches the job, which rejects it by name."""
 
@@ -116,6 +118,7 @@ class EmbeddedKafka:
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
+            f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
             "kafka.Kafka",
             str(self.folder / "server.properties"),
         )
@@ -140,7 +143,9 @@ class EmbeddedKafka:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             reason = (done.stderr + done.stdout).strip().splitlines()[-1:]
-            raise ServiceUnavailable(f"the embedded broker's folder {self.folder} was not formatted: {reason}")
+            raise ServiceUnavailable(
+                f"the embedded broker's folder {self.folder} was not formatted: {reason}"
+            )
 
     def _write_properties(self, controller_port: int) -> None:
         hours, per_partition = self._retention

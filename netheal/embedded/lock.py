@@ -41,6 +41,14 @@ class FolderLock:
             os.close(self._file)
             self._file = None
 
+    def held_elsewhere(self) -> bool:
+        """Whether another process holds it now."""
+        try:
+            with FolderLock(self.folder):
+                return False
+        except SettingsError:
+            return True
+
     def __enter__(self) -> Self:
         self.acquire()
         return self
