@@ -1,9 +1,9 @@
 """Flow files as they exist in the wild, read in chunks under the names of the wire.
 
 CSV (plain or gzip), Parquet, and NSL-KDD's text without a header. A header is a known one when its key
-(lower case, runs of other characters collapsed to one underscore) is the key of a feature's name, column
-or alias, or of an envelope field. Of two headers that mean the same, the FIRST counts; the second is kept
-as `<wire name>.1`, which is no feature. All other columns keep their names, and the job ignores them.
+(lower case, other characters collapsed to one underscore) is the key of a feature's name, column or alias,
+or of an envelope field. Of two headers that mean the same the FIRST counts; the second is kept as
+`<wire name>.1`, which is no feature. All other columns keep their names, and the job ignores them.
 """
 
 import codecs
@@ -38,7 +38,7 @@ dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_
 difficulty""".split()
 """The order of columns in KDDTrain+.txt and KDDTest+.txt (Tavallaee et al. 2009), which have no header."""
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 _KEY = re.compile(r"[^0-9a-z]+")
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE)
 
@@ -46,7 +46,7 @@ _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re
 def read_flow_file(
     path: Path, contracts: Sequence[Contract] | None = None, chunk_rows: int = 20_000
 ) -> Iterator[pa.Table]:
-    """Tables of the rows of `path`, in the file's order, at most `chunk_rows` rows each (CSV: 4 MiB blocks).
+    """Tables of the rows of `path`, in the file's order, at most `chunk_rows` rows each (CSV: 1 MiB of text).
 
     Feature columns are int64 or double, infinities and NaN included; where a cell of one is not a number,
     its row comes in a table in which that column is a string. An empty cell is null. Raises SettingsError
@@ -145,10 +145,8 @@ def _csv(file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterat
     else:
         text.readline()
     names = wire_headers(headers, contracts)
-    if text.peek():
-        yield from _csv_rows(cast(IO[bytes], text), names)
-    else:
-        yield pa.table({name: pa.array([], pa.string()) for name in names})
+    no_rows = pa.table({name: pa.array([], pa.string()) for name in names})
+    yield from _csv_rows(cast(IO[bytes], text), names) if text.peek() else [no_rows]
 
 
 def _csv_rows(text: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
@@ -191,7 +189,7 @@ class _Utf8(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._left:
-            lines = self._source.read(_BLOCK_BYTES // 4) + self._source.readline()
+            lines = self._source.read(_BLOCK_BYTES) + self._source.readline()
             self._left = _as_utf8(lines if self._begun else lines.removeprefix(codecs.BOM_UTF8))
             self._begun = True
         size = min(len(buffer), len(self._left))

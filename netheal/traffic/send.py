@@ -1,0 +1,145 @@
+"""Messages to the input topic: as quickly as the broker takes them, or at an even pace."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from netheal.errors import ServiceUnavailable
+from netheal.records.flow_files import read_flow_file
+from netheal.traffic.encode import encode_rows
+from netheal.traffic.pace import paced
+
+Progress = Callable[[int], None]
+"""Called with the number of messages handed over so far, about once a slice."""
+
+_MOST_IN_FLIGHT = 50_000
+_DELIVERY_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What was sent and acknowledged; `bytes` counts message values, without keys and Kafka's framing."""
+
+    sent: int
+    bytes: int
+    elapsed_s: float
+
+    @property
+    def rate_per_s(self) -> float:
+        """Messages a second."""
+        return self.sent / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+def send_files(
+    paths: Sequence[Path],
+    bootstrap_servers: str,
+    topic: str,
+    rate_per_s: float | None = None,
+    options: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> SendReport:
+    """Send every row of the flow files, in order, as `send_messages` does.
+
+    Raises SettingsError or ContractError for a file that cannot be read, after what came before it was sent.
+    """
+    chunks = (encode_rows(table) for path in paths for table in read_flow_file(path))
+    return send_messages(chunks, bootstrap_servers, topic, rate_per_s, options, progress)
+
+
+def send_messages(
+    chunks: Iterable[Sequence[bytes]],
+    bootstrap_servers: str,
+    topic: str,
+    rate_per_s: float | None = None,
+    options: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> SendReport:
+    """Send the messages of all `chunks` without a key, at `rate_per_s` messages a second if it is given.
+
+    `options` are librdkafka properties; the producer is idempotent with acks=all. Comes back when the
+    broker has acknowledged every message. Raises ServiceUnavailable where it refuses one or does not
+    answer for 30 s: an unknown part has been sent then.
+    """
+    outbox = _Outbox(_producer(bootstrap_servers, options), topic)
+    start = clock()
+    slices = paced(None, rate_per_s, clock, sleep)
+    for batch in _resliced(chunks, slices):
+        outbox.put(batch)
+        if progress is not None:
+            progress(outbox.sent)
+    outbox.finish()
+    return SendReport(outbox.sent, outbox.bytes, clock() - start)
+
+
+def _resliced(chunks: Iterable[Sequence[bytes]], slices: Iterator[int]) -> Iterator[Sequence[bytes]]:
+    """The messages of `chunks` in slices no larger than what is due."""
+    for chunk in chunks:
+        begin = 0
+        while begin < len(chunk):
+            end = begin + next(slices)
+            yield chunk[begin:end]
+            begin = end
+
+
+def _producer(bootstrap_servers: str, options: Mapping[str, str] | None) -> Producer:
+    settings: dict[str, Any] = {
+        "linger.ms": 10,
+        "delivery.timeout.ms": _DELIVERY_TIMEOUT_S * 1000,
+        "queue.buffering.max.messages": 2 * _MOST_IN_FLIGHT,
+        **(options or {}),
+        "bootstrap.servers": bootstrap_servers,
+        "enable.idempotence": True,
+        "acks": "all",
+        "delivery.report.only.error": True,
+    }
+    return Producer(settings)
+
+
+class _Outbox:
+    """A producer with a bounded number of messages in flight, which raises the first refusal."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self.sent = 0
+        self.bytes = 0
+        self._producer = producer
+        self._topic = topic
+        self._refusal: KafkaError | None = None
+
+    def put(self, messages: Sequence[bytes]) -> None:
+        """Hand over `messages`, waiting while too many are in flight."""
+        while len(self._producer) > _MOST_IN_FLIGHT:
+            self._producer.poll(0.05)
+            self._raise_refusal()
+        batch = [{"value": message} for message in messages]
+        queued = self._producer.produce_batch(self._topic, batch, on_delivery=self._delivered)
+        if queued != len(batch):
+            failed = next(entry["_error"] for entry in batch if "_error" in entry)
+            raise ServiceUnavailable(f"the producer refused a message for {self._topic!r}: {failed}")
+        self.sent += len(messages)
+        self.bytes += sum(map(len, messages))
+        self._producer.poll(0)
+        self._raise_refusal()
+
+    def finish(self) -> None:
+        """Wait until every message is acknowledged."""
+        left = self._producer.flush(_DELIVERY_TIMEOUT_S + 5)
+        self._raise_refusal()
+        if left:
+            raise ServiceUnavailable(f"Kafka did not acknowledge {left} messages to {self._topic!r} in time")
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None and self._refusal is None:
+            self._refusal = error
+
+    def _raise_refusal(self) -> None:
+        if self._refusal is not None:
+            raise ServiceUnavailable(
+                f"Kafka did not take a message for {self._topic!r}: {self._refusal.str()}. See that the broker "
+                "is up and the topic exists, then send again"
+            )

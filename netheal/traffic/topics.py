@@ -1,0 +1,59 @@
+"""Kafka topics: made where they are missing, and told apart by id."""
+
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from netheal.errors import ServiceUnavailable, StreamRefused
+
+_TIMEOUT_S = 15.0
+
+
+def ensure_topics(
+    bootstrap_servers: str, partitions: Mapping[str, int], options: Mapping[str, str] | None = None
+) -> list[str]:
+    """Create the topics of {name: number of partitions} that are missing; gives the names created.
+
+    The replication factor is the cluster's default. A topic that exists stays as it is. `options` are
+    librdkafka properties (security and the like). Raises ServiceUnavailable where the broker does not do it.
+    """
+    admin = _admin(bootstrap_servers, options)
+    wanted = [NewTopic(name, count, replication_factor=-1) for name, count in partitions.items()]
+    created = []
+    for name, future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_S).items():
+        if _answer(future.result, f"create topic {name!r}", KafkaError.TOPIC_ALREADY_EXISTS):
+            created.append(name)
+    return created
+
+
+def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | None = None) -> str:
+    """The id the cluster gave `topic` when it was made: another id is another topic of the same name.
+
+    Raises StreamRefused where there is no such topic, ServiceUnavailable where the broker does not answer.
+    """
+    admin = _admin(bootstrap_servers, options)
+    futures = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)
+    try:
+        return str(futures[topic].result().topic_id)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise StreamRefused(
+                f"there is no topic {topic!r} on this broker: create it, or mend its name"
+            ) from error
+        raise ServiceUnavailable(f"Kafka did not describe topic {topic!r}: {error.args[0].str()}") from error
+
+
+def _admin(bootstrap_servers: str, options: Mapping[str, str] | None) -> AdminClient:
+    return AdminClient({**(options or {}), "bootstrap.servers": bootstrap_servers})
+
+
+def _answer(result: Callable[[], object], what: str, fine: int) -> bool:
+    """Whether the request was done; False where it was not needed (error code `fine`)."""
+    try:
+        result()
+    except KafkaException as error:
+        if error.args[0].code() == fine:
+            return False
+        raise ServiceUnavailable(f"Kafka did not {what}: {error.args[0].str()}") from error
+    return True

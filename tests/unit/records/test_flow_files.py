@@ -1,0 +1,159 @@
+"""Every row of a flow file comes out under the wire names, whatever the file's spelling; none is lost."""
+
+import gzip
+import math
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from netheal.contracts import Contract, contract, wire_contracts
+from netheal.errors import ContractError, SettingsError
+from netheal.records.flow_files import MALFORMED, read_flow_file, wire_headers
+
+SHARED = Path(os.environ.get("NETHEAL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder"
+)
+ATTACK, THREAT = contract("attack/v1"), contract("threat/v1")
+
+
+def written(tmp_path: Path, text: str | bytes, name: str = "flows.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def csv_text(headers: list[str], *rows: list[str]) -> str:
+    return "".join(",".join(cells) + "\n" for cells in (headers, *rows))
+
+
+def cells(value: str = "1", **changed: str) -> list[str]:
+    """A row of threat/v1 with `value` in every number."""
+    row = dict.fromkeys(THREAT.names, value) | {"service": "http", "flag": "SF"}
+    return list((row | changed).values())
+
+
+@pytest.mark.parametrize("wire", wire_contracts(), ids=lambda value: value.id)
+def test_every_spelling_of_the_contract_is_known(wire: Contract) -> None:
+    for feature in wire.features:
+        for spelling in (feature.name, feature.column, *feature.aliases):
+            for header in (spelling, spelling.upper(), f"  {spelling.strip()} ", spelling.replace(" ", "_")):
+                assert wire_headers([header], [wire]) == [feature.name]
+
+
+def test_the_first_of_two_equal_headers_counts() -> None:
+    headers = [" Fwd Header Length", "Label", " Fwd Header Length", "Label"]
+    expected = [" Fwd Header Length", "Label", " Fwd Header Length.1", "Label.1"]
+    assert wire_headers(headers, [ATTACK]) == expected
+
+
+@pytest.mark.parametrize("header", ["Src IP", " Source IP", "Flow ID", " Timestamp", "event_id", "Protocol"])
+def test_envelope_columns_keep_their_names(header: str) -> None:
+    assert wire_headers([header], wire_contracts()) == [header]
+
+
+def test_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:
+    text = csv_text([*THREAT.names, "Label"], [*cells(), "Web Attack \u2013 XSS"], [*cells(), "plain"])
+    plain = read_flow_file(written(tmp_path, text, "plain.csv"))
+    marked = read_flow_file(written(tmp_path, text.encode("utf-8-sig"), "marked.csv"))
+    windows = read_flow_file(written(tmp_path, text.encode("cp1252"), "windows.csv"))
+    packed = read_flow_file(written(tmp_path, gzip.compress(text.encode()), "packed.csv.gz"))
+    expected = next(plain)
+    assert expected.column_names == [*THREAT.names, "Label"]
+    assert all(next(other).equals(expected) for other in (marked, windows, packed))
+
+
+def test_a_byte_of_no_code_page_does_not_end_the_file(tmp_path: Path) -> None:
+    text = csv_text([*THREAT.names, "Label"], [*cells(), "é"], [*cells(), "?"]).encode()
+    (table,) = read_flow_file(written(tmp_path, text.replace(b"?", b"\x81\x96")))
+    assert table["Label"].to_pylist() == ["é", "\x81\x96"]
+
+
+def test_infinity_and_nan_stay_and_an_empty_cell_is_null(tmp_path: Path) -> None:
+    rows = [cells(count=cell) for cell in ("Infinity", "-inf", "NaN", "", " 7 ")]
+    (table,) = read_flow_file(written(tmp_path, csv_text(list(THREAT.names), *rows)))
+    count = table["count"].to_pylist()
+    assert count[:2] == [math.inf, -math.inf]
+    assert math.isnan(count[2])
+    assert count[3:] == [None, 7.0]
+
+
+def test_a_word_in_a_number_column_stays_and_spoils_no_other_row(tmp_path: Path) -> None:
+    rows = [cells("1"), cells("2", count="many"), cells("3", service="80"), cells("4")]
+    tables = list(read_flow_file(written(tmp_path, csv_text(list(THREAT.names), *rows))))
+    rows_read = [row for table in tables for row in table.to_pylist()]
+    assert [row["count"] for row in rows_read] == [1, "many", 3, 4]
+    assert [row["service"] for row in rows_read] == ["http", "http", 80, "http"]
+    assert [row["src_bytes"] for row in rows_read] == [1, 2, 3, 4]
+
+
+def test_a_row_with_too_few_or_too_many_cells_comes_out_as_its_text(tmp_path: Path) -> None:
+    text = csv_text(list(THREAT.names), cells(), ["1", "2"], cells(), [*cells(), "more"])
+    tables = list(read_flow_file(written(tmp_path, text)))
+    assert [table.num_rows for table in tables] == [2, 2]
+    assert tables[1][MALFORMED].to_pylist() == ["1,2", ",".join([*cells(), "more"])]
+
+
+def test_a_parquet_file_with_words_for_numbers(tmp_path: Path) -> None:
+    columns = dict(zip(THREAT.names, ([cell, cell] for cell in cells("0.5")), strict=True))
+    pq.write_table(pa.table(columns), tmp_path / "flows.parquet")
+    (table,) = read_flow_file(tmp_path / "flows.parquet")
+    assert table["count"].to_pylist() == [0.5, 0.5]
+    assert table["service"].to_pylist() == ["http", "http"]
+
+
+def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
+    (table,) = read_flow_file(written(tmp_path, csv_text(list(ATTACK.names))))
+    assert (table.num_rows, table.column_names) == (0, list(ATTACK.names))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"name,age\nx,1\n", b"\x00\xff\r\r\x01\n", b"PAR1 no", b"\x1f\x8b no"]
+)
+def test_a_file_that_is_no_flow_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ContractError, match="flows.csv"):
+        list(read_flow_file(written(tmp_path, content)))
+
+
+def test_the_refusal_names_the_missing_columns(tmp_path: Path) -> None:
+    headers = [name for name in THREAT.names if name != "count"]
+    with pytest.raises(ContractError, match=r"threat/v1.*missing: 'count'\."):
+        list(read_flow_file(written(tmp_path, csv_text(headers))))
+
+
+def test_a_file_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nothing\.csv"):
+        list(read_flow_file(tmp_path / "nothing.csv"))
+
+
+def test_a_cut_gzip_file_gives_its_rows_and_then_an_error(tmp_path: Path) -> None:
+    rows = [cells(str(number)) for number in range(100_000)]
+    packed = gzip.compress(csv_text(list(THREAT.names), *rows).encode())
+    read = read_flow_file(written(tmp_path, packed[: len(packed) * 9 // 10]))
+    assert next(read).num_rows > 1000
+    with pytest.raises(ContractError, match="damaged"):
+        list(read)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "contract_id", "rows"),
+    [
+        ("cic-ids2017/reference_12006.csv.gz", "attack/v1", 12_006),
+        ("cic-ids2017/original_90k.parquet", "attack/v1", 90_296),
+        ("cic-ids2017/improved_25k.parquet", "attack/v1", 25_127),
+        ("nsl-kdd/Train_data.csv.gz", "threat/v1", 25_192),
+        ("nsl-kdd/KDDTest+.txt.gz", "threat/v2", 22_544),
+    ],
+)
+def test_published_files_are_read_whole(name: str, contract_id: str, rows: int) -> None:
+    wire = contract(contract_id)
+    tables = list(read_flow_file(SHARED / name))
+    assert sum(table.num_rows for table in tables) == rows
+    for table in tables:
+        for feature in wire.features:
+            kind = table.schema.field(feature.name).type
+            assert pa.types.is_string(kind) if feature.category else not pa.types.is_string(kind)
