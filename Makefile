@@ -18,8 +18,6 @@ COMPILE := $(UV) pip compile --generate-hashes --no-header --no-annotate --no-em
 # Nothing is written outside this folder, no Python is downloaded, no other environment is touched.
 export UV_CACHE_DIR := $(CURDIR)/var/cache/uv
 export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON_PREFERENCE := only-system
-export UV_NO_CONFIG := 1
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PIP_CACHE_DIR := $(CURDIR)/var/cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
