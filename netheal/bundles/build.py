@@ -1,0 +1,117 @@
+"""A model's parts put together: graph, parity and manifest become a `ServedBundle`."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netheal.bundles.neural import Network, ensemble_onnx
+from netheal.bundles.parity import Evidence, prove_parity
+from netheal.bundles.scaling import Scaling
+from netheal.bundles.served import Manifest, ServedBundle
+from netheal.bundles.tree import Tree, tree_onnx
+from netheal.contracts import Contract, Feature, attack_classes, wire_contracts
+from netheal.contracts.contract import ModelType, contract_document
+from netheal.errors import BundleError
+
+_PREFIX = {"threat_detector": "threat", "attack_classifier": "attack"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from: its version, the sha256 of its source file, facts of its training."""
+
+    version: str
+    source_sha256: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def serve_threat(
+    networks: Sequence[Network],
+    scaling: Scaling,
+    contract: Contract,
+    encoders: Mapping[str, Sequence[str]],
+    origin: Origin,
+    evidence: Evidence,
+    threshold: float = 0.5,
+) -> ServedBundle:
+    """A threat detector whose score is the mean of the networks'; raises BundleError without parity."""
+    if not 0.0 < threshold < 1.0:
+        raise BundleError(f"a threshold of {threshold} separates nothing: it must lie between 0 and 1")
+    unknown = set(encoders) - {feature.name for feature in contract.features if feature.category}
+    if unknown:
+        raise BundleError(f"there are encoders for {sorted(unknown)}, which are no categories of the model")
+    onnx = ensemble_onnx(networks, len(contract.features), scaling)
+    figures = prove_parity(onnx, evidence, threshold)
+    manifest = replace(
+        _manifest(contract, onnx, origin, figures),
+        threshold=threshold,
+        encoders={name: [str(value) for value in values] for name, values in encoders.items()},
+    )
+    return ServedBundle(manifest, onnx)
+
+
+def serve_attack(
+    tree: Tree,
+    scaling: Scaling,
+    contract: Contract,
+    class_names: Sequence[str],
+    origin: Origin,
+    evidence: Evidence,
+) -> ServedBundle:
+    """An attack classifier; `class_names` are the tree's classes in its own order, in any known spelling.
+
+    The manifest lists all classes of the product by their ids, whether the tree knows them or not, so that
+    `label` is the product's class id. Raises BundleError for a class outside them, or without parity.
+    """
+    known = attack_classes()
+    canonical = [known.canonical(name) for name in class_names]
+    strangers = [name for name, found in zip(class_names, canonical, strict=True) if found is None]
+    if strangers:
+        raise BundleError(f"the model predicts {strangers}, which are none of the {len(known.names)} classes")
+    if len(set(canonical)) != len(canonical):
+        raise BundleError("the model has two classes of the same meaning: merge them in training")
+    ids = [known.id_of(name) for name in canonical if name is not None]
+    onnx = tree_onnx(tree, len(contract.features), scaling, ids)
+    figures = prove_parity(onnx, evidence)
+    return ServedBundle(replace(_manifest(contract, onnx, origin, figures), classes=list(known.names)), onnx)
+
+
+def contract_for(names: Sequence[str], model_type: ModelType) -> Contract:
+    """The wire contract with exactly these features in this order, or else one of the model's own.
+
+    A feature that a wire contract knows keeps its range; of the others a `*_rate` lies in [0, 1], the rest
+    are non-negative. The own contract's id ends in eight digits of its hash.
+    """
+    same_type = [known for known in wire_contracts() if known.model_type == model_type]
+    for known in same_type:
+        if known.names == tuple(names):
+            return known
+    if len(set(names)) != len(names) or not names:
+        raise BundleError("a model needs features, each of them once")
+    described = {feature.name: feature for known in same_type for feature in known.features}
+    features = tuple(described.get(name) or _plain_feature(name) for name in names)
+    if len({feature.column for feature in features}) != len(features):
+        raise BundleError("two features of the model differ only in spelling: stored columns would collide")
+    own = Contract("", model_type, same_type[0].infinite, features)
+    return replace(own, id=f"{_PREFIX[model_type]}/{own.hash[:8]}")
+
+
+def _plain_feature(name: str) -> Feature:
+    column = re.sub(r"[^a-z0-9]+", "_", name.strip().lower().replace("/s", "_per_s")).strip("_")
+    maximum = 1.0 if name.endswith("_rate") else float("inf")
+    return Feature(name, column, 0.0, maximum, category=name == "protocol_type")
+
+
+def _manifest(contract: Contract, onnx: bytes, origin: Origin, figures: dict[str, Any]) -> Manifest:
+    return Manifest(
+        model_type=contract.model_type,
+        version=origin.version,
+        contract=contract_document(contract),
+        contract_hash=contract.hash,
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+        source_sha256=origin.source_sha256,
+        training=dict(origin.training),
+        parity=figures,
+    )

@@ -1,0 +1,178 @@
+"""Keras layers as ONNX nodes, each a function from one tensor to the next, in float32, at inference."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netheal.bundles.graph import GraphBuilder
+from netheal.bundles.weights import WeightReader
+from netheal.errors import BundleError
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A float32 tensor of the graph; `shape` leaves out the batch."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+Layer = Callable[[GraphBuilder, Tensor, Config, WeightReader], Tensor]
+
+_NODES: dict[str, tuple[str, dict[str, Any]]] = {
+    "elu": ("Elu", {"alpha": 1.0}),
+    "exponential": ("Exp", {}),
+    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "relu": ("Relu", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "softmax": ("Softmax", {"axis": -1}),
+    "softplus": ("Softplus", {}),
+    "softsign": ("Softsign", {}),
+    "tanh": ("Tanh", {}),
+}
+_CLIPS = {"hard_tanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
+_GATES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign"}
+
+
+def activation_name(config: Config, key: str = "activation", default: str = "linear") -> str:
+    """The name of an activation given as a string or as a Keras object."""
+    value = config.get(key, default)
+    if isinstance(value, dict):
+        value = value.get("config") if isinstance(value.get("config"), str) else value.get("class_name")
+    return "linear" if value is None else str(value)
+
+
+def constant(graph: GraphBuilder, value: float | NDArray[Any]) -> str:
+    """A float32 constant."""
+    return graph.constant(np.asarray(value, dtype=np.float32))
+
+
+def activate(graph: GraphBuilder, tensor: Tensor, name: str) -> Tensor:
+    """Apply an activation by its Keras name."""
+    if name == "linear":
+        return tensor
+    if name in _CLIPS:
+        low, high = _CLIPS[name]
+        return Tensor(
+            graph.add("Clip", tensor.name, constant(graph, low), constant(graph, high)), tensor.shape
+        )
+    if name not in _NODES:
+        raise BundleError(f"activation {name!r} is not one that can be served")
+    op, attributes = _NODES[name]
+    return Tensor(graph.add(op, tensor.name, **attributes), tensor.shape)
+
+
+def _activation(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
+    return activate(graph, tensor, activation_name(config))
+
+
+def _dense(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    units = int(config["units"])
+    kernel = weights.take("Dense kernel", (tensor.shape[-1], units))
+    value = graph.add("MatMul", tensor.name, graph.constant(kernel))
+    if config.get("use_bias", True):
+        value = graph.add("Add", value, graph.constant(weights.take("Dense bias", (units,))))
+    return activate(graph, Tensor(value, (*tensor.shape[:-1], units)), activation_name(config))
+
+
+def _nothing(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    return tensor
+
+
+def _flatten(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    return reshape(graph, tensor, (math.prod(tensor.shape),))
+
+
+def _reshape(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    target, size = [int(side) for side in config["target_shape"]], math.prod(tensor.shape)
+    known = math.prod(side for side in target if side != -1)
+    return reshape(graph, tensor, tuple(size // known if side == -1 else side for side in target))
+
+
+def reshape(graph: GraphBuilder, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same values in another shape (without the batch)."""
+    if math.prod(shape) != math.prod(tensor.shape) or min(shape, default=1) < 1:
+        raise BundleError(f"values of shape {tensor.shape} cannot take the shape {shape}")
+    if shape == tensor.shape:
+        return tensor
+    target = graph.constant(np.array([-1, *shape], dtype=np.int64))
+    return Tensor(graph.add("Reshape", tensor.name, target), shape)
+
+
+def _rescaling(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
+    value = graph.add("Mul", tensor.name, constant(graph, float(config["scale"])))
+    if float(config.get("offset", 0.0)):
+        value = graph.add("Add", value, constant(graph, float(config["offset"])))
+    return Tensor(value, tensor.shape)
+
+
+def _batch_normalization(
+    graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader
+) -> Tensor:
+    if config.get("axis", -1) not in (-1, len(tensor.shape), [-1], [len(tensor.shape)]):
+        raise BundleError("BatchNormalization over another axis than the last cannot be served")
+    size = (tensor.shape[-1],)
+    gamma = weights.take("gamma", size) if config.get("scale", True) else np.ones(size, dtype=np.float32)
+    beta = weights.take("beta", size) if config.get("center", True) else np.zeros(size, dtype=np.float32)
+    mean, variance = weights.take("moving mean", size), weights.take("moving variance", size)
+    times = gamma / np.sqrt(variance.astype(np.float64) + float(config.get("epsilon", 1e-3)))
+    if not np.isfinite(times).all():
+        raise BundleError("BatchNormalization has a negative variance: train the network again")
+    value = graph.add("Mul", tensor.name, constant(graph, times))
+    return Tensor(graph.add("Add", value, constant(graph, beta - mean * times)), tensor.shape)
+
+
+def _lstm(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    odd = [key for key in ("go_backwards", "stateful", "return_state", "time_major") if config.get(key)]
+    if odd or len(tensor.shape) != 2:
+        raise BundleError(f"an LSTM over {tensor.shape} with {odd or 'no options'} cannot be served")
+    (steps, inputs), units = tensor.shape, int(config["units"])
+    kernel = weights.take("LSTM kernel", (inputs, 4 * units))
+    recurrent = weights.take("LSTM recurrent kernel", (units, 4 * units))
+    use_bias = config.get("use_bias", True)
+    bias = weights.take("LSTM bias", (4 * units,)) if use_bias else np.zeros(4 * units, dtype=np.float32)
+    operands = (
+        graph.add("Transpose", tensor.name, perm=[1, 0, 2]),
+        graph.constant(_gates(kernel, units).T[None]),
+        graph.constant(_gates(recurrent, units).T[None]),
+        graph.constant(np.concatenate([_gates(bias, units), np.zeros(4 * units, dtype=np.float32)])[None]),
+    )
+    every, last = graph.add_many(
+        "LSTM", operands, 2, hidden_size=units, activations=_lstm_activations(config)
+    )
+    if not config.get("return_sequences"):
+        return Tensor(graph.add("Squeeze", last, graph.constant(np.array([0], dtype=np.int64))), (units,))
+    by_step = graph.add("Squeeze", every, graph.constant(np.array([1], dtype=np.int64)))
+    return Tensor(graph.add("Transpose", by_step, perm=[1, 0, 2]), (steps, units))
+
+
+def _gates(array: NDArray[np.float32], units: int) -> NDArray[np.float32]:
+    """From Keras' order of gates (input, forget, cell, output) to ONNX' (input, output, forget, cell)."""
+    gate = [array[..., place * units : (place + 1) * units] for place in range(4)]
+    return np.concatenate([gate[0], gate[3], gate[1], gate[2]], axis=-1)
+
+
+def _lstm_activations(config: Config) -> list[str]:
+    inner = activation_name(config, "activation", "tanh")
+    gate = activation_name(config, "recurrent_activation", "sigmoid")
+    if inner not in _GATES or gate not in _GATES:
+        raise BundleError(f"an LSTM with activations {gate!r} and {inner!r} cannot be served")
+    return [_GATES[gate], _GATES[inner], _GATES[inner]]
+
+
+LAYERS: dict[str, Layer] = {
+    "Activation": _activation,
+    "BatchNormalization": _batch_normalization,
+    "Dense": _dense,
+    "Dropout": _nothing,
+    "Flatten": _flatten,
+    "LSTM": _lstm,
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+}

@@ -1,0 +1,131 @@
+"""A decision tree classifier, given as the arrays of scikit-learn's `tree_`, as an ONNX graph.
+
+The graph finds the leaf and looks its class and probability up in tables, instead of summing votes in
+float32: so the class is scikit-learn's on every row, ties included, and the confidence is its double.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto
+
+from netheal.bundles.graph import ML_DOMAIN, GraphBuilder
+from netheal.bundles.scaling import Scaling
+from netheal.errors import BundleError
+
+_LEAF = -1
+_MOST_NODES = 2**24  # leaf numbers travel as float32
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree of m nodes over n features and k classes, children after their parents, the root first.
+
+    `left` and `right` are -1 at a leaf; a row goes left where float32(x[feature]) <= threshold.
+    `value`, double [m, k], holds counts or fractions of the classes in each node.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
+def tree_from_arrays(
+    left: ArrayLike, right: ArrayLike, feature: ArrayLike, threshold: ArrayLike, value: ArrayLike
+) -> Tree:
+    """A checked tree; `value` may be [m, k] or scikit-learn's [m, 1, k]. Raises BundleError."""
+    values = np.asarray(value, dtype=np.float64)
+    if values.ndim == 3 and values.shape[1] == 1:
+        values = values[:, 0, :]
+    tree = Tree(
+        np.asarray(left, dtype=np.int64),
+        np.asarray(right, dtype=np.int64),
+        np.asarray(feature, dtype=np.int64),
+        np.asarray(threshold, dtype=np.float64),
+        values,
+    )
+    _check(tree)
+    return tree
+
+
+def tree_onnx(tree: Tree, n_features: int, scaling: Scaling, class_ids: Sequence[int]) -> bytes:
+    """The served graph: `label` int64 [N] and `confidence` double [N].
+
+    `class_ids` gives for each of the tree's k classes its index in the manifest's classes.
+    """
+    if len(class_ids) != tree.value.shape[1]:
+        raise BundleError(f"the tree has {tree.value.shape[1]} classes and {len(class_ids)} have names")
+    inner = tree.left != _LEAF
+    if inner.any() and not 0 <= tree.feature[inner].min() <= tree.feature[inner].max() < n_features:
+        raise BundleError(f"the tree asks for a feature outside its {n_features}: it is another bundle's")
+    graph = GraphBuilder(n_features)
+    scaled = graph.cast(scaling.add_to(graph), TensorProto.FLOAT)
+    found = graph.add("TreeEnsembleRegressor", scaled, domain=ML_DOMAIN, **_attributes(tree))
+    leaf = graph.cast(graph.flat(found), TensorProto.INT64)
+    best = tree.value.argmax(axis=1)
+    share = tree.value / tree.value.sum(axis=1, keepdims=True)
+    labels = graph.constant(np.asarray(class_ids, dtype=np.int64)[best])
+    confidences = graph.constant(share[np.arange(len(best)), best])
+    return graph.serialise(
+        {
+            "label": (graph.add("Gather", labels, leaf), TensorProto.INT64),
+            "confidence": (graph.add("Gather", confidences, leaf), TensorProto.DOUBLE),
+        }
+    )
+
+
+def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The largest float32 that is no more than each threshold.
+
+    For a float32 x, x <= t in double (scikit-learn) exactly where x <= float32_at_most(t) (ONNX); rounding
+    to nearest would send a value that lies just above its threshold to the wrong side.
+    """
+    with np.errstate(over="ignore"):
+        nearest = threshold.astype(np.float32)
+    lower = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest.astype(np.float64) > threshold, lower, nearest).astype(np.float32)
+
+
+def _attributes(tree: Tree) -> dict[str, Any]:
+    count, leaves = len(tree.left), np.flatnonzero(tree.left == _LEAF)
+    inner = tree.left != _LEAF
+    return {
+        "n_targets": 1,
+        "nodes_treeids": [0] * count,
+        "nodes_nodeids": list(range(count)),
+        "nodes_modes": ["BRANCH_LEQ" if branch else "LEAF" for branch in inner],
+        "nodes_featureids": np.where(inner, tree.feature, 0).tolist(),
+        "nodes_values": np.where(inner, float32_at_most(tree.threshold), np.float32(0)).tolist(),
+        "nodes_truenodeids": np.where(inner, tree.left, 0).tolist(),
+        "nodes_falsenodeids": np.where(inner, tree.right, 0).tolist(),
+        "target_treeids": [0] * len(leaves),
+        "target_nodeids": leaves.tolist(),
+        "target_ids": [0] * len(leaves),
+        "target_weights": leaves.astype(np.float64).tolist(),
+    }
+
+
+def _check(tree: Tree) -> None:
+    count = len(tree.left)
+    arrays = (tree.left, tree.right, tree.feature, tree.threshold)
+    if any(array.shape != (count,) for array in arrays) or tree.value.shape[:1] != (count,):
+        raise BundleError("the tree's arrays differ in length: the file is damaged")
+    if not 0 < count < _MOST_NODES or tree.value.ndim != 2 or not tree.value.shape[1]:
+        raise BundleError(f"a tree of {count} nodes and values of shape {tree.value.shape} cannot be served")
+    inner = tree.left != _LEAF
+    if (inner != (tree.right != _LEAF)).any():
+        raise BundleError("a node of the tree has one child: the file is damaged")
+    children = np.concatenate([tree.left[inner], tree.right[inner]])
+    if not np.array_equal(np.sort(children), np.arange(1, count)):
+        raise BundleError("the tree's nodes are not each the child of one other: the file is damaged")
+    if (children <= np.tile(np.flatnonzero(inner), 2)).any():
+        raise BundleError("a node of the tree comes before its parent: the file is damaged")
+    if not np.isfinite(tree.threshold[inner]).all():
+        raise BundleError("a threshold of the tree is not finite: train it again")
+    if not np.isfinite(tree.value).all() or (tree.value < 0).any() or (tree.value.sum(axis=1) <= 0).any():
+        raise BundleError("the tree's class values are no counts or fractions: train it again")
