@@ -1,0 +1,39 @@
+"""A port is chosen once and remembered."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from netheal.embedded.ports import LOOPBACK, OURS, answers, settle_port
+from netheal.errors import SettingsError
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server((LOOPBACK, 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_chosen_port_is_remembered_by_name(tmp_path: Path):
+    first, other = settle_port(tmp_path, "kafka", 0), settle_port(tmp_path, "controller", 0)
+    assert first in OURS
+    assert first != other
+    assert settle_port(tmp_path, "kafka", 0) == first
+    assert settle_port(tmp_path, "controller", 0) == other
+
+
+def test_a_remembered_port_that_is_taken_is_replaced(tmp_path: Path, taken: int):
+    (tmp_path / "ports.json").write_text(f'{{"kafka": {taken}}}')
+    port = settle_port(tmp_path, "kafka", 0, patience_s=0.1)
+    assert port != taken
+    assert settle_port(tmp_path, "kafka", 0) == port
+
+
+def test_a_port_that_was_asked_for_is_not_replaced(tmp_path: Path, taken: int):
+    with pytest.raises(SettingsError, match=f"port {taken} is taken"):
+        settle_port(tmp_path, "kafka", taken, patience_s=0.1)
+
+
+def test_answers(taken: int):
+    assert answers(taken)
