@@ -1,0 +1,69 @@
+"""Real servers on folders of their own, ended whatever a test does."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from netheal.embedded.kafka import EmbeddedKafka
+from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.settings import load_settings
+
+Eventually = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    def wait(condition: Callable[[], bool], deadline_s: float = 30.0) -> None:
+        limit = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < limit, "the condition did not come to hold"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Open to every user, as a checkout under /opt is; pytest's own are closed, as one under /root is."""
+    made = Path(tempfile.mkdtemp(prefix="netheal-test-"))
+    made.chmod(0o755)
+    yield made
+    assert not processes_of(made), "processes were left behind"
+    shutil.rmtree(made)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Pids of processes that name the folder on their command line or work in it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.cwd()]
+        except psutil.Error:
+            continue
+        if any(str(folder) in word for word in words):
+            found.append(process.pid)
+    return found
+
+
+@pytest.fixture
+def jars() -> Path:
+    return load_settings().tools_dir
+
+
+@pytest.fixture
+def broker(folder: Path, jars: Path) -> Iterator[EmbeddedKafka]:
+    kafka = EmbeddedKafka(folder / "kafka", jars, 0, folder / "log", heap_mb=384)
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    postgres = EmbeddedPostgres(folder / "postgres", 0, folder / "log")
+    yield postgres
+    postgres.stop()
