@@ -36,6 +36,7 @@ endif
 .NOTPARALLEL:
 
 setup: .venv/.installed .venv/.jars
+	@echo "netheal is set up"
 
 run: setup
 	exec $(BIN)/netheal up --traffic generated $(ARGS)
@@ -49,7 +50,7 @@ lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict netheal udfs jobs api
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports
 
 .tools/.installed: requirements-tools.lock
 	@java=$$(.ci/find-java); python=$$(.ci/find-python); \

@@ -15,13 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from netheal.embedded.process import Identity, identify, recorded, wait_gone
+from netheal.embedded.process import identify, recorded, wait_gone
 from netheal.errors import ServiceUnavailable
 from netheal.telemetry import emit
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 POLL_S = 0.05
 LOG_LIMIT_BYTES = 16 * 2**20
+TAIL_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Child:
     def __init__(self, command: Command) -> None:
         self.command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._identity: Identity | None = None
+        self._log_start = 0
 
     @property
     def alive(self) -> bool:
@@ -74,11 +75,11 @@ class Child:
         """Start it, after ending what an earlier run of ours left behind."""
         reclaim(self.command.record, self.command.stop_signal)
         with _open_log(self.command.log) as log:
+            self._log_start = log.tell()
             self._process = _spawn(self.command, log)
         identity = identify(self._process.pid)
         if identity is not None:
             identity.save(self.command.record)
-        self._identity = identity
         emit("child.started", child=self.command.name, pid=self._process.pid)
 
     def wait_ready(self, ready: Callable[[], bool], deadline_s: float) -> None:
@@ -133,9 +134,12 @@ class Child:
             self._process.wait()
 
     def log_tail(self) -> str:
-        """The last line of its log that says something."""
-        lines = self.command.log.read_text(errors="replace").splitlines() if self.command.log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+        """The last line of this run's log that says something; indented ones are a Java stack trace."""
+        with self.command.log.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, log.tell() - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "no output")
 
 
 def reclaim(record: Path, stop_signal: signal.Signals, bound_s: float = 20.0) -> None:
