@@ -1,0 +1,1 @@
+"""The core wrapped for Spark."""

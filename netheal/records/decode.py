@@ -23,6 +23,8 @@ from netheal.records.reasons import Rejection
 from netheal.records.vocabulary import Vocabulary
 
 MAX_PORT = 65535
+MAX_ENVELOPE_CHARS = 1024
+"""A longer identity is no identity: it would only swell every sink."""
 _ROWS_IN_CACHE = 256
 """Rows whose Python objects fit the processor's cache: decoding 10,000 at once takes nearly twice as long."""
 
@@ -162,11 +164,14 @@ def _split_category(column: list[Any]) -> tuple[FloatArray, list[str | None] | N
 
 
 def _text_array(values: list[Any]) -> pa.Array:
-    """Strings as they are, numbers as their text, None as null."""
+    """Strings as they are, numbers as their text, None as null; cut to MAX_ENVELOPE_CHARS."""
     try:
-        return pa.array(values, type=pa.string())
+        texts = pa.array(values, type=pa.string())
     except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return pa.array([None if v is None else str(v) for v in values], type=pa.string())
+        texts = pa.array([None if v is None else str(v) for v in values], type=pa.string())
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) > MAX_ENVELOPE_CHARS:
+        texts = pc.utf8_slice_codeunits(texts, 0, MAX_ENVELOPE_CHARS)
+    return texts
 
 
 def _port_array(values: list[Any]) -> pa.Array:

@@ -1,0 +1,58 @@
+"""Connections that a Spark Python worker keeps between tasks, one of each kind and address."""
+
+import os
+
+import adbc_driver_postgresql.dbapi as adbc
+from adbc_driver_manager import Error
+from confluent_kafka import Producer
+
+from netheal.errors import ServiceUnavailable
+
+_POSTGRES: dict[tuple[int, str], adbc.Connection] = {}
+_PRODUCERS: dict[tuple[int, str], Producer] = {}
+
+
+def postgres(dsn: str) -> adbc.Connection:
+    """A connection that answers, with no transaction open; raises ServiceUnavailable where there is no server."""
+    key = (os.getpid(), dsn)
+    known = _POSTGRES.pop(key, None)
+    if known is not None and _answers(known):
+        _POSTGRES[key] = known
+        return known
+    try:
+        _POSTGRES[key] = adbc.connect(dsn)
+    except Error as error:
+        raise ServiceUnavailable(f"Postgres does not answer: {error}") from error
+    return _POSTGRES[key]
+
+
+def _answers(connection: adbc.Connection) -> bool:
+    try:
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+            cursor.fetchall()
+        connection.rollback()
+    except Error:
+        return False
+    return True
+
+
+def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
+    """An idempotent producer; it reconnects by itself."""
+    key = (os.getpid(), bootstrap_servers)
+    if key not in _PRODUCERS:
+        _PRODUCERS[key] = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 5,
+                "queue.buffering.max.messages": 1_000_000,
+                "queue.buffering.max.kbytes": 262_144,
+                "delivery.report.only.error": True,
+                "partitioner": "murmur2_random",
+                **options,
+            }
+        )
+    return _PRODUCERS[key]

@@ -1,0 +1,29 @@
+"""What a task tells the driver: what it wrote, and what is to be committed."""
+
+import msgspec
+import pyarrow as pa
+from pyspark.sql.types import BinaryType, StructField, StructType
+
+from netheal.store.delta import Part
+
+RECEIPT_SCHEMA = StructType([StructField("receipt", BinaryType(), nullable=False)])
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """One task's rows and parts; `counts` are (minute, kind, name, rows)."""
+
+    verdicts: int
+    rejected: int
+    messages: int
+    verdict_parts: list[Part]
+    quarantine_parts: list[Part]
+    counts: list[tuple[int, str, str, int]]
+
+    def to_batch(self) -> pa.RecordBatch:
+        """As the one row that a task gives back to Spark."""
+        return pa.record_batch({"receipt": pa.array([msgspec.json.encode(self)], pa.binary())})
+
+
+def read_receipt(encoded: bytes) -> Receipt:
+    """The receipt in a row."""
+    return msgspec.json.decode(encoded, type=Receipt)

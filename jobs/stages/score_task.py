@@ -1,0 +1,83 @@
+"""The one pass inside a Spark task: judge each Arrow batch, hand it to the sinks, give back a receipt."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.stages import handles
+from jobs.stages.receipt import Receipt
+from jobs.stages.sinks.delta_part import DeltaPartWriter
+from jobs.stages.sinks.output_topic import OutputTopicWriter
+from jobs.stages.sinks.postgres_rows import PostgresRowWriter
+from netheal.store.delta import quarantine_layout, verdicts_layout
+from netheal.verdicts.counts import MinuteCounts, count_rows
+from netheal.verdicts.judge import Judged
+from udfs.arrow import JudgePlan
+
+
+@dataclass(frozen=True)
+class SinkPlan:
+    """Where the sinks are."""
+
+    delta_root: str
+    postgres_dsn: str
+    bootstrap_servers: str
+    kafka_options: dict[str, str]
+    output_topic: str
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"SinkPlan({self.delta_root}, {self.bootstrap_servers}, {self.output_topic})"
+
+
+class Sinks:
+    """The sink writers of one task, in the order in which they are made durable."""
+
+    def __init__(self, plan: SinkPlan, batch_id: int) -> None:
+        self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id)
+        self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id)
+        self.serving_rows = PostgresRowWriter(handles.postgres(plan.postgres_dsn))
+        producer = handles.producer(plan.bootstrap_servers, plan.kafka_options)
+        self.messages = OutputTopicWriter(producer, plan.output_topic)
+
+    def write(self, judged: Judged) -> None:
+        """Hand one judged batch to every sink."""
+        self.messages.write(judged.verdicts)
+        self.verdict_parts.write(judged.verdicts)
+        self.quarantine_parts.write(judged.rejected)
+        self.serving_rows.write(judged.verdicts, judged.rejected)
+
+    def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> Receipt:
+        """Make everything durable but the Delta parts, which the driver commits."""
+        parts = self.verdict_parts.receipt(), self.quarantine_parts.receipt()
+        self.serving_rows.receipt()
+        sent = self.messages.receipt()
+        return Receipt(verdicts, rejected, sent, *parts, [(*key, n) for key, n in counts.items()])
+
+
+OpenSinks = Callable[[SinkPlan, int], Sinks]
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """The function that Spark runs in each task; picklable, and the same for every task of a batch."""
+
+    judge_plan: JudgePlan
+    sink_plan: SinkPlan
+    open_sinks: OpenSinks = Sinks
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Arrow batches in `RAW_SCHEMA` in, one receipt out."""
+        judge = self.judge_plan.judge()
+        sinks = self.open_sinks(self.sink_plan, self.judge_plan.batch_id)
+        counts: MinuteCounts = Counter()
+        verdicts = rejected = 0
+        for batch in batches:
+            judged = judge.judge(batch, self.judge_plan.batch_id)
+            sinks.write(judged)
+            counts.update(count_rows(judged.verdicts, judged.rejected))
+            verdicts += judged.verdicts.num_rows
+            rejected += judged.rejected.num_rows
+        yield sinks.receipt(verdicts, rejected, counts).to_batch()

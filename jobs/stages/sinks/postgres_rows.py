@@ -1,0 +1,90 @@
+"""The serving rows of a task into Postgres, in one transaction of its own."""
+
+import adbc_driver_postgresql.dbapi as adbc
+import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import Error, IntegrityError
+
+from netheal.errors import ServiceUnavailable
+
+_HEAD_BYTES = 256
+_TEXT_CHARS = 200
+_VERDICT_COLUMNS = (
+    "event_id",
+    "recorded_at",
+    "batch_id",
+    "is_attack",
+    "threat_score",
+    "attack_class_id",
+    "attack_confidence",
+    "action_type",
+    "action_status",
+    "sensor_id",
+    "src_ip",
+    "dst_ip",
+)
+_REJECTED_COLUMNS = (
+    "event_id",
+    "recorded_at",
+    "batch_id",
+    "topic",
+    "partition",
+    "offset",
+    "reason",
+    "field",
+    "detail",
+)
+_CLIENT_TEXT = frozenset({"sensor_id", "src_ip", "dst_ip", "field", "detail"})
+
+
+class PostgresRowWriter:
+    """Collects the narrow rows of a task and copies them at its end; a row that is there already stays."""
+
+    def __init__(self, connection: adbc.Connection) -> None:
+        self._connection = connection
+        self._tables: dict[str, list[pa.Table]] = {"verdicts": [], "rejected": []}
+
+    def write(self, verdicts: pa.Table, rejected: pa.Table) -> None:
+        """Keep the rows for the end of the task."""
+        self._tables["verdicts"].append(_narrow(verdicts, _VERDICT_COLUMNS))
+        heads = _narrow(rejected, _REJECTED_COLUMNS)
+        head = pc.binary_slice(rejected["value"], 0, _HEAD_BYTES)
+        self._tables["rejected"].append(heads.append_column("head", head))
+
+    def receipt(self) -> int:
+        """Copy and commit; the number of rows handed over. Raises ServiceUnavailable where Postgres fails."""
+        tables = {name: pa.concat_tables(parts) for name, parts in self._tables.items() if parts}
+        full = {name: table for name, table in tables.items() if table.num_rows}
+        try:
+            try:
+                self._store(full, merge=False)
+            except IntegrityError:
+                self._connection.rollback()
+                self._store(full, merge=True)
+        except Error as error:
+            raise ServiceUnavailable(f"Postgres did not take the rows: {error}") from error
+        return sum(table.num_rows for table in full.values())
+
+    def _store(self, tables: dict[str, pa.Table], merge: bool) -> None:
+        """A plain COPY first, the cheap way; with `merge`, through a temporary table past rows that are there."""
+        with self._connection.cursor() as cursor:
+            for name, table in tables.items():
+                if not merge:
+                    cursor.adbc_ingest(name, table, mode="append")
+                    continue
+                cursor.execute(f"create temporary table new_{name} (like {name}) on commit drop")
+                cursor.adbc_ingest(f"new_{name}", table, mode="append", temporary=True)
+                cursor.execute(f"insert into {name} select * from new_{name} on conflict do nothing")
+        self._connection.commit()
+
+
+def _narrow(table: pa.Table, columns: tuple[str, ...]) -> pa.Table:
+    arrays = {name: table[name] for name in columns}
+    for name, array in arrays.items():
+        if pa.types.is_dictionary(array.type):
+            arrays[name] = array.cast(array.type.value_type)
+        if name in _CLIENT_TEXT and pc.any(pc.greater(pc.binary_length(arrays[name]), _TEXT_CHARS)).as_py():
+            arrays[name] = pc.utf8_slice_codeunits(arrays[name], 0, _TEXT_CHARS)
+        if name in _CLIENT_TEXT and pc.any(pc.match_substring(arrays[name], "\0")).as_py():
+            arrays[name] = pc.replace_substring(arrays[name], "\0", "\ufffd")
+    return pa.table(arrays)

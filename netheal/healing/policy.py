@@ -1,0 +1,99 @@
+"""The healing policy: which action answers which verdict. Pure: deciding here, doing elsewhere."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netheal.contracts import attack_classes
+from netheal.errors import ContractError
+
+ACTION_TYPES = ("log_only", "alert_admin", "block_ip", "restart_service")
+_TARGET = "{src_ip}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One answer; `{src_ip}` in the description or a parameter stands for the attacking address."""
+
+    action_type: str
+    description: str
+    params: dict[str, str]
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether the action is about an address."""
+        return self.action_type == "block_ip"
+
+    def describe(self, src_ip: str | None) -> str:
+        """The description for this address."""
+        return self.description.replace(_TARGET, src_ip or "")
+
+    def fill(self, src_ip: str | None) -> dict[str, str]:
+        """The parameters for this address."""
+        return {key: value.replace(_TARGET, src_ip or "") for key, value in self.params.items()}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules in a fixed order: one a class by class id, then threat_normal, threat_attack, no_target."""
+
+    rules: tuple[Rule, ...]
+    version: str
+
+    @cached_property
+    def _needs_target(self) -> npt.NDArray[np.bool_]:
+        return np.array([rule.needs_target for rule in self.rules])
+
+    def decide(
+        self,
+        class_id: npt.NDArray[np.int16],
+        threat_attack: npt.NDArray[np.bool_],
+        has_source: npt.NDArray[np.bool_],
+    ) -> npt.NDArray[np.int16]:
+        """The rule of each row, int16 [n], an index into `rules`.
+
+        `class_id`: -1 where the row has no class. `threat_attack`: the threat detector calls it an attack.
+        A class other than the benign one decides; else the threat detector does. An action that needs
+        an address and has none becomes the `no_target` rule.
+        """
+        classes = len(attack_classes().names)
+        benign = attack_classes().id_of(attack_classes().benign)
+        rule = np.where(class_id >= 0, class_id, classes).astype(np.int16)
+        rule[threat_attack & ((class_id < 0) | (class_id == benign))] = classes + 1
+        rule[self._needs_target[rule] & ~has_source] = classes + 2
+        return rule
+
+
+def parse_policy(document: dict[str, Any]) -> Policy:
+    """A policy from its JSON document; raises ContractError where a class is left out or an action unknown."""
+    names = attack_classes().names
+    unknown = sorted(set(document.get("classes", {})) - set(names))
+    if unknown:
+        raise ContractError(f"healing policy: no such class: {', '.join(unknown)}")
+    try:
+        entries = [document["classes"][name] for name in names]
+        entries += [document[key] for key in ("threat_normal", "threat_attack", "no_target")]
+        rules = tuple(Rule(e["action_type"], e["description"], dict(e["params"])) for e in entries)
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"healing policy: {error} is missing or malformed") from error
+    for rule in rules:
+        if rule.action_type not in ACTION_TYPES:
+            raise ContractError(f"healing policy: {rule.action_type!r} is none of {', '.join(ACTION_TYPES)}")
+    if rules[-1].needs_target:
+        raise ContractError("healing policy: no_target must be an action that needs no address")
+    canonical = json.dumps({k: v for k, v in document.items() if k != "description"}, sort_keys=True)
+    return Policy(rules, hashlib.sha256(canonical.encode()).hexdigest()[:12])
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a JSON file; raises ContractError with what is wrong and where."""
+    try:
+        return parse_policy(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise ContractError(f"cannot read the healing policy {path}: {error}") from error

@@ -1,0 +1,112 @@
+"""The Delta tables: their layouts, and one commit a micro-batch and table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Field, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.schema import Schema
+from deltalake.transaction import AddAction
+
+from netheal.errors import ServiceUnavailable
+from netheal.verdicts.schema import rejected_schema, verdict_schema
+
+DATE_COLUMN = "date"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table: its folder's name under the root, and its columns beside the partition column `date`."""
+
+    name: str
+    schema: pa.Schema
+
+    def uri(self, root: str) -> str:
+        """Where the table is."""
+        return f"{root.rstrip('/')}/{self.name}"
+
+    @property
+    def stored(self) -> pa.Schema:
+        """All columns, `date` (of `recorded_at`, UTC) among them."""
+        return self.schema.append(pa.field(DATE_COLUMN, pa.date32()))
+
+
+def verdicts_layout() -> Layout:
+    """Every scored row, features and all: the system of record."""
+    return Layout("verdicts", verdict_schema())
+
+
+def quarantine_layout() -> Layout:
+    """Every rejected row with its raw bytes."""
+    return Layout("quarantine", rejected_schema())
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A Parquet file that a task wrote and nobody sees yet. `path` is relative to the table."""
+
+    path: str
+    size: int
+    date: str
+    rows: int
+    modified_ms: int
+    lowest: dict[str, Any]
+    highest: dict[str, Any]
+
+    def to_action(self) -> AddAction:
+        """The Delta log's entry that makes it visible."""
+        stats = {"numRecords": self.rows, "minValues": self.lowest, "maxValues": self.highest, "nullCount": {}}
+        text = msgspec.json.encode(stats).decode()
+        return AddAction(self.path, self.size, {DATE_COLUMN: self.date}, self.modified_ms, True, text)
+
+
+class DeltaLog:
+    """Commits to one table; keeps it open, so that a commit reads only what came since the last."""
+
+    def __init__(self, layout: Layout, root: str) -> None:
+        self._layout = layout
+        self._uri = layout.uri(root)
+        self._table = self._open()
+
+    def _open(self) -> DeltaTable:
+        DeltaTable.create(
+            self._uri,
+            self._layout.stored,
+            mode="ignore",
+            partition_by=[DATE_COLUMN],
+            name=self._layout.name,
+            configuration={"delta.checkpointInterval": "100", "delta.logRetentionDuration": "interval 30 days"},
+        )
+        table = DeltaTable(self._uri)
+        there = {field.name for field in table.schema().fields}
+        missing = [f for f in Schema.from_arrow(self._layout.stored).fields if f.name not in there]
+        if missing:
+            table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+        return DeltaTable(self._uri, without_files=True)
+
+    def committed(self, app_id: str) -> int | None:
+        """The last batch that `app_id` committed here, None for none."""
+        self._table.update_incremental()
+        return self._table.transaction_version(app_id)
+
+    def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
+        """Make the parts visible, once for each (app_id, batch_id); returns whether this call did it.
+
+        An empty commit is not written. Raises ServiceUnavailable where the store fails: try the batch again.
+        """
+        try:
+            last = self.committed(app_id)
+            if not parts or (last is not None and last >= batch_id):
+                return False
+            self._table.create_write_transaction(
+                [part.to_action() for part in parts],
+                "append",
+                self._table.schema(),
+                partition_by=[DATE_COLUMN],
+                commit_properties=CommitProperties(app_transactions=[Transaction(app_id, batch_id)]),
+            )
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot commit to the Delta table {self._uri}: {error}") from error
+        return True

@@ -1,0 +1,128 @@
+"""The ledger: what each micro-batch read and used, so that a replay does the same and nothing counts twice."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg2.extras import Json, execute_values
+
+from netheal.errors import StreamRefused
+from netheal.store.database import Connection, transaction
+
+Offsets = dict[str, int]
+"""Kafka partition (as a string) -> offset."""
+
+Counts = dict[tuple[int, str, str], int]
+"""(minute as seconds since the epoch, kind, name) -> rows."""
+
+
+@dataclass(frozen=True)
+class BatchPins:
+    """What a micro-batch is bound to: `models` maps contract ids to bundle hashes."""
+
+    topic: str
+    topic_id: str
+    start_offsets: Offsets
+    end_offsets: Offsets
+    models: dict[str, str]
+    policy_version: str
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """A batch's row: its pins, and whether it is done; `new` where this call wrote it."""
+
+    pins: BatchPins
+    state: Literal["open", "done"]
+    new: bool
+
+
+class Ledger:
+    """The ledger of one stream: one driver at a time, by an advisory lock that lives as long as `connection`."""
+
+    def __init__(self, connection: Connection, query_id: str) -> None:
+        self._connection = connection
+        self._query_id = query_id
+
+    def fence(self) -> None:
+        """Take the stream's lock; raises StreamRefused where another driver holds it."""
+        with transaction(self._connection) as cursor:
+            cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (self._query_id,))
+            if cursor.fetchone() != (True,):
+                raise StreamRefused(
+                    "another driver runs on this checkpoint: stop it first, or give this one another checkpoint"
+                )
+
+    def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
+        """Pin a batch; a batch that was pinned before keeps its first pins."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "insert into policies (version, document) values (%s, %s) on conflict do nothing",
+                (pins.policy_version, Json(policy)),
+            )
+            cursor.execute(
+                "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
+                " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing",
+                (
+                    self._query_id,
+                    batch_id,
+                    pins.topic,
+                    pins.topic_id,
+                    Json(pins.start_offsets),
+                    Json(pins.end_offsets),
+                    Json(pins.models),
+                    pins.policy_version,
+                ),
+            )
+            if cursor.rowcount == 1:
+                return LedgerEntry(pins, "open", new=True)
+            cursor.execute(
+                "select topic, topic_id, start_offsets, end_offsets, models, policy_version, state"
+                " from batches where query_id = %s and batch_id = %s",
+                (self._query_id, batch_id),
+            )
+            *first, state = cursor.fetchone() or ()
+        entry = LedgerEntry(BatchPins(*first), state, new=False)
+        if (entry.pins.topic_id, entry.pins.end_offsets) != (pins.topic_id, pins.end_offsets):
+            raise StreamRefused(
+                f"batch {batch_id} was pinned to offsets {entry.pins.end_offsets}, but the checkpoint says"
+                f" {pins.end_offsets}: the checkpoint and the database are not of one stream"
+            )
+        return entry
+
+    def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
+        """Add the counts and mark the batch done, in one transaction; a batch that is done stays as it is."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "update batches set state = 'done', closed_at = now(), verdicts = %s, rejected = %s"
+                " where query_id = %s and batch_id = %s and state = 'open'",
+                (verdicts, rejected, self._query_id, batch_id),
+            )
+            if cursor.rowcount == 0:
+                return
+            totals: dict[tuple[str, str], int] = {}
+            for (_, kind, name), n in counts.items():
+                totals[kind, name] = totals.get((kind, name), 0) + n
+            if counts:
+                execute_values(cursor, _ADD_MINUTES, [(m, k, name, n) for (m, k, name), n in counts.items()], _MINUTE)
+                execute_values(cursor, _ADD_TOTALS, [(*key, n) for key, n in totals.items()])
+
+
+_MINUTE = "(to_timestamp(%s), %s, %s, %s)"
+_ADD_MINUTES = (
+    "insert into minute_counts (minute, kind, name, n) values %s"
+    " on conflict (minute, kind, name) do update set n = minute_counts.n + excluded.n"
+)
+_ADD_TOTALS = (
+    "insert into total_counts (kind, name, n) values %s"
+    " on conflict (kind, name) do update set n = total_counts.n + excluded.n"
+)
+
+
+def read_policy_document(connection: Connection, version: str) -> dict[str, Any]:
+    """The policy that a batch was pinned to."""
+    with transaction(connection) as cursor:
+        cursor.execute("select document from policies where version = %s", (version,))
+        row = cursor.fetchone()
+    if row is None:
+        raise StreamRefused(f"the ledger names policy {version}, which is not in the database")
+    return dict(row[0])

@@ -1,0 +1,46 @@
+"""Which incarnation of a topic the stream reads: a topic deleted and made again has other rows at its offsets."""
+
+from netheal.errors import StreamRefused
+from netheal.store.database import Connection, transaction
+
+
+def settle_topic(connection: Connection, topic: str, topic_id: str) -> int:
+    """The offset base of this incarnation (0 for the first one), recording the first one that is seen.
+
+    Raises StreamRefused where the topic is not the incarnation that was read last.
+    """
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "select topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,)
+        )
+        known = cursor.fetchone()
+        if known is None:
+            cursor.execute(
+                "insert into topics (topic, topic_id, offset_base) values (%s, %s, 0)", (topic, topic_id)
+            )
+            return 0
+    if known[0] != topic_id:
+        raise StreamRefused(
+            f"topic {topic} was deleted and made again (its id was {known[0]}, now {topic_id}), so stored offsets"
+            " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
+        )
+    return int(known[1])
+
+
+def adopt_topic(connection: Connection, topic: str, topic_id: str) -> int:
+    """Go on with a new incarnation; returns its offset base, which keeps event ids unique."""
+    with transaction(connection) as cursor:
+        cursor.execute("select offset_base from topics where topic = %s and topic_id = %s", (topic, topic_id))
+        known = cursor.fetchone()
+        if known is not None:
+            return int(known[0])
+        cursor.execute(
+            "select coalesce(max(t.offset_base + e.value::bigint), 0) from batches b"
+            " join topics t using (topic, topic_id), jsonb_each_text(b.end_offsets) e where b.topic = %s",
+            (topic,),
+        )
+        (base,) = cursor.fetchone() or (0,)
+        cursor.execute(
+            "insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base)
+        )
+    return int(base)

@@ -1,0 +1,198 @@
+"""One pass: a batch of raw Kafka records in, verdicts and rejected rows out. Pure: it writes nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from netheal.contracts import attack_classes
+from netheal.healing.policy import Policy
+from netheal.records.check import Checked, check
+from netheal.records.decode import Decoded, MessageDecoder
+from netheal.records.reasons import Rejection
+from netheal.scoring.model import ServedModel
+from netheal.verdicts.schema import PARTITIONS_PER_TOPIC, category_column, rejected_schema, verdict_schema
+
+Columns = dict[str, pa.Array]
+_STATUS = "logged"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`verdicts` in `verdict_schema()`, `rejected` in `rejected_schema()`, `rule` int16: each verdict's rule."""
+
+    verdicts: pa.Table
+    rejected: pa.Table
+    rule: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges records of one topic with some models and one policy.
+
+    `offset_base` is added to offsets in event ids: 0 until a topic was deleted and made again.
+    """
+
+    topic: str
+    offset_base: int
+    decoder: MessageDecoder
+    models: Mapping[str, ServedModel]
+    """Contract id -> the active model that takes it."""
+    policy: Policy
+
+    def judge(self, records: pa.RecordBatch, batch_id: int) -> Judged:
+        """Judge records in `RAW_SCHEMA`; every one of them is in exactly one of the two results.
+
+        Raises ModelFailure where a model fails; never raises for what a record holds.
+        """
+        decoded = self.decoder.decode(records.column("value"))
+        encoders = {contract_id: model.encoders for contract_id, model in self.models.items()}
+        checked = check(decoded, self.decoder.vocabulary, encoders)
+        origin = self._origin(records, batch_id)
+        place = pa.array(decoded.position[checked.accepted])
+        columns = {name: array.take(place) for name, array in origin.items()}
+        columns |= self._features(decoded, checked)
+        predictions, class_id, threat_attack = self._predict(checked)
+        rule = self.policy.decide(class_id, threat_attack, columns["src_ip"].is_valid().to_numpy(False))
+        columns |= predictions | self._actions(rule, columns["src_ip"])
+        benign = attack_classes().id_of(attack_classes().benign)
+        columns["is_attack"] = pa.array(threat_attack | ((class_id >= 0) & (class_id != benign)))
+        verdicts = _table(columns, verdict_schema(), len(place))
+        return Judged(verdicts, _rejected(records, origin, checked.rejected), rule)
+
+    def _origin(self, records: pa.RecordBatch, batch_id: int) -> Columns:
+        rows = records.num_rows
+        partition = records.column("partition").to_numpy()
+        offset = records.column("offset").to_numpy()
+        return {
+            "event_id": pa.array((self.offset_base + offset) * PARTITIONS_PER_TOPIC + partition),
+            "recorded_at": records.column("timestamp"),
+            "topic": constant(self.topic, rows),
+            "partition": records.column("partition"),
+            "offset": records.column("offset"),
+            "batch_id": pa.array(np.full(rows, batch_id)),
+        }
+
+    def _features(self, decoded: Decoded, checked: Checked) -> Columns:
+        columns: Columns = {}
+        take = pa.array(checked.accepted)
+        for name, at in self.decoder.vocabulary.place.items():
+            column = self.decoder.vocabulary.features[at].column
+            columns[column] = pa.array(checked.matrix[:, at], from_pandas=True)
+            texts = decoded.categories.get(name)
+            if texts is not None:
+                columns[category_column(column)] = pa.array(texts, pa.string()).take(take)
+        for field in decoded.envelope.column_names:
+            columns[field] = decoded.envelope.column(field).combine_chunks().take(take)
+        return columns
+
+    def _predict(self, checked: Checked) -> tuple[Columns, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+        rows = len(checked.accepted)
+        class_id = np.full(rows, -1, dtype=np.int16)
+        threat_attack = np.zeros(rows, dtype=bool)
+        columns: Columns = {}
+        for part in checked.inputs:
+            model = self.models[part.contract.id]
+            here = np.zeros(rows, dtype=bool)
+            here[part.rows] = True
+            if part.contract.model_type == "threat_detector":
+                scores = model.threat_scores(part.matrix)
+                threat_attack[part.rows] |= scores >= model.threshold
+                columns |= _threat_columns(scores, here, model)
+            else:
+                attack = model.attack_scores(part.matrix)
+                class_id[part.rows] = attack.class_id
+                columns |= _attack_columns(class_id, _spread(attack.confidence, here), here, model)
+        return columns, class_id, threat_attack
+
+    def _actions(self, rule: npt.NDArray[np.int16], src_ip: pa.Array) -> Columns:
+        rows = len(rule)
+        description = _choose(rule, self._rule_texts["description"])
+        params = _choose(rule, self._rule_texts["params"])
+        targeted = [at for at, r in enumerate(self.policy.rules) if r.needs_target]
+        for row in np.flatnonzero(np.isin(rule, targeted)):
+            if isinstance(description, pa.DictionaryArray):
+                description, params = description.to_pylist(), params.to_pylist()
+            chosen, address = self.policy.rules[rule[row]], src_ip[row].as_py()
+            description[row], params[row] = chosen.describe(address), json.dumps(chosen.fill(address))
+        return {
+            "action_type": _choose(rule, self._rule_texts["action_type"]),
+            "action_description": description,
+            "action_params": params,
+            "action_status": constant(_STATUS, rows),
+            "policy_version": constant(self.policy.version, rows),
+        }
+
+    @cached_property
+    def _rule_texts(self) -> dict[str, list[str]]:
+        return {
+            "action_type": [rule.action_type for rule in self.policy.rules],
+            "description": [rule.description for rule in self.policy.rules],
+            "params": [json.dumps(rule.params) for rule in self.policy.rules],
+        }
+
+
+def constant(text: str | None, rows: int) -> pa.Array:
+    """The same string in every row, stored once."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text], pa.string()))
+
+
+def _choose(at: npt.NDArray[np.int16], texts: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int8)), pa.array(texts, pa.string()))
+
+
+def _where(text: str, here: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(here), np.int8), mask=~here), pa.array([text]))
+
+
+def _spread(values: npt.NDArray[np.float64], here: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    full = np.zeros(len(here))
+    full[here] = values
+    return full
+
+
+def _threat_columns(scores: npt.NDArray[np.float64], here: npt.NDArray[np.bool_], model: ServedModel) -> Columns:
+    full = _spread(scores, here)
+    return {
+        "threat_score": pa.array(full, mask=~here),
+        "threat_threshold": pa.array(np.full(len(here), model.threshold), mask=~here),
+        "threat_is_attack": pa.array(full >= model.threshold, mask=~here),
+        "threat_model_version": _where(model.bundle.manifest.version, here),
+        "threat_model_hash": _where(model.bundle.hash, here),
+    }
+
+
+def _attack_columns(
+    class_id: npt.NDArray[np.int16],
+    confidence: npt.NDArray[np.float64],
+    here: npt.NDArray[np.bool_],
+    model: ServedModel,
+) -> Columns:
+    names = pa.array(attack_classes().names)
+    return {
+        "attack_class_id": pa.array(class_id, mask=~here),
+        "attack_class": pa.DictionaryArray.from_arrays(pa.array(class_id.astype(np.int8), mask=~here), names),
+        "attack_confidence": pa.array(confidence, mask=~here),
+        "attack_model_version": _where(model.bundle.manifest.version, here),
+        "attack_model_hash": _where(model.bundle.hash, here),
+    }
+
+
+def _table(columns: Columns, schema: pa.Schema, rows: int) -> pa.Table:
+    """A table of `schema`; strings may be dictionaries, absent columns are null."""
+    arrays = {f.name: columns.get(f.name, pa.nulls(rows, f.type)) for f in schema}
+    return pa.table({name: array if isinstance(array, pa.Array) else pa.array(array) for name, array in arrays.items()})
+
+
+def _rejected(records: pa.RecordBatch, origin: Columns, rejected: list[Rejection]) -> pa.Table:
+    place = pa.array([r.position for r in rejected], pa.int64())
+    columns = {name: array.take(place) for name, array in origin.items()}
+    columns |= {name: records.column(name).take(place) for name in ("key", "value")}
+    columns["reason"] = pa.array([r.reason.value for r in rejected], pa.string())
+    columns["field"] = pa.array([r.field for r in rejected], pa.string())
+    columns["detail"] = pa.array([r.detail for r in rejected], pa.string())
+    return _table(columns, rejected_schema(), len(rejected))

@@ -1,0 +1,86 @@
+"""The columns of a verdict and of a rejected row, as they are stored in Delta."""
+
+from functools import cache
+
+import pyarrow as pa
+
+from netheal.contracts import envelope_spellings, wire_contracts
+from netheal.records.vocabulary import vocabulary
+
+PARTITIONS_PER_TOPIC = 1024
+"""An event's id is `offset * 1024 + partition`."""
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+RAW_SCHEMA = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp", TIMESTAMP),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+"""What the job reads of a Kafka record."""
+
+_ORIGIN = [
+    ("event_id", pa.int64()),
+    ("recorded_at", TIMESTAMP),
+    ("topic", pa.string()),
+    ("partition", pa.int32()),
+    ("offset", pa.int64()),
+    ("batch_id", pa.int64()),
+]
+
+
+@cache
+def verdict_schema() -> pa.Schema:
+    """One row a scored message: where it came from, its envelope, features, predictions and action."""
+    known = vocabulary(wire_contracts())
+    envelope = [(name, pa.int32() if name == "src_port" else pa.string()) for name in envelope_spellings()]
+    features = [(feature.column, pa.float64()) for feature in known.features]
+    categories = [(category_column(f.column), pa.string()) for f in known.features if f.category]
+    return pa.schema(
+        [
+            *_ORIGIN,
+            *envelope,
+            *features,
+            *categories,
+            ("threat_score", pa.float64()),
+            ("threat_threshold", pa.float64()),
+            ("threat_is_attack", pa.bool_()),
+            ("threat_model_version", pa.string()),
+            ("threat_model_hash", pa.string()),
+            ("attack_class_id", pa.int16()),
+            ("attack_class", pa.string()),
+            ("attack_confidence", pa.float64()),
+            ("attack_model_version", pa.string()),
+            ("attack_model_hash", pa.string()),
+            ("is_attack", pa.bool_()),
+            ("action_type", pa.string()),
+            ("action_description", pa.string()),
+            ("action_params", pa.string()),
+            ("action_status", pa.string()),
+            ("policy_version", pa.string()),
+        ]
+    )
+
+
+@cache
+def rejected_schema() -> pa.Schema:
+    """One row a rejected message, with its raw bytes, so that it can be replayed."""
+    return pa.schema(
+        [
+            *_ORIGIN,
+            ("reason", pa.string()),
+            ("field", pa.string()),
+            ("detail", pa.string()),
+            ("key", pa.binary()),
+            ("value", pa.binary()),
+        ]
+    )
+
+
+def category_column(column: str) -> str:
+    """The column that keeps a category's string as it came, beside its code."""
+    return f"{column}_category"

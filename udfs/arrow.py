@@ -1,0 +1,37 @@
+"""The Arrow function of the job: a pickled plan in, a Judge in each worker."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark import Broadcast
+
+from netheal.bundles.served import ServedBundle
+from netheal.verdicts.judge import Judge
+from udfs.workers import loaded_model, parsed_policy, wire_decoder
+
+
+@dataclass(frozen=True)
+class JudgePlan:
+    """All that decides what a micro-batch's verdicts are; small, and equal on every replay of the batch.
+
+    `models` maps contract ids to bundle hashes, `bundles` holds these bundles by hash.
+    """
+
+    topic: str
+    offset_base: int
+    batch_id: int
+    models: dict[str, str]
+    bundles: Broadcast[dict[str, ServedBundle]]
+    policy_version: str
+    policy: dict[str, Any]
+
+    def judge(self) -> Judge:
+        """The judge of this plan, made of what the worker keeps."""
+        bundles = self.bundles.value if self.models else {}
+        return Judge(
+            topic=self.topic,
+            offset_base=self.offset_base,
+            decoder=wire_decoder(),
+            models={contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()},
+            policy=parsed_policy(self.policy_version, self.policy),
+        )

@@ -1,0 +1,33 @@
+"""What a Spark Python worker keeps between tasks: loaded models and decoders, by content hash."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from netheal.bundles.served import ServedBundle
+from netheal.contracts import wire_contracts
+from netheal.healing.policy import Policy, parse_policy
+from netheal.records.decode import MessageDecoder
+from netheal.records.vocabulary import vocabulary
+from netheal.scoring.model import ServedModel
+
+_MODELS: dict[str, ServedModel] = {}
+_POLICIES: dict[str, Policy] = {}
+
+
+@cache
+def wire_decoder() -> MessageDecoder:
+    """The decoder of all wire contracts."""
+    return MessageDecoder(vocabulary(wire_contracts()))
+
+
+def loaded_model(bundle: ServedBundle) -> ServedModel:
+    """The model of a bundle, loaded once a process."""
+    return _MODELS.setdefault(bundle.hash, ServedModel(bundle))
+
+
+def parsed_policy(version: str, document: Mapping[str, Any]) -> Policy:
+    """A policy, parsed once a process."""
+    if version not in _POLICIES:
+        _POLICIES[version] = parse_policy(dict(document))
+    return _POLICIES[version]
