@@ -116,7 +116,7 @@ class _Outbox:
         while len(self._producer) > _MOST_IN_FLIGHT:
             self._producer.poll(0.05)
             self._raise_refusal()
-        batch = [{"value": message} for message in messages]
+        batch: list[dict[str, Any]] = [{"value": message} for message in messages]
         queued = self._producer.produce_batch(self._topic, batch, on_delivery=self._delivered)
         if queued != len(batch):
             failed = next(entry["_error"] for entry in batch if "_error" in entry)
@@ -140,6 +140,6 @@ class _Outbox:
     def _raise_refusal(self) -> None:
         if self._refusal is not None:
             raise ServiceUnavailable(
-                f"Kafka did not take a message for {self._topic!r}: {self._refusal.str()}. See that the broker "
-                "is up and the topic exists, then send again"
+                f"Kafka did not take a message for {self._topic!r}: {self._refusal.str()}. "
+                "See that the broker is up and the topic exists, then send again"
             )
