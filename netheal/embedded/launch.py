@@ -11,7 +11,8 @@ import struct
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -46,7 +47,9 @@ def _pass_closed_folders() -> None:
 
 def _become(uid: int, gid: int, closed: bool) -> None:
     if closed:
-        _prctl(PR_SET_KEEPCAPS, 1)
+        # Else the change of user drops every capability, and access(2), which PostgreSQL looks for its own
+        # binaries with, would go without them even after one was taken up again.
+        _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

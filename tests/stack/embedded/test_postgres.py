@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: a real one, which comes back as it was."""
 
+import shutil
 import socket
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
+from netheal.embedded import postgres
 from netheal.embedded.account import account_for
 from netheal.embedded.ports import LOOPBACK
 from netheal.embedded.postgres import EmbeddedPostgres
@@ -18,6 +20,14 @@ from netheal.embedded.process import recorded
 from netheal.errors import SettingsError
 
 pytestmark = pytest.mark.stack
+
+
+def closed_copy_of_binaries(packages: Path) -> Path:
+    """The wheel's PostgreSQL and its libraries, as an environment in a closed folder has them."""
+    wheel = postgres._binaries().parents[1]
+    for part in (wheel / "pginstall18", wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(part, packages / part.relative_to(wheel.parent), symlinks=True)
+    return packages / wheel.name / "pginstall18" / "bin"
 
 
 def ask(dsn: str, *statements: str) -> Sequence[tuple[object, ...]]:
@@ -81,10 +91,12 @@ def test_the_password_is_needed_and_for_us_alone(server: EmbeddedPostgres):
     assert ask(server.dsn, "SHOW unix_socket_directories") == [("",)]
 
 
-def test_a_folder_only_root_may_enter(tmp_path: Path):
+def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tmp_path.chmod(0o700)
     account = account_for(tmp_path)
     assert account is None or account.closed
+    binaries = closed_copy_of_binaries(tmp_path / "site-packages")
+    monkeypatch.setattr(postgres, "_binaries", lambda: binaries)
     closed = EmbeddedPostgres(tmp_path / "postgres", 0, tmp_path / "log")
     try:
         closed.start()
