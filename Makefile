@@ -13,7 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 UV := .tools/bin/uv
 BIN := .venv/bin
-COMPILE := $(UV) pip compile --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 # Nothing is written outside this folder, no Python is downloaded, no other environment is touched.
 export UV_CACHE_DIR := $(CURDIR)/var/cache/uv
