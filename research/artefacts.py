@@ -1,0 +1,58 @@
+"""What a training run leaves behind: the training layout, its profile, the served form, the card."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from netheal.bundles.served import ServedBundle
+
+
+def default_version(kind: str) -> str:
+    """A version of today, such as `ensemble_v1_20261122`."""
+    return f"{kind}_v1_{datetime.now(UTC):%Y%m%d}"
+
+
+def save(
+    folder: Path,
+    names: tuple[str, str],
+    layout: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    serve: Callable[[str], ServedBundle],
+) -> ServedBundle:
+    """Write the layout and the profile (`names`), then the bundle that `serve` makes of the file's sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layout_file, profile_file = (folder / name for name in names)
+    joblib.dump(dict(layout), layout_file)
+    profile_file.write_text(json.dumps(profile, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    bundle = serve(hashlib.sha256(layout_file.read_bytes()).hexdigest())
+    bundle.write(folder)
+    return bundle
+
+
+def profile(
+    features: Sequence[str], classes: Sequence[str], notes: str, steps: Sequence[str], scaler: str
+) -> dict[str, Any]:
+    """The profile that lies beside a bundle."""
+    return {
+        "expected_features": list(features),
+        "class_labels": list(classes),
+        "preprocessing_notes": notes,
+        "preprocessing_pipeline": {
+            "steps": list(steps),
+            "n_features_selected": len(features),
+            "selected_features": list(features),
+            "scaler_type": scaler,
+        },
+    }
+
+
+def write_card(folder: Path, sections: Sequence[str]) -> None:
+    """Write MODEL_CARD.md, and print it."""
+    text = "\n\n".join(sections) + "\n"
+    (folder / "MODEL_CARD.md").write_text(text, "utf-8")
+    print(text)

@@ -1,0 +1,51 @@
+"""Figures of merit, as plain numbers for cards and manifests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+
+
+def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], benign: str) -> dict[str, Any]:
+    """Figures over class names [N] and [N]; `names` are those to list, `benign` the one that is no attack.
+
+    `macro_f1` is the mean over classes that occur in the truth; a false alarm is a benign row called anything
+    else; `detected` is the share of attack rows called any attack.
+    """
+    true, said = np.asarray(truth), np.asarray(answer)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        true, said, labels=list(names), zero_division=0
+    )
+    present, quiet = support > 0, true == benign
+    return {
+        "rows": len(true),
+        "accuracy": float((true == said).mean()),
+        "macro_f1": float(f1[present].mean()),
+        "false_alarms_per_100k_benign": _share(said[quiet] != benign) * 100_000,
+        "detected": _share(said[~quiet] != benign),
+        "classes": {
+            name: {
+                "rows": int(support[i]),
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+            }
+            for i, name in enumerate(names)
+        },
+        "confusion": confusion_matrix(true, said, labels=list(names)).tolist(),
+    }
+
+
+def score_figures(attack: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, Any]:
+    """Figures of scores [N] against 0 and 1 [N]: those of the two classes, and the area under the ROC."""
+    names = np.array(["Normal", "Attack"])
+    said = names[(scores >= threshold).astype(np.int64)]
+    figures = class_figures(names[attack], said, names.tolist(), "Normal")
+    both = 0 < attack.sum() < len(attack)
+    return figures | {"auc": float(roc_auc_score(attack, scores)) if both else None}
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return float(hits.mean()) if len(hits) else 0.0
