@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     kafka_options: dict[str, str] = Field(
         default_factory=dict, description="librdkafka options for a secured cluster, as a JSON object"
     )
+    spark_kafka_options: dict[str, str] = Field(
+        default_factory=dict, description="The same for Spark's Java client, without the `kafka.` prefix"
+    )
     postgres_dsn: SecretStr = Field(SecretStr(""), description="postgresql://… URL; empty: the embedded server")
     embedded_kafka_port: int = Field(0, ge=0, le=65535, description="0: any free port")
     embedded_postgres_port: int = Field(0, ge=0, le=65535, description="0: any free port")
@@ -45,6 +48,7 @@ class Settings(BaseSettings):
     store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
     checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
     max_offsets_per_batch: int = Field(200_000, ge=1)
+    driver_memory: str = Field("2g", description="Heap of the driver on a single machine")
     scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
 
     @property
@@ -56,6 +60,11 @@ class Settings(BaseSettings):
     def checkpoint(self) -> str:
         """Where the job's checkpoint is."""
         return self.checkpoint_dir or str(self.var_dir / "checkpoint")
+
+    @property
+    def artefacts_dir(self) -> Path:
+        """Where served bundles are, by content hash."""
+        return self.var_dir / "artefacts"
 
     @property
     def log_dir(self) -> Path:

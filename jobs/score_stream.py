@@ -1,0 +1,70 @@
+"""The streaming job: flow records from Kafka to verdicts in Delta, Postgres and the output topic.
+
+Runs by `python -m jobs.score_stream` on one machine and by spark-submit on a cluster; stops cleanly on SIGTERM.
+"""
+
+import sys
+
+from pyspark.errors import PySparkException
+
+from jobs.stages.opening import open_stream
+from jobs.stages.retry import Backoff
+from jobs.stages.score_task import OpenSinks, Sinks
+from jobs.stages.session import spark_session
+from jobs.stages.source import read_topic
+from jobs.stages.stopping import StopGate
+from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
+from netheal.settings import Settings, load_settings
+from netheal.telemetry import configure_logging, emit
+
+
+def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> None:
+    """Run the query until the gate closes; raises what ended it otherwise."""
+    spark = spark_session(settings)
+    with open_stream(spark, settings, open_sinks) as stream:
+        query = (
+            read_topic(spark, settings, settings.kafka_bootstrap_servers)
+            .writeStream.foreachBatch(gate.guard(stream.batch))
+            .option("checkpointLocation", stream.checkpoint)
+            .start()
+        )
+        try:
+            while not gate.requested.is_set() and query.isActive:
+                query.awaitTermination(0.2)
+        except PySparkException as error:
+            raise gate.failure or error from error
+        finally:
+            gate.close(query) if gate.requested.is_set() else query.stop()
+
+
+def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> int:
+    """Stream, and begin again after what may pass; the exit status."""
+    backoff = Backoff()
+    while not gate.requested.is_set():
+        try:
+            stream_until_stopped(settings, gate, open_sinks)
+        except StreamRefused as refused:
+            emit("stream.refused", reason=str(refused))
+            return 2
+        except (ServiceUnavailable, PySparkException) as error:
+            if not backoff.wait(error, gate.requested):
+                emit("job.failed", reason=str(error))
+                return 1
+    emit("job.stopped")
+    return 0
+
+
+def main() -> int:
+    """The entry point."""
+    configure_logging()
+    gate = StopGate()
+    gate.listen()
+    try:
+        return run(load_settings(), gate)
+    except NethealError as error:
+        emit("job.failed", reason=str(error))
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What the job makes sure of before its first micro-batch."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.stages.micro_batch import MicroBatch
+from jobs.stages.score_task import OpenSinks, SinkPlan
+from jobs.stages.source import CheckpointOffsets
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.models import import_starters
+from netheal.settings import Settings
+from netheal.store.database import Connection, connect, ensure_partitions, migrate
+from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
+from netheal.store.ledger import Ledger
+from netheal.store.topics import settle_topic
+from netheal.telemetry import emit
+from netheal.traffic.topics import ensure_topics, topic_id
+
+_UPKEEP_S = 60.0
+_PATH_SAFE = str.maketrans("/+", "_-")
+
+
+@dataclass
+class Stream:
+    """An opened stream: its checkpoint, and its `foreachBatch`, made at the first batch, when the query has an id."""
+
+    spark: SparkSession
+    settings: Settings
+    connection: Connection
+    topic_id: str
+    offset_base: int
+    open_sinks: OpenSinks
+    _batch: MicroBatch | None = None
+    _upkeep_due: float = 0.0
+
+    @property
+    def checkpoint(self) -> str:
+        """One checkpoint for each incarnation of the topic."""
+        return f"{self.settings.checkpoint}/{self.topic_id.translate(_PATH_SAFE)}"
+
+    def batch(self, records: DataFrame, batch_id: int) -> None:
+        """The `foreachBatch` of the query."""
+        if self._batch is None:
+            query_id = records.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+            self._batch = self._open_batch(str(query_id))
+        self._keep_up()
+        self._batch(records, batch_id)
+
+    def _keep_up(self) -> None:
+        """Now and then: the days ahead get their partitions, and the topic is still the one we know."""
+        if time.monotonic() < self._upkeep_due:
+            return
+        ensure_partitions(self.connection)
+        settle_topic(self.connection, self.settings.input_topic, _topic_id(self.settings))
+        self._upkeep_due = time.monotonic() + _UPKEEP_S
+
+    def _open_batch(self, query_id: str) -> MicroBatch:
+        settings = self.settings
+        ledger = Ledger(self.connection, query_id)
+        ledger.fence()
+        return MicroBatch(
+            spark=self.spark,
+            connection=self.connection,
+            ledger=ledger,
+            offsets=CheckpointOffsets(self.spark, self.checkpoint, settings.input_topic),
+            artefacts=Artefacts(settings.artefacts_dir),
+            verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
+            quarantine=DeltaLog(quarantine_layout(), settings.delta_root),
+            sink_plan=SinkPlan(
+                settings.delta_root,
+                settings.postgres_dsn.get_secret_value(),
+                settings.kafka_bootstrap_servers,
+                settings.kafka_options,
+                settings.output_topic,
+            ),
+            policy_path=settings.conf_dir / "healing_policy.json",
+            topic=settings.input_topic,
+            topic_id=self.topic_id,
+            offset_base=self.offset_base,
+            app_id=f"netheal-{query_id}",
+            tasks=settings.scoring_tasks,
+            open_sinks=self.open_sinks,
+        )
+
+
+def _topic_id(settings: Settings) -> str:
+    return topic_id(settings.kafka_bootstrap_servers, settings.input_topic, settings.kafka_options)
+
+
+@contextmanager
+def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) -> Iterator[Stream]:
+    """Migrate, import the starter models, create missing topics, and check that the topic is the known one.
+
+    Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
+    """
+    dsn = settings.postgres_dsn.get_secret_value()
+    migrate(dsn)
+    connection = connect(dsn)
+    try:
+        import_starters(connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir)
+        topics = {settings.input_topic: settings.topic_partitions, settings.output_topic: settings.topic_partitions}
+        ensure_topics(settings.kafka_bootstrap_servers, topics, settings.kafka_options)
+        current = _topic_id(settings)
+        offset_base = settle_topic(connection, settings.input_topic, current)
+        emit("job.started", topic=settings.input_topic, topic_id=current, delta=settings.delta_root)
+        yield Stream(spark, settings, connection, current, offset_base, open_sinks)
+    finally:
+        connection.close()

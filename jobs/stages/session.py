@@ -1,0 +1,54 @@
+"""The Spark session: as spark-submit made it, or on this machine alone."""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from netheal.settings import Settings
+
+_LOCAL_CHECKPOINTS = (
+    "spark.sql.streaming.checkpointFileManagerClass",
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
+)
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The `name value` lines of a Spark properties file."""
+    lines = (line.strip() for line in path.read_text("utf-8").splitlines())
+    pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
+    return {name: value.strip() for name, value in pairs}
+
+
+def spark_session(settings: Settings) -> SparkSession:
+    """The session of spark-submit where there is one, else a local one with the jars of `settings`."""
+    builder = SparkSession.builder
+    if "SPARK_ENV_LOADED" not in os.environ:
+        builder = _local(builder, settings)
+    if "://" not in settings.checkpoint:
+        builder = builder.config(*_LOCAL_CHECKPOINTS)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
+def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    jars = ",".join(str(jar) for jar in sorted((settings.tools_dir / "spark").glob("*.jar")))
+    scratch = settings.var_dir / "spark"
+    for name, value in read_properties(settings.conf_dir / "spark.properties").items():
+        builder = builder.config(name, value)
+    return (
+        builder.master(f"local[{settings.scoring_tasks}]")
+        .config("spark.jars", jars)
+        .config("spark.driver.memory", settings.driver_memory)
+        .config("spark.ui.enabled", "false")
+        .config("spark.local.dir", str(scratch / "local"))
+        .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+    )
