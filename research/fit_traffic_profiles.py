@@ -4,7 +4,7 @@ Rows of one class are grouped by cluster and by the leaves in which two decision
 whatever is drawn between a group's smallest and largest values lies in the same leaves: models decide by
 thresholds between dependent features, and a distribution of a whole class would straddle them. Only
 rows that the trees recognise as their class are used, where a class has such: the generator shows typical
-traffic of a class, not its share of hard cases. Groups of fewer than 5 rows are left out, if there are others.
+traffic of a class, not its share of hard cases. Groups of fewer than 5 rows are left out if there are more.
 """
 
 import argparse

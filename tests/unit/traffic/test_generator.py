@@ -3,6 +3,7 @@
 import ipaddress
 import json
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,10 @@ def _way_of_row(row: dict[str, Any]) -> Broken | None:
         elif not feature.minimum <= value <= feature.maximum:
             return "out_of_range"
     return None
+
+
+@pytest.mark.parametrize("name", ["attack", "threat"])
+def test_a_profile_holds_statistics_of_groups_and_is_small(name: str) -> None:
+    profile = shipped_profile(name)
+    assert all(min(profile.rows_by_group(class_name)) >= 5 for class_name in profile.classes)
+    assert len((files("netheal.traffic") / "profiles" / f"{name}.json").read_bytes()) < 250_000
