@@ -1,6 +1,7 @@
 """Train the attack classifier: correlation removal, scaler, label encoder, decision tree."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,7 +161,9 @@ def _sections(
         *sections,
         card.parity_section(bundle.manifest.parity),
         card.defects_section("cic_ids2017"),
-        card.command_section(["numpy", "scikit-learn", "onnx", "onnxruntime"]),
+        card.command_section(
+            Path(__file__).name, options.command, ["numpy", "scikit-learn", "onnx", "onnxruntime"]
+        ),
     ]
 
 
@@ -181,7 +184,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--random_state", type=int, default=42)
     parser.add_argument("--output_dir", type=Path, default=Path("research/models/attack_classifier"))
     parser.add_argument("--version", default=default_version("decision_tree"))
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.command = sys.argv[1:] if arguments is None else arguments
+    return options
 
 
 def _read(options: argparse.Namespace, dropped: Dropped) -> tuple[Rows, Contract, list[str], list[DataFile]]:

@@ -71,13 +71,11 @@ def defects_section(data_set: str) -> str:
     return "## Known defects of the data\n\n" + (_DATA / f"defects_{data_set}.md").read_text("utf-8").strip()
 
 
-def command_section(packages: Sequence[str]) -> str:
+def command_section(script: str, arguments: Sequence[str], packages: Sequence[str]) -> str:
     """The command line, files by name only, and the versions that ran it."""
     words = [
-        Path(word).name if Path(word).is_file() or Path(word).is_absolute() else word for word in sys.argv
+        Path(word).name if Path(word).is_absolute() or Path(word).is_file() else word for word in arguments
     ]
-    words[0] = f"research/{Path(sys.argv[0]).name}"
+    command = shlex.join(["python", f"research/{script}", *words])
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return (
-        f"## Made by\n\n```\npython {shlex.join(words)}\n```\n\nPython {sys.version.split()[0]}, {versions}."
-    )
+    return f"## Made by\n\n```\n{command}\n```\n\nPython {sys.version.split()[0]}, {versions}."

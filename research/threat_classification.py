@@ -1,6 +1,7 @@
 """Train the threat detector: encoders, feature elimination, scaler, an ANN and an LSTM averaged."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         profile(features, ["Normal", "Attack"], NOTES, STEPS, "RobustScaler"),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), proof),
     )
-    write_card(options.output_dir, _sections(bundle, files, dropped))
+    write_card(options.output_dir, _sections(bundle, files, dropped, options))
     if options.predict_csv:
         _predict(options, trained, bundle)
 
@@ -153,7 +154,9 @@ def _facts(
     }
 
 
-def _sections(bundle: ServedBundle, files: list[DataFile], dropped: Dropped) -> list[str]:
+def _sections(
+    bundle: ServedBundle, files: list[DataFile], dropped: Dropped, options: argparse.Namespace
+) -> list[str]:
     """The model card's sections, in order."""
     figures = bundle.manifest.training["figures"]
     sections = [
@@ -167,7 +170,11 @@ def _sections(bundle: ServedBundle, files: list[DataFile], dropped: Dropped) -> 
         *sections,
         card.parity_section(bundle.manifest.parity),
         card.defects_section("nsl_kdd"),
-        card.command_section(["numpy", "scikit-learn", "tensorflow-cpu", "keras", "onnx", "onnxruntime"]),
+        card.command_section(
+            Path(__file__).name,
+            options.command,
+            ["numpy", "scikit-learn", "tensorflow-cpu", "keras", "onnx", "onnxruntime"],
+        ),
     ]
 
 
@@ -184,6 +191,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output_dir", type=Path, default=Path("research/models/threat_detector"))
     parser.add_argument("--version", default=default_version("ensemble"))
     options = parser.parse_args(arguments)
+    options.command = sys.argv[1:] if arguments is None else arguments
     if bool(options.predict_csv) != bool(options.output_preds):
         parser.error("--predict_csv and --output_preds go together")
     return options

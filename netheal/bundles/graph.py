@@ -25,7 +25,7 @@ class GraphBuilder:
     def constant(self, value: NDArray[Any]) -> str:
         """Store an array in the graph; returns its name."""
         name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
