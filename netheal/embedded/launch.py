@@ -38,7 +38,7 @@ def _keep_only(capability: int) -> None:
 
 
 def _pass_closed_folders() -> None:
-    """Let the new user through folders that only root may enter (a checkout under /root)."""
+    """Let the new user through folders that only root may enter."""
     try:
         _keep_only(CAP_DAC_READ_SEARCH)
     except OSError:  # containers commonly hold only the other one

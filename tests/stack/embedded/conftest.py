@@ -29,7 +29,7 @@ def eventually() -> Eventually:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Open to every user, as a checkout under /opt is; pytest's own are closed, as one under /root is."""
+    """Open to every user, which the folders of pytest are not."""
     made = Path(tempfile.mkdtemp(prefix="netheal-test-"))
     made.chmod(0o755)
     yield made
