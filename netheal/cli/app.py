@@ -1,0 +1,102 @@
+"""The command `netheal`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from netheal.errors import NethealError, SettingsError
+from netheal.settings import Settings, load_settings
+from netheal.telemetry import configure_logging
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+traffic_app = typer.Typer(no_args_is_help=True, help="Send flow records to the input topic.")
+topic_app = typer.Typer(no_args_is_help=True, help="The input topic.")
+app.add_typer(traffic_app, name="traffic")
+app.add_typer(topic_app, name="topic")
+
+VarDir = Annotated[Path | None, typer.Option("--var", help="Folder of all data, logs and state.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="Rows a second.")]
+
+
+def _settings(var: Path | None = None) -> Settings:
+    return load_settings() if var is None else load_settings(var_dir=var.absolute())
+
+
+@app.command("up", context_settings={"allow_extra_args": True})
+def up_command(
+    context: typer.Context,
+    traffic: Annotated[list[str] | None, typer.Option(help="`generated`, or flow files.")] = None,
+    rate: Rate = None,
+    duration: Annotated[float | None, typer.Option(min=0.1, help="Seconds of traffic, then stop.")] = None,
+    drain: Annotated[bool, typer.Option("--drain", help="Stop once every row is in every sink.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on the last line.")] = False,
+    var: VarDir = None,
+) -> None:
+    """Run all of netheal on this machine: broker, Postgres, the streaming job, traffic, a live view."""
+    from netheal.cli.up import GENERATED, Order, up
+
+    sources = (*(traffic or ()), *context.args)
+    if GENERATED in sources and len(sources) > 1:
+        raise SettingsError("--traffic takes either `generated` or files, not both")
+    raise typer.Exit(up(_settings(var), Order(sources, rate, duration, drain, as_json)))
+
+
+@traffic_app.command("send")
+def send_command(
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files of flows.", exists=True, dir_okay=False)],
+    rate: Rate = None,
+) -> None:
+    """Send the rows of flow files to the input topic of the broker that the settings name."""
+    from netheal.traffic.send import send_files
+
+    settings = _named_broker(_settings())
+    report = send_files(
+        files, settings.kafka_bootstrap_servers, settings.input_topic, rate, settings.kafka_options
+    )
+    Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")
+
+
+@topic_app.command("adopt")
+def adopt_command(var: VarDir = None) -> None:
+    """Go on with an input topic that was deleted and made again, from its beginning."""
+    from netheal.cli.adopt import adopt
+
+    base = adopt(_settings(var))
+    Console().print(f"the topic is adopted; its events are numbered from offset {base} on")
+
+
+@app.command("jars")
+def jars_command() -> None:
+    """Fetch the jars that Spark and the embedded broker need."""
+    from netheal.embedded.jars import fetch_jars
+
+    settings = _settings()
+    fetch_jars(settings.tools_dir)
+    Console().print(f"the jars are in {settings.tools_dir}")
+
+
+@app.command("doctor")
+def doctor_command(var: VarDir = None) -> None:
+    """Look for what this machine lacks."""
+    from netheal.cli.doctor import doctor_command as doctor
+
+    raise typer.Exit(doctor(_settings(var)))
+
+
+def _named_broker(settings: Settings) -> Settings:
+    if not settings.kafka_bootstrap_servers:
+        raise SettingsError("no broker is named: set NETHEAL_KAFKA_BOOTSTRAP_SERVERS to host:port")
+    return settings
+
+
+def main() -> None:
+    """Run the command; an error of ours is one sentence and exit status 2."""
+    configure_logging()
+    try:
+        app()
+    except NethealError as error:
+        Console(stderr=True).print(f"[red]netheal:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)

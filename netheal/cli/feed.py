@@ -1,0 +1,79 @@
+"""Traffic into the input topic, from files or from the generator, beside everything else."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from netheal.errors import NethealError
+from netheal.records.flow_files import read_flow_file
+from netheal.settings import Settings
+from netheal.traffic.encode import encode_rows
+from netheal.traffic.generator import TrafficGenerator
+from netheal.traffic.send import send_messages
+
+_SLICES_PER_S = 10
+Chunks = Iterator[Sequence[bytes]]
+
+
+class Feed:
+    """One thread that sends until its traffic ends or `stop` is called; `sent` counts acknowledged rows at its end."""
+
+    def __init__(self, settings: Settings, chunks: Chunks, rate_per_s: float | None) -> None:
+        self.sent = 0
+        self.failure: NethealError | None = None
+        self._settings = settings
+        self._chunks = chunks
+        self._rate_per_s = rate_per_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="netheal-feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether all is sent."""
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Send no more, and wait for what is on its way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        settings = self._settings
+        try:
+            report = send_messages(
+                self._until_stopped(),
+                settings.kafka_bootstrap_servers,
+                settings.input_topic,
+                self._rate_per_s,
+                settings.kafka_options,
+            )
+            self.sent = report.sent
+        except NethealError as failure:
+            self.failure = failure
+
+    def _until_stopped(self) -> Chunks:
+        for chunk in self._chunks:
+            if self._stopped.is_set():
+                return
+            yield chunk
+
+
+def file_chunks(paths: Sequence[Path]) -> Chunks:
+    """The rows of flow files as messages."""
+    return (encode_rows(table) for path in paths for table in read_flow_file(path))
+
+
+def generated_chunks(rate_per_s: float, seed: int, duration_s: float | None) -> Chunks:
+    """Generated messages in slices of a tenth of a second, for `duration_s` or for ever."""
+    generator = TrafficGenerator(seed, start=datetime.now(UTC), rows_per_s=rate_per_s)
+    size = max(1, int(rate_per_s / _SLICES_PER_S))
+    begun = time.monotonic()
+    while duration_s is None or time.monotonic() - begun < duration_s:
+        yield generator.messages(size)

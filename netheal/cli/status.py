@@ -1,0 +1,108 @@
+"""What the stream does now, read from Postgres and the broker."""
+
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from netheal.errors import ServiceUnavailable
+from netheal.settings import Settings
+from netheal.store.database import connect, transaction
+from netheal.store.ledger import Offsets
+
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts since the store was made, by kind and name; `lag` in rows; `last_batch` as the ledger has it."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    lag: int = 0
+    batches: int = 0
+    last_batch_rows: int = 0
+    last_batch_s: float = 0.0
+    models: tuple[str, ...] = ()
+
+    def total(self, kind: str) -> int:
+        """The sum of a kind."""
+        return sum(self.counts.get(kind, {}).values())
+
+
+class StatusReader:
+    """Reads the status of one stream; keeps its connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.input_topic
+        self._dsn = settings.postgres_dsn.get_secret_value()
+        self._connection = connect(self._dsn)
+        self._consumer = topic_reader(settings)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._connection.close()
+        self._consumer.close()
+
+    def end_offsets(self) -> Offsets:
+        """Where the input topic ends now."""
+        return end_offsets(self._consumer, self._topic)
+
+    def done_offsets(self) -> Offsets:
+        """Up to where every sink has the rows."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "select end_offsets from batches join topics using (topic, topic_id)"
+                " where topic = %s and state = 'done' order by adopted_at desc, closed_at desc limit 1",
+                (self._topic,),
+            )
+            row = cursor.fetchone()
+        return dict(row[0]) if row else {}
+
+    def lag(self) -> int:
+        """Rows of the input topic that are not in every sink yet."""
+        done = self.done_offsets()
+        return sum(max(0, end - done.get(partition, 0)) for partition, end in self.end_offsets().items())
+
+    def read(self) -> Status:
+        """The status now; raises ServiceUnavailable where Postgres or the broker does not answer."""
+        if self._connection.closed:
+            self._connection = connect(self._dsn)
+        counts: dict[str, dict[str, int]] = {}
+        with transaction(self._connection) as cursor:
+            cursor.execute("select kind, name, n from total_counts order by n desc")
+            for kind, name, n in cursor.fetchall():
+                counts.setdefault(kind, {})[name] = n
+            cursor.execute(
+                "select count(*) over (), verdicts + rejected, extract(epoch from closed_at - opened_at)::float8"
+                " from batches where state = 'done' order by closed_at desc limit 1"
+            )
+            batches, rows, seconds = cursor.fetchone() or (0, 0, 0.0)
+            cursor.execute("select version from models where state = 'active' order by model_type desc")
+            models = tuple(version for (version,) in cursor.fetchall())
+        return Status(counts, self.lag(), batches, rows, seconds, models)
+
+
+def topic_reader(settings: Settings) -> Consumer:
+    """A consumer outside any group, for reading topics from where one says."""
+    return Consumer(
+        {
+            **settings.kafka_options,
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": "netheal-reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+
+
+def end_offsets(consumer: Consumer, topic: str) -> Offsets:
+    """Where each partition of a topic ends; raises ServiceUnavailable where the broker does not say."""
+    try:
+        partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+        ends = {}
+        for partition in partitions:
+            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
+            ends[str(partition)] = int(end)
+        return ends
+    except KafkaException as error:
+        raise ServiceUnavailable(f"the broker does not answer: {error}") from error

@@ -1,0 +1,147 @@
+"""Everything netheal needs on one machine, as child processes: broker, Postgres, the job; started, kept up, ended."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from pydantic import SecretStr
+
+from netheal.embedded.child import Child, Command
+from netheal.embedded.kafka import EmbeddedKafka
+from netheal.embedded.lock import FolderLock
+from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
+from netheal.settings import PROJECT_ROOT, Settings
+from netheal.telemetry import emit
+
+JOB_MODULE = "jobs.score_stream"
+_REFUSED = 2
+_STOP_BOUND_S = 40.0
+_LOOK_S = 0.5
+
+Tell = Callable[[str], None]
+"""Called with a sentence for the person who waits."""
+
+
+class LocalStack:
+    """The children of one `var` folder; a service that the settings name elsewhere is not started.
+
+    A child that dies is started again, the broker and Postgres with their data and ports. A job that
+    refuses to go on is not: `failure` then says why.
+    """
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.settings = settings
+        self.failure: NethealError | None = None
+        self._tell = tell
+        self._kafka: EmbeddedKafka | None = None
+        self._postgres: EmbeddedPostgres | None = None
+        self._job: Child | None = None
+        self._lock = FolderLock(settings.var_dir)
+        self._ending = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="netheal-watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the services; raises SettingsError or ServiceUnavailable, and then nothing runs."""
+        self._lock.acquire()
+        try:
+            self._start_services()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything."""
+        self.stop()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of what runs, by name."""
+        running = {"broker": self._kafka, "postgres": self._postgres, "job": self._job}
+        return {name: child.pid for name, child in running.items() if child is not None and child.pid is not None}
+
+    def _start_services(self) -> None:
+        settings, var = self.settings, self.settings.var_dir
+        found: dict[str, object] = {}
+        if not settings.postgres_dsn.get_secret_value():
+            self._tell("starting PostgreSQL")
+            self._postgres = EmbeddedPostgres(var / "postgres", settings.embedded_postgres_port, settings.log_dir)
+            self._postgres.start()
+            found["postgres_dsn"] = SecretStr(self._postgres.dsn)
+        if not settings.kafka_bootstrap_servers:
+            self._tell("starting the Kafka broker")
+            self._kafka = EmbeddedKafka(
+                var / "kafka", settings.tools_dir, settings.embedded_kafka_port, settings.log_dir
+            )
+            self._kafka.start()
+            found["kafka_bootstrap_servers"] = self._kafka.bootstrap_servers
+        self.settings = settings.model_copy(update=found)
+
+    def start_job(self) -> None:
+        """Start the streaming job, and the watch over all children."""
+        self._tell("starting the streaming job")
+        self._job = self._new_job()
+        self._job.start()
+        self._watcher.start()
+
+    def stop_job(self) -> None:
+        """Let the job finish its micro-batch and end."""
+        self._ending.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        if self._job is not None:
+            self._job.stop(_STOP_BOUND_S)
+
+    def stop(self) -> None:
+        """End everything, the job first."""
+        self.stop_job()
+        for service in (self._kafka, self._postgres):
+            if service is not None:
+                service.stop()
+        self._lock.release()
+
+    def _new_job(self) -> Child:
+        settings = self.settings
+        return Child(
+            Command(
+                name="the streaming job",
+                argv=(sys.executable, "-m", JOB_MODULE),
+                log=settings.log_dir / "job.log",
+                record=settings.var_dir / "job.pid",
+                env={**os.environ, **job_environment(settings)},
+                cwd=PROJECT_ROOT,
+            )
+        )
+
+    def _watch(self) -> None:
+        while not self._ending.wait(_LOOK_S):
+            try:
+                self._restart_dead()
+            except ServiceUnavailable as error:
+                emit("child.died", reason=str(error))
+
+    def _restart_dead(self) -> None:
+        for name, service in (("PostgreSQL", self._postgres), ("broker", self._kafka)):
+            if service is not None and not service.alive:
+                emit("child.died", child=name)
+                service.start()
+        if self._job is None or self._job.alive or self.failure is not None:
+            return
+        emit("child.died", child="job", returncode=self._job.returncode)
+        if self._job.returncode == _REFUSED:
+            self.failure = StreamRefused(f"the job refused to go on: {self._job.log_tail()}")
+            return
+        self._job = self._new_job()
+        self._job.start()
+
+
+def job_environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, for a child that is to have the same."""
+    fields = settings.model_dump(mode="json")
+    fields["postgres_dsn"] = settings.postgres_dsn.get_secret_value()
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return {f"NETHEAL_{name.upper()}": value for name, value in text.items()}
