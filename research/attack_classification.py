@@ -51,9 +51,7 @@ class Trained:
 
     def predict(self, values: NDArray[np.float64]) -> NDArray[np.object_]:
         """Class names of unscaled rows by scikit-learn, [N]."""
-        names: NDArray[np.object_] = self.encoder.inverse_transform(
-            self.model.predict(self.scaler.transform(values))
-        )
+        names: NDArray[np.object_] = self.encoder.inverse_transform(self.model.predict(self.scaler.transform(values)))
         return names
 
     def layout(self, threshold: float, random_state: int) -> dict[str, Any]:
@@ -76,9 +74,7 @@ class Trained:
     def serve(self, origin: Origin, rows: NDArray[np.float64]) -> ServedBundle:
         """The served form, its parity proved on `rows`."""
         inner = self.model.tree_
-        tree = tree_from_arrays(
-            inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value
-        )
+        tree = tree_from_arrays(inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value)
         ids = [attack_classes().id_of(name) for name in self.predict(rows)]
         confidence = self.model.predict_proba(self.scaler.transform(rows)).max(axis=1)
         return serve_attack(
@@ -161,9 +157,7 @@ def _sections(
         *sections,
         card.parity_section(bundle.manifest.parity),
         card.defects_section("cic_ids2017"),
-        card.command_section(
-            Path(__file__).name, options.command, ["numpy", "scikit-learn", "onnx", "onnxruntime"]
-        ),
+        card.command_section(Path(__file__).name, options.command, ["numpy", "scikit-learn", "onnx", "onnxruntime"]),
     ]
 
 
@@ -176,9 +170,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="CSV, csv.gz or Parquet; features by the first",
     )
-    parser.add_argument(
-        "--test_files", type=Path, nargs="*", default=[], help="another data set to measure on"
-    )
+    parser.add_argument("--test_files", type=Path, nargs="*", default=[], help="another data set to measure on")
     parser.add_argument("--correlation_threshold", type=float, default=0.85)
     parser.add_argument("--max_depth", type=int, default=10)
     parser.add_argument("--random_state", type=int, default=42)
@@ -210,9 +202,7 @@ def _test_rows(paths: list[Path], contract: Contract, dropped: Dropped) -> tuple
 
 
 def _joined(frames: list[Any], paths: list[Path], contract: Contract, dropped: Dropped) -> Rows:
-    parts = [
-        labelled_rows(frame, contract, path.name, dropped) for path, frame in zip(paths, frames, strict=True)
-    ]
+    parts = [labelled_rows(frame, contract, path.name, dropped) for path, frame in zip(paths, frames, strict=True)]
     return Rows(np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
 
 

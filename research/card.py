@@ -73,9 +73,7 @@ def defects_section(data_set: str) -> str:
 
 def command_section(script: str, arguments: Sequence[str], packages: Sequence[str]) -> str:
     """The command line, files by name only, and the versions that ran it."""
-    words = [
-        Path(word).name if Path(word).is_absolute() or Path(word).is_file() else word for word in arguments
-    ]
+    words = [Path(word).name if Path(word).is_absolute() or Path(word).is_file() else word for word in arguments]
     command = shlex.join(["python", f"research/{script}", *words])
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"## Made by\n\n```\n{command}\n```\n\nPython {sys.version.split()[0]}, {versions}."

@@ -15,9 +15,7 @@ def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], ben
     else; `detected` is the share of attack rows called any attack.
     """
     true, said = np.asarray(truth), np.asarray(answer)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        true, said, labels=list(names), zero_division=0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(true, said, labels=list(names), zero_division=0)
     present, quiet = support > 0, true == benign
     return {
         "rows": len(true),

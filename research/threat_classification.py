@@ -148,15 +148,12 @@ def _facts(
         "rows": {"train": len(seen.values), "held_out": len(measured["held_out"].values)},
         "random_state": options.random_state,
         "figures": {
-            name: score_figures(part.attack, trained.scores(part.values), THRESHOLD)
-            for name, part in measured.items()
+            name: score_figures(part.attack, trained.scores(part.values), THRESHOLD) for name, part in measured.items()
         },
     }
 
 
-def _sections(
-    bundle: ServedBundle, files: list[DataFile], dropped: Dropped, options: argparse.Namespace
-) -> list[str]:
+def _sections(bundle: ServedBundle, files: list[DataFile], dropped: Dropped, options: argparse.Namespace) -> list[str]:
     """The model card's sections, in order."""
     figures = bundle.manifest.training["figures"]
     sections = [
@@ -180,9 +177,7 @@ def _sections(
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--train_csv", type=Path, required=True, help="CSV with a `class` column, or NSL-KDD's"
-    )
+    parser.add_argument("--train_csv", type=Path, required=True, help="CSV with a `class` column, or NSL-KDD's")
     parser.add_argument("--test_csv", type=Path, help="another data set to measure on; never trained on")
     parser.add_argument("--n_features", type=int, default=10)
     parser.add_argument("--random_state", type=int, default=42)

@@ -1,0 +1,147 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from netheal.bundles.served import read_served
+from netheal.contracts import attack_classes, contract
+from research import attack_classification
+from research.flows import candidate_features, correlated, first_of_each, labelled_rows, read_flows
+from research.tables import Dropped
+
+ARTIFACTS = {"label_encoder", "scaler", "feature_columns", "removed_columns", "class_mapping"}
+LAYOUT = {"artifacts", "model", "correlation_threshold", "max_depth", "random_state"}
+OUTPUTS = ("attack_classifier.joblib", "attack_classifier_profile.json", "model.onnx", "manifest.json")
+
+
+def flows(rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(23)
+    names = contract("attack/v1").names
+    kind = rng.choice(["BENIGN", "DDoS", "Web Attack \ufffd XSS"], rows, p=[0.6, 0.3, 0.1])
+    frame = pd.DataFrame(rng.integers(0, 1000, (rows, len(names))).astype(float), columns=list(names))
+    frame[" Destination Port"] = np.where(kind == "DDoS", 80, rng.integers(1, 65536, rows))
+    frame["Flow Bytes/s"] = np.where(kind == "BENIGN", 1, 500) * rng.random(rows)
+    frame.insert(3, " Total Backward Packets", frame[" Total Fwd Packets"] * 2)
+    return frame.assign(**{" Timestamp": "7/7/2017", " Source Port": 5, " Label": kind})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = flows()
+    frame.loc[0, " Label"] = "Heartbleed"
+    frame.loc[1, " Flow Duration"] = -1.0
+    frame.loc[2, " Flow IAT Std"] = np.nan
+    frame.loc[3, "Flow Bytes/s"] = np.inf
+    path = tmp_path_factory.mktemp("data") / "flows.csv"
+    pd.concat([frame, frame.tail(7)]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made as a person makes it: the script run from the checkout."""
+    folder = tmp_path_factory.mktemp("model")
+    command = [sys.executable, "research/attack_classification.py", "--train_csvs", str(data)]
+    more = ["--output_dir", str(folder), "--version", "decision_tree_v1_20260101"]
+    subprocess.run([*command, *more], cwd=root, check=True, timeout=120)
+    return folder
+
+
+def test_a_second_run_writes_the_same_bytes(data: Path, trained: Path, tmp_path: Path) -> None:
+    given = ["--train_csvs", str(data), "--output_dir", str(tmp_path)]
+    attack_classification.main([*given, "--version", "decision_tree_v1_20260101"])
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_the_training_layout_has_exactly_its_keys(trained: Path) -> None:
+    layout = joblib.load(trained / OUTPUTS[0])
+    assert set(layout) == LAYOUT and set(layout["artifacts"]) == ARTIFACTS
+    assert layout["artifacts"]["removed_columns"] == [" Total Backward Packets"]
+    assert tuple(layout["artifacts"]["feature_columns"]) == contract("attack/v1").names
+    assert layout["artifacts"]["class_mapping"] == {0: "BENIGN", 1: "DDoS", 2: "Web Attack – XSS"}
+    assert (layout["correlation_threshold"], layout["max_depth"], layout["random_state"]) == (0.85, 10, 42)
+    assert type(layout["model"]).__name__ == "DecisionTreeClassifier"
+
+
+def test_every_row_that_is_left_out_is_counted_with_its_reason(trained: Path) -> None:
+    bundle = read_served(trained)
+    counts = bundle.manifest.training["left_out"]
+    assert counts == {
+        "label 'Heartbleed' outside the 14 classes (flows.csv)": 1,
+        "a value missing or not finite (flows.csv)": 1,
+        "a value outside the contract's range (flows.csv)": 1,
+        "repeated with the same inputs and label": 7,
+    }
+    assert sum(bundle.manifest.training["rows"].values()) == 397
+    card = (trained / "MODEL_CARD.md").read_text("utf-8")
+    assert all(f"| {reason} | {rows} |" in card for reason, rows in counts.items())
+
+
+def test_the_bundle_carries_attack_v1_the_14_classes_and_parity(trained: Path) -> None:
+    bundle = read_served(trained)
+    assert bundle.contract.hash == contract("attack/v1").hash and bundle.contract.id == "attack/v1"
+    assert bundle.manifest.classes == list(attack_classes().names)
+    assert bundle.manifest.parity["label_mismatches"] == 0 and bundle.manifest.parity["rows"] == 397
+    never = bundle.manifest.training["never_predicted"]
+    assert len(never) == 11 and "Infiltration" in never and "DDoS" not in never
+
+
+def test_the_profile_has_exactly_its_keys(trained: Path) -> None:
+    profile = json.loads((trained / OUTPUTS[1]).read_text("utf-8"))
+    keys = {"expected_features", "class_labels", "preprocessing_notes", "preprocessing_pipeline"}
+    pipeline = profile["preprocessing_pipeline"]
+    assert set(profile) == keys and profile["expected_features"] == pipeline["selected_features"]
+    assert set(pipeline) == {"steps", "n_features_selected", "selected_features", "scaler_type"}
+    assert pipeline["n_features_selected"] == 42 and pipeline["scaler_type"] == "StandardScaler"
+    assert profile["class_labels"] == ["BENIGN", "DDoS", "Web Attack – XSS"]
+
+
+def test_the_card_names_files_without_their_folders(trained: Path, data: Path) -> None:
+    text = (trained / "MODEL_CARD.md").read_text("utf-8")
+    assert "--train_csvs flows.csv" in text and "0 labels differ" in text
+    assert str(data.parent) not in text and str(trained.parent) not in text
+
+
+def test_the_later_of_two_correlated_features_goes_even_if_the_earlier_one_went_too() -> None:
+    first = np.random.default_rng(0).normal(size=1000)
+    noise = np.random.default_rng(1).normal(size=(2, 1000)) * 0.3
+    second, constant = first + noise[0], np.ones(1000)
+    third = second + noise[1]
+    frame = pd.DataFrame({"a": first, "k": constant, "b": second, "c": third, "d": -first})
+    assert correlated(frame, list(frame.columns), 0.85) == ["b", "c", "d"]
+    assert correlated(frame, list(frame.columns), 0.999) == ["d"]
+
+
+def test_features_are_known_by_other_meters_names(tmp_path: Path) -> None:
+    frame = flows(5).rename(columns={" Total Fwd Packets": "Tot Fwd Pkts", " Flow Duration": "Flow Duration"})
+    frame.to_parquet(tmp_path / "flows.parquet")
+    read = read_flows(tmp_path / "flows.parquet")
+    assert set(contract("attack/v1").names) <= set(read.columns)
+    assert " Source Port" not in candidate_features(read) and " Timestamp" not in candidate_features(read)
+
+
+def test_infinite_values_are_zero_and_labels_take_their_canonical_name() -> None:
+    frame = flows(40).rename(columns={" Label": "Label"})
+    frame.loc[:, "Flow Bytes/s"] = np.inf
+    rows, labels = labelled_rows(frame, contract("attack/v1"), "flows", Dropped())
+    assert (rows[:, contract("attack/v1").names.index("Flow Bytes/s")] == 0.0).all()
+    assert set(labels) == {"BENIGN", "DDoS", "Web Attack – XSS"}
+
+
+def test_a_row_in_lower_precision_is_the_same_row() -> None:
+    rows = np.array([[1 / 3, 2.0], [np.float64(np.float32(1 / 3)), 2.0], [1 / 3, 2.0]])
+    kept, labels = first_of_each(rows, np.array(["a", "a", "b"], dtype=object), Dropped())
+    assert kept.tolist() == rows[[0, 2]].tolist() and labels.tolist() == ["a", "b"]
+
+
+def test_correlation_removal_over_the_reference_rows_leaves_attack_v1_in_order(shared_data: Path) -> None:
+    frame = read_flows(shared_data / "cic-ids2017" / "reference_12006.csv.gz")
+    candidates = candidate_features(frame)
+    removed = correlated(frame, candidates, 0.85)
+    assert tuple(name for name in candidates if name not in removed) == contract("attack/v1").names
