@@ -17,6 +17,8 @@ from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
 from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging, emit
 
+_LOOK_S = 1
+
 
 def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> None:
     """Run the query until the gate closes; raises what ended it otherwise."""
@@ -30,7 +32,7 @@ def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSin
         )
         try:
             while not gate.requested.is_set() and query.isActive:
-                query.awaitTermination(0.2)
+                query.awaitTermination(_LOOK_S)
         except PySparkException as error:
             raise gate.failure or error from error
         finally:

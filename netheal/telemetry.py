@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TextIO
 
 import structlog
 
@@ -26,9 +27,13 @@ Event = Literal[
 """Every event name there is, so that an alert can rely on it."""
 
 
-def configure_logging() -> None:
-    """Called once by an entry point."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+def configure_logging(file: Path | None = None) -> None:
+    """Called once by an entry point: events go to stderr, or to the end of `file`."""
+    stream: TextIO = sys.stderr
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a", encoding="utf-8")
+    logging.basicConfig(stream=stream, level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -36,7 +41,7 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )
 
 

@@ -93,9 +93,7 @@ def attack_rows(folder: Path) -> Rows:
 
 def threat_rows(folder: Path) -> Rows:
     """Training rows of NSL-KDD, classes with at least 50 rows, features of both threat contracts."""
-    names = tuple(
-        dict.fromkeys([*contract("threat/v1").names, *contract("threat/v2").names, "protocol_type"])
-    )
+    names = tuple(dict.fromkeys([*contract("threat/v1").names, *contract("threat/v2").names, "protocol_type"]))
     frame = _frame(folder / "KDDTrain+.txt.gz", [*names, "class"], "class")
     frame = frame[frame.groupby("name").name.transform("size") >= 50]
     words = {name: sorted(set(frame[name])) for name in ("service", "flag", "protocol_type")}

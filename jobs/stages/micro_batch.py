@@ -95,7 +95,7 @@ class MicroBatch:
     def score(self, records: DataFrame, plan: JudgePlan) -> list[Receipt]:
         """Score and write in the tasks: all sinks but the Delta commit."""
         task = ScoreTask(plan, self.sink_plan, self.open_sinks)
-        rows = records.coalesce(self.tasks).mapInArrow(task, RECEIPT_SCHEMA).collect()  # type: ignore[arg-type]
+        rows = records.coalesce(self.tasks).mapInArrow(task, RECEIPT_SCHEMA).collect()
         return [read_receipt(bytes(row.receipt)) for row in rows]
 
     def commit(self, receipts: list[Receipt], batch_id: int) -> None:

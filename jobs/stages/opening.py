@@ -102,7 +102,10 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
     connection = connect(dsn)
     try:
         import_starters(connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir)
-        topics = {settings.input_topic: settings.topic_partitions, settings.output_topic: settings.topic_partitions}
+        topics = {
+            settings.input_topic: settings.topic_partitions,
+            settings.output_topic: settings.topic_partitions,
+        }
         ensure_topics(settings.kafka_bootstrap_servers, topics, settings.kafka_options)
         current = _topic_id(settings)
         offset_base = settle_topic(connection, settings.input_topic, current)

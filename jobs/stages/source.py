@@ -1,12 +1,13 @@
 """The input topic as a streaming DataFrame, and the offsets that a checkpoint holds of it."""
 
 import json
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from netheal.settings import Settings
 from netheal.store.ledger import Offsets
-from netheal.verdicts.schema import RAW_SCHEMA
+from netheal.store.schema import RAW_SCHEMA
 
 
 def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) -> DataFrame:
@@ -29,11 +30,10 @@ class CheckpointOffsets:
     """The offsets of each micro-batch, as Spark wrote them before the batch began."""
 
     def __init__(self, spark: SparkSession, checkpoint: str, topic: str) -> None:
-        jvm = spark.sparkContext._jvm
-        self._jvm = jvm
+        self._jvm: Any = spark.sparkContext._jvm
         self._topic = topic
         self._folder = checkpoint.rstrip("/")
-        path = jvm.org.apache.hadoop.fs.Path(self._folder)
+        path = self._jvm.org.apache.hadoop.fs.Path(self._folder)
         self._files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
 
     def end_of(self, batch_id: int) -> Offsets:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 BatchFunction = Callable[[DataFrame, int], None]
 

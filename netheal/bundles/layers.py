@@ -59,9 +59,7 @@ def activate(graph: GraphBuilder, tensor: Tensor, name: str) -> Tensor:
         return tensor
     if name in _CLIPS:
         low, high = _CLIPS[name]
-        return Tensor(
-            graph.add("Clip", tensor.name, constant(graph, low), constant(graph, high)), tensor.shape
-        )
+        return Tensor(graph.add("Clip", tensor.name, constant(graph, low), constant(graph, high)), tensor.shape)
     if name not in _NODES:
         raise BundleError(f"activation {name!r} is not one that can be served")
     op, attributes = _NODES[name]
@@ -112,9 +110,7 @@ def _rescaling(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightRea
     return Tensor(value, tensor.shape)
 
 
-def _batch_normalization(
-    graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader
-) -> Tensor:
+def _batch_normalization(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
     if config.get("axis", -1) not in (-1, len(tensor.shape), [-1], [len(tensor.shape)]):
         raise BundleError("BatchNormalization over another axis than the last cannot be served")
     size = (tensor.shape[-1],)
@@ -143,9 +139,7 @@ def _lstm(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightRe
         graph.constant(_gates(recurrent, units).T[None]),
         graph.constant(np.concatenate([_gates(bias, units), np.zeros(4 * units, dtype=np.float32)])[None]),
     )
-    every, last = graph.add_many(
-        "LSTM", operands, 2, hidden_size=units, activations=_lstm_activations(config)
-    )
+    every, last = graph.add_many("LSTM", operands, 2, hidden_size=units, activations=_lstm_activations(config))
     if not config.get("return_sequences"):
         return Tensor(graph.add("Squeeze", last, graph.constant(np.array([0], dtype=np.int64))), (units,))
     by_step = graph.add("Squeeze", every, graph.constant(np.array([1], dtype=np.int64)))

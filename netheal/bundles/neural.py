@@ -73,8 +73,7 @@ def _layers(config: Config) -> list[Config]:
     """The layers after the input, in order; raises BundleError where they are no chain."""
     entries = _body(config).get("layers")
     if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("config"), dict) and "class_name" in entry
-        for entry in entries
+        isinstance(entry, dict) and isinstance(entry.get("config"), dict) and "class_name" in entry for entry in entries
     ):
         raise BundleError("the network's configuration lists no layers")
     for before, entry in zip([None, *entries], entries, strict=False):

@@ -62,9 +62,7 @@ class ServedBundle:
         if hashlib.sha256(self.onnx).hexdigest() != self.manifest.onnx_sha256:
             raise BundleError("the ONNX file is not the one that the manifest names: build the bundle again")
         if self.contract.hash != self.manifest.contract_hash:
-            raise BundleError(
-                "the manifest's contract does not have the hash it claims: build the bundle again"
-            )
+            raise BundleError("the manifest's contract does not have the hash it claims: build the bundle again")
 
     @property
     def contract(self) -> Contract:

@@ -30,6 +30,4 @@ class WeightReader:
     def finish(self) -> None:
         """Raises BundleError where weights are left over."""
         if self._next != len(self._arrays):
-            raise BundleError(
-                f"{len(self._arrays) - self._next} weight arrays belong to no layer of the network"
-            )
+            raise BundleError(f"{len(self._arrays) - self._next} weight arrays belong to no layer of the network")

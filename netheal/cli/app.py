@@ -41,7 +41,9 @@ def up_command(
     sources = (*(traffic or ()), *context.args)
     if GENERATED in sources and len(sources) > 1:
         raise SettingsError("--traffic takes either `generated` or files, not both")
-    raise typer.Exit(up(_settings(var), Order(sources, rate, duration, drain, as_json)))
+    settings = _settings(var)
+    configure_logging(settings.log_dir / "netheal.log")
+    raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json)))
 
 
 @traffic_app.command("send")
@@ -53,9 +55,7 @@ def send_command(
     from netheal.traffic.send import send_files
 
     settings = _named_broker(_settings())
-    report = send_files(
-        files, settings.kafka_bootstrap_servers, settings.input_topic, rate, settings.kafka_options
-    )
+    report = send_files(files, settings.kafka_bootstrap_servers, settings.input_topic, rate, settings.kafka_options)
     Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")
 
 

@@ -76,8 +76,7 @@ def _writable(settings: Settings) -> str:
             return str(settings.var_dir)
     except OSError as error:
         raise SettingsError(
-            f"{settings.var_dir} cannot be written ({error.strerror}): "
-            "make it writable or set NETHEAL_VAR_DIR"
+            f"{settings.var_dir} cannot be written ({error.strerror}): make it writable or set NETHEAL_VAR_DIR"
         ) from error
 
 

@@ -16,7 +16,7 @@ from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import Layout, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Offsets
-from netheal.verdicts.schema import PARTITIONS_PER_TOPIC
+from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 Ids = npt.NDArray[np.int64]
 _POLL_S = 5.0
@@ -105,7 +105,7 @@ def _messages(reader: Consumer, topic: str, start: Offsets) -> Iterator[tuple[by
         for message in messages:
             error = message.error()
             if error is None:
-                yield message.value(), message.timestamp()[1]
+                yield message.value() or b"", message.timestamp()[1]
             elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard(message.partition())
             else:

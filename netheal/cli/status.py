@@ -1,5 +1,6 @@
 """What the stream does now, read from Postgres and the broker."""
 
+import time
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -10,6 +11,7 @@ from netheal.store.database import connect, transaction
 from netheal.store.ledger import Offsets
 
 _TIMEOUT_S = 10.0
+_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,18 @@ def topic_reader(settings: Settings) -> Consumer:
 
 
 def end_offsets(consumer: Consumer, topic: str) -> Offsets:
-    """Where each partition of a topic ends; raises ServiceUnavailable where the broker does not say."""
-    try:
-        partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-        ends = {}
-        for partition in partitions:
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
-            ends[str(partition)] = int(end)
-        return ends
-    except KafkaException as error:
-        raise ServiceUnavailable(f"the broker does not answer: {error}") from error
+    """Where each partition of a topic ends; raises ServiceUnavailable where the broker does not say in time."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+            return {str(p): _end_offset(consumer, TopicPartition(topic, p)) for p in partitions}
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(f"the broker does not answer: {error.args[0].str()}") from error
+            time.sleep(_PAUSE_S)
+
+
+def _end_offset(consumer: Consumer, partition: TopicPartition) -> int:
+    _, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
+    return int(end)

@@ -55,10 +55,7 @@ class Contract:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over what a model depends on: names, order, ranges, categories, treatment of infinity."""
-        body = [
-            [f.name, f.minimum, None if math.isinf(f.maximum) else f.maximum, f.category]
-            for f in self.features
-        ]
+        body = [[f.name, f.minimum, None if math.isinf(f.maximum) else f.maximum, f.category] for f in self.features]
         text = json.dumps([self.model_type, self.infinite, body], ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

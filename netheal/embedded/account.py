@@ -17,8 +17,7 @@ def account_for(*paths: Path) -> Account | None:
         entry = pwd.getpwnam("nobody")
     except KeyError:
         raise SettingsError(
-            "PostgreSQL does not run as root and there is no user `nobody` here: "
-            "start netheal as another user"
+            "PostgreSQL does not run as root and there is no user `nobody` here: start netheal as another user"
         ) from None
     return Account(entry.pw_uid, entry.pw_gid, closed=not all(open_to_others(path) for path in paths))
 

@@ -109,8 +109,7 @@ class Child:
 
     def _ended(self) -> ServiceUnavailable:
         return ServiceUnavailable(
-            f"{self.command.name} ended at once (exit {self.returncode}): "
-            f"{self.log_tail()} — see {self.command.log}"
+            f"{self.command.name} ended at once (exit {self.returncode}): {self.log_tail()} — see {self.command.log}"
         )
 
     def stop(self, bound_s: float = 20.0) -> None:

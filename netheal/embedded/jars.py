@@ -80,17 +80,13 @@ def _retrieve(new: Path, ivy_file: Path, cache_dir: Path, log: Path) -> None:
                 code = -1
         if code == 0 and all((new / name).is_dir() for name in CONFIGURATIONS):
             return
-    raise ServiceUnavailable(
-        f"the jars could not be fetched ({_reason(log)}): see {log} and run `make setup` again"
-    )
+    raise ServiceUnavailable(f"the jars could not be fetched ({_reason(log)}): see {log} and run `make setup` again")
 
 
 def _reason(log: Path) -> str:
     lines = (line.strip() for line in log.read_text(errors="replace").splitlines())
     marks = ("unresolved dependency", "not found", "Server access", "FAILED", "Exception", "ERROR")
-    return next(
-        (line.strip(": ") for line in lines if any(mark in line for mark in marks)), "no reason given"
-    )
+    return next((line.strip(": ") for line in lines if any(mark in line for mark in marks)), "no reason given")
 
 
 def _ivy() -> Path:

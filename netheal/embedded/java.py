@@ -40,9 +40,7 @@ def checked_java(env: Mapping[str, str]) -> tuple[Path, int]:
     """The java and its major version; raises SettingsError when Spark cannot run on it."""
     java = find_java(env)
     try:
-        done = subprocess.run(
-            [str(java), "-version"], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SettingsError(f"{java} does not run ({error}): {ADVICE}") from error
     major = java_major(done.stderr + done.stdout)

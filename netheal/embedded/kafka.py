@@ -143,9 +143,7 @@ class EmbeddedKafka:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             reason = (done.stderr + done.stdout).strip().splitlines()[-1:]
-            raise ServiceUnavailable(
-                f"the embedded broker's folder {self.folder} was not formatted: {reason}"
-            )
+            raise ServiceUnavailable(f"the embedded broker's folder {self.folder} was not formatted: {reason}")
 
     def _write_properties(self, controller_port: int) -> None:
         hours, per_partition = self._retention

@@ -38,9 +38,7 @@ def choose_port() -> int:
     for port in random.sample(OURS, 200):
         if is_free(port):
             return port
-    raise SettingsError(
-        f"no free port between {OURS.start} and {OURS.stop} on {LOOPBACK}: end what holds them"
-    )
+    raise SettingsError(f"no free port between {OURS.start} and {OURS.stop} on {LOOPBACK}: end what holds them")
 
 
 def settle_port(folder: Path, name: str, wanted: int, patience_s: float = 3.0) -> int:

@@ -179,9 +179,7 @@ class EmbeddedPostgres:
         limit = time.monotonic() + 20.0
         while working_in(self._data):
             if time.monotonic() > limit:
-                raise ServiceUnavailable(
-                    f"processes of a killed PostgreSQL are still in {self._data}: end them"
-                )
+                raise ServiceUnavailable(f"processes of a killed PostgreSQL are still in {self._data}: end them")
             time.sleep(0.05)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         wanted = account.uid if account else os.geteuid()

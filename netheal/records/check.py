@@ -122,13 +122,13 @@ def _encode(
             came = np.array([np.nan if text is None else codes.get(text, -np.inf) for text in texts])
             matrix[:, place] = np.where(np.isnan(came), matrix[:, place], came)
         column = matrix[:, place]
-        unknown = fit & ~np.isin(column, list(codes.values())) & ~(np.isfinite(column) & ((column < 0) | (column % 1 > 0)))
+        unknown = (
+            fit & ~np.isin(column, list(codes.values())) & ~(np.isfinite(column) & ((column < 0) | (column % 1 > 0)))
+        )
         faults.add(unknown, Reason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
 
 
-def _check_ranges(
-    matrix: FloatArray, contract: Contract, places: list[int], fit: BoolArray, faults: _Faults
-) -> None:
+def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit: BoolArray, faults: _Faults) -> None:
     """Zero infinite values where the contract says so, then reject rows with a value out of range."""
     rows = np.flatnonzero(fit)
     block = matrix[np.ix_(rows, places)]

@@ -101,9 +101,7 @@ class MessageDecoder:
             columns.extend(flows)
         return self._decoded(columns, np.array(position, dtype=np.int64), rejected)
 
-    def _decoded(
-        self, columns: "_Columns", position: npt.NDArray[np.int64], rejected: list[Rejection]
-    ) -> Decoded:
+    def _decoded(self, columns: "_Columns", position: npt.NDArray[np.int64], rejected: list[Rejection]) -> Decoded:
         column = dict(zip(list(self._attribute)[columns.width :], columns.others, strict=True))
         split = {name: _split_category(column[name]) for name in self.vocabulary.categories}
         matrix = np.column_stack([columns.numbers, *(codes for codes, _ in split.values())])

@@ -103,4 +103,3 @@ def read_message(value: bytes | None, vocabulary: Vocabulary) -> dict[str, Any]:
             if name in document:
                 known[name] = read_envelope(name, document[name])
     return known
-

@@ -13,6 +13,13 @@ from netheal.errors import ModelFailure
 
 FloatArray = npt.NDArray[np.float64]
 _BLOCK_ROWS = 256
+_FAILURES: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    ort.capi.onnxruntime_pybind11_state.Fail,
+    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
+    ort.capi.onnxruntime_pybind11_state.RuntimeException,
+)
 
 
 @dataclass(frozen=True)
@@ -80,12 +87,5 @@ class ServedModel:
     def _run(self, outputs: list[str], features: FloatArray) -> list[npt.NDArray[np.float64]]:
         try:
             return self._session.run(outputs, {"features": np.ascontiguousarray(features)})  # type: ignore[no-any-return]
-        except (RuntimeError, ValueError, *_ORT_ERRORS) as error:
+        except _FAILURES as error:
             raise ModelFailure(f"{self.bundle.manifest.version} failed: {error}") from error
-
-
-_ORT_ERRORS: tuple[type[Exception], ...] = (
-    ort.capi.onnxruntime_pybind11_state.Fail,
-    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
-    ort.capi.onnxruntime_pybind11_state.RuntimeException,
-)

@@ -12,7 +12,7 @@ from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
 from netheal.errors import ServiceUnavailable
-from netheal.verdicts.schema import rejected_schema, verdict_schema
+from netheal.store.schema import rejected_schema, verdict_schema
 
 DATE_COLUMN = "date"
 
@@ -57,7 +57,12 @@ class Part(msgspec.Struct, frozen=True):
 
     def to_action(self) -> AddAction:
         """The Delta log's entry that makes it visible."""
-        stats = {"numRecords": self.rows, "minValues": self.lowest, "maxValues": self.highest, "nullCount": {}}
+        stats = {
+            "numRecords": self.rows,
+            "minValues": self.lowest,
+            "maxValues": self.highest,
+            "nullCount": {},
+        }
         text = msgspec.json.encode(stats).decode()
         return AddAction(self.path, self.size, {DATE_COLUMN: self.date}, self.modified_ms, True, text)
 
@@ -77,7 +82,10 @@ class DeltaLog:
             mode="ignore",
             partition_by=[DATE_COLUMN],
             name=self._layout.name,
-            configuration={"delta.checkpointInterval": "100", "delta.logRetentionDuration": "interval 30 days"},
+            configuration={
+                "delta.checkpointInterval": "100",
+                "delta.logRetentionDuration": "interval 30 days",
+            },
         )
         table = DeltaTable(self._uri)
         there = {field.name for field in table.schema().fields}

@@ -11,13 +11,12 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> int:
     """
     with transaction(connection) as cursor:
         cursor.execute(
-            "select topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,)
+            "select topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1",
+            (topic,),
         )
         known = cursor.fetchone()
         if known is None:
-            cursor.execute(
-                "insert into topics (topic, topic_id, offset_base) values (%s, %s, 0)", (topic, topic_id)
-            )
+            cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, 0)", (topic, topic_id))
             return 0
     if known[0] != topic_id:
         raise StreamRefused(
@@ -40,7 +39,5 @@ def adopt_topic(connection: Connection, topic: str, topic_id: str) -> int:
             (topic,),
         )
         (base,) = cursor.fetchone() or (0,)
-        cursor.execute(
-            "insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base)
-        )
+        cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base))
     return int(base)

@@ -44,9 +44,7 @@ class Profile:
         self.decimals: tuple[int, ...] = tuple(document["decimals"])
         self.words: dict[str, tuple[str, ...]] = {k: tuple(v) for k, v in document["words"].items()}
         self.fitted_on: str = document["fitted_on"]
-        self._groups = {
-            name: [_group(entry) for entry in entries] for name, entries in document["classes"].items()
-        }
+        self._groups = {name: [_group(entry) for entry in entries] for name, entries in document["classes"].items()}
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -39,9 +39,7 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
         return str(futures[topic].result().topic_id)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise StreamRefused(
-                f"there is no topic {topic!r} on this broker: create it, or mend its name"
-            ) from error
+            raise StreamRefused(f"there is no topic {topic!r} on this broker: create it, or mend its name") from error
         raise ServiceUnavailable(f"Kafka did not describe topic {topic!r}: {error.args[0].str()}") from error
 
 

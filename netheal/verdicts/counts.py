@@ -1,6 +1,7 @@
 """What a judged batch adds to the counts that are kept per minute."""
 
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +31,7 @@ def count_rows(verdicts: pa.Table, rejected: pa.Table) -> MinuteCounts:
     return counts
 
 
-def _groups(table: pa.Table, keys: list[str]) -> list[tuple[int, ...]]:
+def _groups(table: pa.Table, keys: list[str]) -> list[tuple[Any, ...]]:
     """Rows of (minute, *keys, count)."""
     microseconds = pc.cast(table["recorded_at"], pa.int64())
     minute = pc.multiply(pc.divide(microseconds, _MICROSECONDS_PER_MINUTE), _SECONDS_PER_MINUTE)

@@ -68,7 +68,7 @@ def encode_verdicts(verdicts: pa.Table) -> list[bytes]:
 
 
 def _object(fields: dict[str, str]) -> pl.Expr:
-    return pl.struct(**{key: pl.col(column) for key, column in fields.items()})
+    return pl.struct([pl.col(column).alias(key) for key, column in fields.items()])
 
 
 def _left_open(value: pl.Expr) -> pl.Expr:

@@ -15,7 +15,7 @@ from netheal.records.check import Checked, check
 from netheal.records.decode import Decoded, MessageDecoder
 from netheal.records.reasons import Rejection
 from netheal.scoring.model import ServedModel
-from netheal.verdicts.schema import PARTITIONS_PER_TOPIC, category_column, rejected_schema, verdict_schema
+from netheal.store.schema import PARTITIONS_PER_TOPIC, category_column, rejected_schema, verdict_schema
 
 Columns = dict[str, pa.Array]
 _STATUS = "logged"

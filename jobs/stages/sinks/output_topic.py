@@ -56,4 +56,6 @@ class OutputTopicWriter:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise ServiceUnavailable(f"the broker refused a message: {self._failure}") from KafkaException(self._failure)
+            raise ServiceUnavailable(f"the broker refused a message: {self._failure}") from KafkaException(
+                self._failure
+            )

@@ -47,9 +47,7 @@ def test_rows_of_a_file_arrive(kafka: EmbeddedKafka, tmp_path: Path) -> None:
 def test_the_pace_is_kept(kafka: EmbeddedKafka) -> None:
     ensure_topics(kafka.bootstrap_servers, {"pace": 1})
     seen: list[int] = []
-    report = send_messages(
-        [[b"{}"] * 2_000], kafka.bootstrap_servers, "pace", rate_per_s=2_000, progress=seen.append
-    )
+    report = send_messages([[b"{}"] * 2_000], kafka.bootstrap_servers, "pace", rate_per_s=2_000, progress=seen.append)
     assert report.elapsed_s >= 0.95
     assert seen[-1] == 2_000
     assert len(seen) > 20

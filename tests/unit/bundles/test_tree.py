@@ -17,9 +17,7 @@ def data(rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
 
 def arrays(model: DecisionTreeClassifier) -> Tree:
     inner = model.tree_
-    return tree_from_arrays(
-        inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value
-    )
+    return tree_from_arrays(inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value)
 
 
 def test_label_and_confidence_are_those_of_scikit_learn_on_every_scaled_row() -> None:
@@ -53,9 +51,7 @@ def test_rows_at_and_beside_every_threshold_fall_to_scikit_learns_side() -> None
 def test_a_threshold_that_float32_rounds_up_does_not_let_the_next_value_through() -> None:
     threshold = np.nextafter(np.float64(np.float32(0.1)), 0.0)
     assert np.float32(threshold) > threshold
-    tree = tree_from_arrays(
-        [1, -1, -1], [2, -1, -1], [0, -2, -2], [threshold, -2, -2], [[1, 1], [3, 1], [0, 2]]
-    )
+    tree = tree_from_arrays([1, -1, -1], [2, -1, -1], [0, -2, -2], [threshold, -2, -2], [[1, 1], [3, 1], [0, 2]])
     rows = np.array([[np.float32(0.1)], [np.nextafter(np.float32(0.1), np.float32(0))]], dtype=np.float64)
     answers = run_graph(tree_onnx(tree, 1, Scaling(), [0, 1]), rows)
     assert answers["label"].tolist() == [1, 0]
@@ -83,16 +79,12 @@ def test_a_tree_of_one_leaf_answers() -> None:
 
 def test_the_same_tree_gives_the_same_bytes() -> None:
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(*data())
-    assert tree_onnx(arrays(model), 4, Scaling(), range(4)) == tree_onnx(
-        arrays(model), 4, Scaling(), range(4)
-    )
+    assert tree_onnx(arrays(model), 4, Scaling(), range(4)) == tree_onnx(arrays(model), 4, Scaling(), range(4))
 
 
 def test_the_answer_to_a_row_does_not_depend_on_the_rows_beside_it() -> None:
     values, classes = data(200)
-    onnx = tree_onnx(
-        arrays(DecisionTreeClassifier(random_state=0).fit(values, classes)), 4, Scaling(), range(4)
-    )
+    onnx = tree_onnx(arrays(DecisionTreeClassifier(random_state=0).fit(values, classes)), 4, Scaling(), range(4))
     together = run_graph(onnx, values)["label"]
     assert [int(run_graph(onnx, values[i : i + 1])["label"][0]) for i in range(50)] == together[:50].tolist()
 

@@ -31,9 +31,7 @@ def make_child(tmp_path: Path) -> Iterator[MakeChild]:
 
     def make(code: str) -> Child:
         argv = (sys.executable, "-u", "-c", code)
-        made.append(
-            Child(Command("sample", argv, log=tmp_path / "sample.log", record=tmp_path / "sample.json"))
-        )
+        made.append(Child(Command("sample", argv, log=tmp_path / "sample.log", record=tmp_path / "sample.json")))
         return made[-1]
 
     yield make

@@ -55,9 +55,7 @@ def test_a_child_that_is_too_slow_is_given_up(make_child):
 
 
 def test_a_program_that_is_not_there_says_so(tmp_path):
-    child = Child(
-        Command("sample", (str(tmp_path / "none"),), log=tmp_path / "log", record=tmp_path / "record")
-    )
+    child = Child(Command("sample", (str(tmp_path / "none"),), log=tmp_path / "log", record=tmp_path / "record"))
     child.start()
     with pytest.raises(ServiceUnavailable, match="cannot start .*No such file"):
         child.wait_done(20.0)

@@ -27,9 +27,7 @@ FolderLock(Path({str(tmp_path)!r})).acquire()
 print("held", flush=True)
 input()
 """
-    owner = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with owner:
         assert owner.stdout.readline() == "held\n"
         assert FolderLock(tmp_path).held_elsewhere()

@@ -14,9 +14,7 @@ from netheal.errors import ContractError, SettingsError
 from netheal.records.flow_files import MALFORMED, read_flow_file, wire_headers
 
 SHARED = Path(os.environ.get("NETHEAL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder"
-)
+needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder")
 ATTACK, THREAT = contract("attack/v1"), contract("threat/v1")
 
 
@@ -110,9 +108,7 @@ def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
     assert (table.num_rows, table.column_names) == (0, list(ATTACK.names))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\n", b"name,age\nx,1\n", b"\x00\xff\r\r\x01\n", b"PAR1 no", b"\x1f\x8b no"]
-)
+@pytest.mark.parametrize("content", [b"", b"\n", b"name,age\nx,1\n", b"\x00\xff\r\r\x01\n", b"PAR1 no", b"\x1f\x8b no"])
 def test_a_file_that_is_no_flow_file_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ContractError, match="flows.csv"):
         list(read_flow_file(written(tmp_path, content)))

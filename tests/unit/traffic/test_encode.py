@@ -48,9 +48,7 @@ def test_a_single_precision_number_is_the_double_it_is() -> None:
 
 
 def test_columns_without_any_value_and_other_types() -> None:
-    table = pa.table(
-        {"none": pa.nulls(1), "when": pa.array([0], pa.timestamp("ms")), "n": pa.array([3], pa.int8())}
-    )
+    table = pa.table({"none": pa.nulls(1), "when": pa.array([0], pa.timestamp("ms")), "n": pa.array([3], pa.int8())})
     assert encode_rows(table) == [b'{"when":"1970-01-01 00:00:00.000","n":3}']
 
 

@@ -20,9 +20,7 @@ ENVELOPE = {"event_id", "event_time", "sensor_id", "src_ip", "dst_ip", "src_port
 
 
 def rows_of(seed: int, count: int, **options: Any) -> list[dict[str, Any]]:
-    return [
-        json.loads(message) for message in TrafficGenerator(seed, broken_share=0.0, **options).messages(count)
-    ]
+    return [json.loads(message) for message in TrafficGenerator(seed, broken_share=0.0, **options).messages(count)]
 
 
 def test_the_same_seed_gives_the_same_messages_however_they_are_asked_for() -> None:

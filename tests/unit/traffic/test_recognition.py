@@ -22,9 +22,7 @@ LEAST = 0.9
 MEANINGFUL = 0.5
 ROWS = 1_000
 
-pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder"
-)
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder")
 
 
 def model(folder: str) -> tuple[ServedBundle, ort.InferenceSession]:
@@ -41,9 +39,7 @@ def run(session: ort.InferenceSession, output: str, rows: np.ndarray) -> np.ndar
 
 def real_rows(files: Sequence[str], columns: Sequence[str], label: str) -> tuple[pa.Table, np.ndarray]:
     tables = [table for name in files for table in read_flow_file(SHARED / name)]
-    whole = pa.concat_tables(
-        [table.select([*columns, label]) for table in tables], promote_options="permissive"
-    )
+    whole = pa.concat_tables([table.select([*columns, label]) for table in tables], promote_options="permissive")
     return whole.select(list(columns)), whole[label].to_numpy()
 
 
@@ -63,9 +59,7 @@ def encoded(bundle: ServedBundle, columns: dict[str, Any]) -> np.ndarray:
 
 def recalls(real: dict[str, float], made: dict[str, float]) -> dict[str, tuple[float, float]]:
     """Classes that fall short: recall on real and on generated rows."""
-    return {
-        name: (real[name], made[name]) for name in real if real[name] >= MEANINGFUL and made[name] < LEAST
-    }
+    return {name: (real[name], made[name]) for name in real if real[name] >= MEANINGFUL and made[name] < LEAST}
 
 
 def test_the_attack_classifier_names_generated_attacks() -> None:
@@ -81,9 +75,7 @@ def test_the_attack_classifier_names_generated_attacks() -> None:
     profile, rng = shipped_profile("attack"), np.random.default_rng(1)
     order = [profile.features.index(name) for name in bundle.contract.names]
     made = {
-        name: float(
-            (classes[run(session, "label", profile.sample(rng, [name] * ROWS)[:, order])] == name).mean()
-        )
+        name: float((classes[run(session, "label", profile.sample(rng, [name] * ROWS)[:, order])] == name).mean())
         for name in real
     }
     print(*(f"{name:28} {real[name]:6.1%} {made[name]:6.1%}" for name in real), sep="\n")

@@ -5,7 +5,6 @@ from functools import cache
 import pyarrow as pa
 
 from netheal.contracts import envelope_spellings, wire_contracts
-from netheal.records.vocabulary import vocabulary
 
 PARTITIONS_PER_TOPIC = 1024
 """An event's id is `offset * 1024 + partition`."""
@@ -36,10 +35,10 @@ _ORIGIN = [
 @cache
 def verdict_schema() -> pa.Schema:
     """One row a scored message: where it came from, its envelope, features, predictions and action."""
-    known = vocabulary(wire_contracts())
+    known = {f.column: f for contract in wire_contracts() for f in contract.features}
     envelope = [(name, pa.int32() if name == "src_port" else pa.string()) for name in envelope_spellings()]
-    features = [(feature.column, pa.float64()) for feature in known.features]
-    categories = [(category_column(f.column), pa.string()) for f in known.features if f.category]
+    features = [(column, pa.float64()) for column in known]
+    categories = [(category_column(f.column), pa.string()) for f in known.values() if f.category]
     return pa.schema(
         [
             *_ORIGIN,
