@@ -3,24 +3,27 @@
 Rows of one class are grouped by cluster and by the leaves in which two decision trees put them, so that
 whatever is drawn between a group's smallest and largest values lies in the same leaves: models decide by
 thresholds between dependent features, and a distribution of a whole class would straddle them. Only
-rows that the trees recognise as their class are used, where a class has such: the generator shows typical
-traffic of a class, not its share of hard cases. Groups of fewer than 5 rows are left out if there are more.
+rows that the trees and the starter model recognise are used, where a class has such: the generator shows
+typical traffic of a class, so what a model scores on it says nothing of that model's quality. Groups of fewer
+than 5 rows are left out if there are more.
 """
 
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pandas as pd
 import pyarrow as pa
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.tree import DecisionTreeClassifier
 
+from netheal.bundles.served import read_served
 from netheal.contracts import attack_classes, contract
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.profiles import Profile
@@ -33,10 +36,17 @@ MOST_CLUSTERS = 40
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEED = 42
 
+Judge = Callable[[np.ndarray], np.ndarray]
+"""Rows [N, features] -> what a model says of each, to be compared with `Rows.judged`."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Real rows: a matrix with categories by their place in `words`, and each row's class."""
+    """Real rows: a matrix with categories by their place in `words`, and each row's class.
+
+    `judged` is what a model can tell of it: the class, or only attack or normal. A group has one value of
+    each of the categories `keys`.
+    """
 
     features: tuple[str, ...]
     decimals: tuple[int, ...]
@@ -44,9 +54,7 @@ class Rows:
     matrix: np.ndarray
     names: np.ndarray
     judged: np.ndarray
-    """What a model can tell of a row's class: the class itself, or only attack or normal."""
     keys: tuple[str, ...] = ()
-    """Categories of which a group has one value."""
 
 
 def main() -> None:
@@ -54,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with cic-ids2017/ and nsl-kdd/")
     parser.add_argument("--out", type=Path, required=True, help="folder for attack.json and threat.json")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the starter models' bundles")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, rows, source in (
@@ -64,11 +73,12 @@ def main() -> None:
         ),
         ("threat", threat_rows(arguments.data / "nsl-kdd"), "NSL-KDD, KDDTrain+"),
     ):
-        document = fitted(rows, source)
+        judge = starter_model(arguments.models, rows)
+        document = fitted(rows, source, judge)
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).replace('{"rows"', '\n{"rows"')
         (arguments.out / f"{name}.json").write_text(text + "\n", "utf-8")
         print(f"{name}.json: {len(text.encode()) // 1000} kB")
-        print_recognition(rows, document)
+        print_recognition(rows, document, judge)
 
 
 def attack_rows(folder: Path) -> Rows:
@@ -112,23 +122,48 @@ def _frame(path: Path, columns: list[str], label: str) -> pd.DataFrame:
     return frame.rename(columns={label: "name"})
 
 
-def fitted(rows: Rows, source: str) -> dict[str, Any]:
+def starter_model(folder: Path, rows: Rows) -> Judge:
+    """The starter model for such rows."""
+    bundle = read_served(folder / ("threat_detector" if rows.words else "attack_classifier"))
+    session = ort.InferenceSession(bundle.onnx, providers=["CPUExecutionProvider"])
+    places = [rows.features.index(name) for name in bundle.contract.names]
+    codes = {
+        place: np.array([bundle.manifest.encoders[name].index(word) for word in rows.words[name]])
+        for place, name in enumerate(bundle.contract.names)
+        if name in rows.words
+    }
+
+    def judge(matrix: np.ndarray) -> np.ndarray:
+        inputs = matrix[:, places].copy()
+        for place, code in codes.items():
+            inputs[:, place] = code[inputs[:, place].astype(int)]
+        if bundle.manifest.classes:
+            labels = session.run(["label"], {"features": inputs})[0]
+            return np.array(bundle.manifest.classes)[labels.ravel()]
+        scores = session.run(["score"], {"features": inputs})[0]
+        return np.where(scores.ravel() >= bundle.manifest.threshold, "attack", "normal")
+
+    return judge
+
+
+def fitted(rows: Rows, source: str, judge: Judge) -> dict[str, Any]:
     """The profile document."""
     leaves, agreed = _leaves(rows)
+    sure = agreed & (judge(rows.matrix) == rows.judged)
     keys = [rows.matrix[:, rows.features.index(key)].astype(int) for key in rows.keys]
     leaves_and_keys = np.stack([*leaves, *keys, _clusters(rows)], axis=1)
     group_ids = np.unique(leaves_and_keys, axis=0, return_inverse=True)[1].ravel()
     classes = {}
     for name in sorted(set(rows.names)):
         of_class = rows.names == name
-        typical = of_class & agreed if (of_class & agreed).sum() >= SMALLEST_GROUP else of_class
+        choices = (of_class & sure, of_class & agreed, of_class)
+        typical = next(some for some in choices if some.sum() >= SMALLEST_GROUP)
         classes[name] = [_group(rows.matrix[places]) for places in _groups(group_ids, typical)]
-    words = {name: list(known) for name, known in rows.words.items()}
     return {
         "fitted_on": source,
         "features": rows.features,
         "decimals": rows.decimals,
-        "words": words,
+        "words": rows.words,
         "classes": classes,
     }
 
@@ -204,16 +239,15 @@ def _loadings(values: np.ndarray) -> list[float]:
     return [round(float(value), 2) + 0.0 for value in result]
 
 
-def print_recognition(rows: Rows, document: dict[str, Any]) -> None:
-    """Recall of a tree of the starter models' kind, on real rows and on generated ones."""
-    tree = DecisionTreeClassifier(max_depth=10, random_state=SEED + 1).fit(rows.matrix, rows.judged)
+def print_recognition(rows: Rows, document: dict[str, Any], judge: Judge) -> None:
+    """Recall of the starter model, on real rows and on generated ones."""
     profile, rng = Profile(document), np.random.default_rng(SEED)
     print(f"{'class':28} {'rows':>6} {'groups':>6} {'real':>6} {'made':>6}")
     for name in profile.classes:
         of_class = rows.names == name
         judged = rows.judged[of_class]
-        real = (tree.predict(rows.matrix[of_class]) == judged).mean()
-        made = (tree.predict(profile.sample(rng, [name] * 2_000)) == judged[0]).mean()
+        real = (judge(rows.matrix[of_class]) == judged).mean()
+        made = (judge(profile.sample(rng, [name] * 2_000)) == judged[0]).mean()
         groups = len(profile.rows_by_group(name))
         print(f"{name:28} {of_class.sum():6} {groups:6} {real:6.1%} {made:6.1%}")
 
