@@ -90,8 +90,7 @@ def attack_rows(folder: Path) -> Rows:
         part["name"] = part.name.map(attack_classes().canonical)
     absent = improved.name.notna() & ~improved.name.isin(set(original.name))
     frame = pd.concat([original, improved[absent]], ignore_index=True)
-    minimum = np.array([feature.minimum for feature in wire.features])
-    maximum = np.array([feature.maximum for feature in wire.features])
+    minimum, maximum = np.array([(feature.minimum, feature.maximum) for feature in wire.features]).T
     values = frame[list(wire.names)].to_numpy(np.float64)
     fine = (np.isfinite(values) & (values >= minimum) & (values <= maximum)).all(axis=1)
     values, names = values[fine], frame.name.to_numpy(str)[fine]
@@ -151,8 +150,8 @@ def fitted(rows: Rows, source: str, judge: Judge) -> dict[str, Any]:
     leaves, agreed = _leaves(rows)
     sure = agreed & (judge(rows.matrix) == rows.judged)
     keys = [rows.matrix[:, rows.features.index(key)].astype(int) for key in rows.keys]
-    leaves_and_keys = np.stack([*leaves, *keys, _clusters(rows)], axis=1)
-    group_ids = np.unique(leaves_and_keys, axis=0, return_inverse=True)[1].ravel()
+    parts = np.stack([*leaves, *keys, _clusters(rows)], axis=1)
+    group_ids = np.unique(parts, axis=0, return_inverse=True)[1].ravel()
     classes = {}
     for name in sorted(set(rows.names)):
         of_class = rows.names == name
@@ -190,8 +189,7 @@ def _clusters(rows: Rows) -> np.ndarray:
     for name in set(rows.names):
         places = np.flatnonzero(rows.names == name)
         count = int(np.clip(len(places) // ROWS_PER_CLUSTER, 1, MOST_CLUSTERS))
-        means = MiniBatchKMeans(count, random_state=SEED, n_init=3)
-        clusters[places] = means.fit_predict(magnitudes[places])
+        clusters[places] = MiniBatchKMeans(count, random_state=SEED, n_init=3).fit_predict(magnitudes[places])
     return clusters
 
 
@@ -206,11 +204,8 @@ def _groups(group_ids: np.ndarray, typical: np.ndarray, most: int = MOST_GROUPS)
 
 
 def _group(values: np.ndarray) -> dict[str, Any]:
-    return {
-        "rows": len(values),
-        "cells": [_cell(column) for column in values.T],
-        "loadings": _loadings(values),
-    }
+    cells = [_cell(column) for column in values.T]
+    return {"rows": len(values), "cells": cells, "loadings": _loadings(values)}
 
 
 def _cell(column: np.ndarray) -> Any:
@@ -245,11 +240,10 @@ def print_recognition(rows: Rows, document: dict[str, Any], judge: Judge) -> Non
     print(f"{'class':28} {'rows':>6} {'groups':>6} {'real':>6} {'made':>6}")
     for name in profile.classes:
         of_class = rows.names == name
-        judged = rows.judged[of_class]
-        real = (judge(rows.matrix[of_class]) == judged).mean()
-        made = (judge(profile.sample(rng, [name] * 2_000)) == judged[0]).mean()
-        groups = len(profile.rows_by_group(name))
-        print(f"{name:28} {of_class.sum():6} {groups:6} {real:6.1%} {made:6.1%}")
+        truth = rows.judged[of_class][0]
+        real = (judge(rows.matrix[of_class]) == truth).mean()
+        made = (judge(profile.sample(rng, [name] * 2_000)) == truth).mean()
+        print(f"{name:28} {of_class.sum():6} {len(document['classes'][name]):6} {real:6.1%} {made:6.1%}")
 
 
 if __name__ == "__main__":
