@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from jobs.stages.opening import open_stream
 from jobs.stages.retry import Backoff
 from jobs.stages.score_task import OpenSinks, Sinks
-from jobs.stages.session import spark_session
+from jobs.stages.session import spark_session, under_spark_submit
 from jobs.stages.source import read_topic
 from jobs.stages.stopping import StopGate
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
@@ -23,6 +23,9 @@ _LOOK_S = 1
 def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> None:
     """Run the query until the gate closes; raises what ended it otherwise."""
     spark = spark_session(settings)
+    gate.failure = None
+    if under_spark_submit():
+        gate.listen_to_jvm(spark)
     with open_stream(spark, settings, open_sinks) as stream:
         query = (
             read_topic(spark, settings, settings.kafka_bootstrap_servers)
@@ -66,6 +69,8 @@ def main() -> int:
     except NethealError as error:
         emit("job.failed", reason=str(error))
         return 2
+    finally:
+        gate.finish()
 
 
 if __name__ == "__main__":

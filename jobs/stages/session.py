@@ -21,10 +21,15 @@ def read_properties(path: Path) -> dict[str, str]:
     return {name: value.strip() for name, value in pairs}
 
 
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process (its scripts mark the environment so)."""
+    return "SPARK_ENV_LOADED" in os.environ
+
+
 def spark_session(settings: Settings) -> SparkSession:
     """The session of spark-submit where there is one, else a local one with the jars of `settings`."""
     builder = SparkSession.builder
-    if "SPARK_ENV_LOADED" not in os.environ:
+    if not under_spark_submit():
         builder = _local(builder, settings)
     if "://" not in settings.checkpoint:
         builder = builder.config(*_LOCAL_CHECKPOINTS)

@@ -30,10 +30,11 @@ class CheckpointOffsets:
     """The offsets of each micro-batch, as Spark wrote them before the batch began."""
 
     def __init__(self, spark: SparkSession, checkpoint: str, topic: str) -> None:
-        self._jvm: Any = spark.sparkContext._jvm
+        jvm: Any = spark.sparkContext._jvm
+        self._jvm = jvm
         self._topic = topic
         self._folder = checkpoint.rstrip("/")
-        path = self._jvm.org.apache.hadoop.fs.Path(self._folder)
+        path = jvm.org.apache.hadoop.fs.Path(self._folder)
         self._files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
 
     def end_of(self, batch_id: int) -> Offsets:

@@ -2,11 +2,18 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame
+from pyspark.java_gateway import ensure_callback_server_started
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
+
+_BEFORE_SPARK = 1000
+_STOP_BOUND_S = 30.0
+_ANSWER_S = 0.5
 
 BatchFunction = Callable[[DataFrame, int], None]
 
@@ -15,18 +22,69 @@ class Stopping(Exception):
     """A batch was about to begin while the job stops; Spark replays it at the next start."""
 
 
+class _JvmEnding:
+    """A java.lang.Runnable that the JVM calls as it ends."""
+
+    def __init__(self, gate: "StopGate") -> None:
+        self._gate = gate
+
+    def run(self) -> None:
+        """Called by the JVM."""
+        self._gate.hold_jvm()
+
+    def hashCode(self) -> int:
+        """Java keeps hooks in a set."""
+        return id(self) % (1 << 31)
+
+    def equals(self, other: object) -> bool:
+        """As `hashCode`."""
+        return self is other
+
+    class Java:
+        """What py4j makes of this class."""
+
+        implements: ClassVar = ["java.lang.Runnable"]
+
+
 class StopGate:
     """Between a stop signal and the micro-batches; also remembers what a batch failed with."""
 
     def __init__(self) -> None:
         self.requested = threading.Event()
+        self.finished = threading.Event()
         self.failure: BaseException | None = None
         self._batch = threading.Lock()
+        self._jvm_waits = False
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT as requests to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+
+    def listen_to_jvm(self, spark: SparkSession) -> None:
+        """Take the end of the JVM as a request to stop, too, and hold it up until the job is done.
+
+        Under spark-submit the JVM is the parent and gets the SIGTERM. Its shutdown hooks run by priority:
+        this one comes before Spark's own, which would cut the micro-batch.
+        """
+        gateway: Any = spark.sparkContext._gateway
+        ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
+        java = gateway.jvm
+        seconds = java.java.util.concurrent.TimeUnit.SECONDS
+        manager = java.org.apache.hadoop.util.ShutdownHookManager.get()
+        manager.addShutdownHook(_JvmEnding(self), _BEFORE_SPARK, int(_STOP_BOUND_S), seconds)
+
+    def hold_jvm(self) -> None:
+        """Called as the JVM ends: ask the job to stop, and wait until it has."""
+        self._jvm_waits = True
+        self.requested.set()
+        self.finished.wait(_STOP_BOUND_S)
+
+    def finish(self) -> None:
+        """Called as the job's last act; a JVM that waits for it gets the time to hear the answer."""
+        self.finished.set()
+        if self._jvm_waits:
+            time.sleep(_ANSWER_S)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested.set()

@@ -95,6 +95,7 @@ class LocalStack:
             self._watcher.join()
         if self._job is not None:
             self._job.stop(_STOP_BOUND_S)
+            self._job = None
 
     def stop(self) -> None:
         """End everything, the job first."""

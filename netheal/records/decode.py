@@ -37,7 +37,8 @@ class Decoded:
 
     `position` int64 [n]: their places in the batch. `matrix` double [n, features of the vocabulary]:
     NaN where a feature is absent or a category came as a string. `categories`: category -> its strings,
-    None where it came as a number or not at all (one None for the batch where none came as a string). `envelope`: one row a message.
+    None where it came as a number or not at all (one None for the batch where none came as a string).
+    `envelope`: one row a message.
     """
 
     position: npt.NDArray[np.int64]
