@@ -76,13 +76,20 @@ class MessageDecoder:
     def _decode_one(self) -> Callable[[bytes], Any]:
         return msgspec.json.Decoder(self._flow).decode
 
+    def _decode_one_checked(self, value: bytes | None) -> Any:
+        """For a batch with a value that is not plain, so that what comes of a value never depends on its neighbours."""
+        if value is None or len(value) > MAX_VALUE_BYTES:
+            raise ValueError
+        value.decode("utf-8")
+        return self._decode_one(value)
+
     def _second_look(self, value: bytes | None) -> Any:
         known = read_message(value, self.vocabulary)
         return self._flow(**{self._attribute[name]: entry for name, entry in known.items()})
 
     def decode(self, values: pa.Array) -> Decoded:
         """Decode a binary array of n messages; never raises for what a message holds."""
-        quick = self._decode_one if _plain(values) else self._second_look
+        quick = self._decode_one if _plain(values) else self._decode_one_checked
         columns = _Columns(len(self.vocabulary.numbers), len(self._attribute))
         rejected: list[Rejection] = []
         position: list[int] = []
@@ -144,7 +151,7 @@ class _Columns:
 
 
 def _plain(values: pa.Array) -> bool:
-    """Whether all values are UTF-8 and short enough, so that the quick decoder may be asked."""
+    """Whether all values are UTF-8 and short enough, so that the quick decoder may be asked without a look at each."""
     if len(values) and (pc.max(pc.binary_length(values)).as_py() or 0) > MAX_VALUE_BYTES:
         return False
     try:
@@ -184,6 +191,6 @@ def _port_array(values: list[Any]) -> pa.Array:
 def _whole_number(value: Any) -> int | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if number.is_integer() else None

@@ -8,7 +8,8 @@ from netheal.records.reasons import Reason
 from netheal.records.vocabulary import Vocabulary
 
 MAX_VALUE_BYTES = 1 << 20
-_LONGEST_EXACT_INT = 18
+_MOST_DIGITS = 4300
+"""Of an integer that is kept exact, as in the quick decoder: reading more would take quadratic time."""
 _DETAIL_CHARS = 200
 
 
@@ -23,7 +24,7 @@ class MessageRefused(Exception):
 
 
 def _parse_int(text: str) -> float | int:
-    return int(text) if len(text) <= _LONGEST_EXACT_INT else float(text)
+    return int(text) if len(text.removeprefix("-")) <= _MOST_DIGITS else float(text)
 
 
 _DECODER = json.JSONDecoder(parse_int=_parse_int)
@@ -59,9 +60,13 @@ def read_number(name: str, value: object) -> float:
         raise MessageRefused(Reason.NESTED_VALUE, name)
     if isinstance(value, str | bool) or not isinstance(value, int | float):
         raise MessageRefused(Reason.WRONG_TYPE, name, f"{json.dumps(value)} is not a number")
-    if math.isnan(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    if math.isnan(number):
         raise MessageRefused(Reason.NAN, name)
-    return float(value)
+    return number
 
 
 def read_category(name: str, value: object) -> float | str:
