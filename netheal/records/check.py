@@ -116,15 +116,14 @@ def _encode(
         if not feature.category or feature.name not in encoders:
             continue
         codes = encoders[feature.name]
-        place = vocabulary.place[feature.name]
+        column = matrix[:, vocabulary.place[feature.name]]
         texts = decoded.categories[feature.name]
+        is_text = np.zeros(len(column), bool)
         if texts is not None:
-            came = np.array([np.nan if text is None else codes.get(text, -np.inf) for text in texts])
-            matrix[:, place] = np.where(np.isnan(came), matrix[:, place], came)
-        column = matrix[:, place]
-        unknown = (
-            fit & ~np.isin(column, list(codes.values())) & ~(np.isfinite(column) & ((column < 0) | (column % 1 > 0)))
-        )
+            is_text = np.array([text is not None for text in texts], bool)
+            column[is_text] = [codes.get(text, np.nan) for text in texts if text is not None]
+        is_code = np.isfinite(column) & (column >= 0) & (column == np.floor(column))
+        unknown = fit & (is_text | is_code) & ~np.isin(column, list(codes.values()))
         faults.add(unknown, Reason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
 
 
@@ -139,7 +138,7 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
     high = np.array([min(f.maximum, np.finfo(np.float64).max) for f in contract.features])
     outside = (block < low) | (block > high)
     categories = [at for at, f in enumerate(contract.features) if f.category]
-    outside[:, categories] |= block[:, categories] % 1 > 0
+    outside[:, categories] |= np.floor(block[:, categories]) < block[:, categories]
     for at in np.flatnonzero(outside.any(axis=1)):
         row, feature = rows[at], contract.features[int(outside[at].argmax())]
         if faults.good[row]:
