@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -73,22 +74,32 @@ class Policy:
 def parse_policy(document: dict[str, Any]) -> Policy:
     """A policy from its JSON document; raises ContractError where a class is left out or an action unknown."""
     names = attack_classes().names
-    unknown = sorted(set(document.get("classes", {})) - set(names))
+    if not isinstance(document, dict) or not isinstance(document.get("classes"), dict):
+        raise ContractError("healing policy: it must be an object with the object `classes` in it")
+    unknown = sorted(set(document["classes"]) - set(names))
     if unknown:
         raise ContractError(f"healing policy: no such class: {', '.join(unknown)}")
-    try:
-        entries = [document["classes"][name] for name in names]
-        entries += [document[key] for key in ("threat_normal", "threat_attack", "no_target")]
-        rules = tuple(Rule(e["action_type"], e["description"], dict(e["params"])) for e in entries)
-    except (KeyError, TypeError) as error:
-        raise ContractError(f"healing policy: {error} is missing or malformed") from error
-    for rule in rules:
-        if rule.action_type not in ACTION_TYPES:
-            raise ContractError(f"healing policy: {rule.action_type!r} is none of {', '.join(ACTION_TYPES)}")
-    if rules[-1].needs_target:
+    entries = {name: document["classes"].get(name) for name in names}
+    entries |= {key: document.get(key) for key in ("threat_normal", "threat_attack", "no_target")}
+    rules = {answered: _parse_rule(answered, entry) for answered, entry in entries.items()}
+    if rules["no_target"].needs_target:
         raise ContractError("healing policy: no_target must be an action that needs no address")
     canonical = json.dumps({k: v for k, v in document.items() if k != "description"}, sort_keys=True)
-    return Policy(rules, hashlib.sha256(canonical.encode()).hexdigest()[:12])
+    return Policy(tuple(rules.values()), hashlib.sha256(canonical.encode()).hexdigest()[:12])
+
+
+def _parse_rule(answered: str, entry: Any) -> Rule:
+    if entry is None:
+        raise ContractError(f"healing policy: {answered!r} has no action")
+    try:
+        rule = msgspec.convert(entry, Rule)
+    except msgspec.ValidationError as error:
+        raise ContractError(f"healing policy: {answered!r}: {error}") from error
+    if rule.action_type not in ACTION_TYPES:
+        raise ContractError(f"healing policy: {rule.action_type!r} is none of {', '.join(ACTION_TYPES)}")
+    if not rule.needs_target and any(_TARGET in text for text in (rule.description, *rule.params.values())):
+        raise ContractError(f"healing policy: {answered!r}: only block_ip knows {_TARGET}")
+    return rule
 
 
 def read_policy(path: Path) -> Policy:
