@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,21 +112,27 @@ class Judge:
 
     def _actions(self, rule: npt.NDArray[np.int16], src_ip: pa.Array) -> Columns:
         rows = len(rule)
-        description = _choose(rule, self._rule_texts["description"])
-        params = _choose(rule, self._rule_texts["params"])
-        targeted = [at for at, r in enumerate(self.policy.rules) if r.needs_target]
-        for row in np.flatnonzero(np.isin(rule, targeted)):
-            if isinstance(description, pa.DictionaryArray):
-                description, params = description.to_pylist(), params.to_pylist()
-            chosen, address = self.policy.rules[rule[row]], src_ip[row].as_py()
-            description[row], params[row] = chosen.describe(address), json.dumps(chosen.fill(address))
+        description, params = list(self._rule_texts["description"]), list(self._rule_texts["params"])
+        text_of = rule.astype(np.int32)
+        aimed = np.flatnonzero(np.isin(rule, self._targeted))
+        known: dict[tuple[int, str], int] = {}
+        for row, at, address in zip(aimed, rule[aimed].tolist(), src_ip.take(pa.array(aimed)).to_pylist(), strict=True):
+            if (at, address) not in known:
+                known[at, address] = len(description)
+                description.append(self.policy.rules[at].describe(address))
+                params.append(json.dumps(self.policy.rules[at].fill(address)))
+            text_of[row] = known[at, address]
         return {
             "action_type": _choose(rule, self._rule_texts["action_type"]),
-            "action_description": description,
-            "action_params": params,
+            "action_description": _choose(text_of, description),
+            "action_params": _choose(text_of, params),
             "action_status": constant(_STATUS, rows),
             "policy_version": constant(self.policy.version, rows),
         }
+
+    @cached_property
+    def _targeted(self) -> list[int]:
+        return [at for at, rule in enumerate(self.policy.rules) if rule.needs_target]
 
     @cached_property
     def _rule_texts(self) -> dict[str, list[str]]:
@@ -141,8 +148,9 @@ def constant(text: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text], pa.string()))
 
 
-def _choose(at: npt.NDArray[np.int16], texts: list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int8)), pa.array(texts, pa.string()))
+def _choose(at: npt.NDArray[np.integer[Any]], texts: list[str]) -> pa.DictionaryArray:
+    """Row by row the text at that place."""
+    return pa.DictionaryArray.from_arrays(pa.array(at), pa.array(texts, pa.string()))
 
 
 def _where(text: str, here: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
