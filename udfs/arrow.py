@@ -7,7 +7,7 @@ from pyspark import Broadcast
 
 from netheal.bundles.served import ServedBundle
 from netheal.verdicts.judge import Judge
-from udfs.workers import loaded_model, parsed_policy, wire_decoder
+from udfs.workers import loaded_model, parsed_policy, settle_collector, wire_decoder
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class JudgePlan:
     def judge(self) -> Judge:
         """The judge of this plan, made of what the worker keeps."""
         bundles = self.bundles.value if self.models else {}
+        settle_collector()
         return Judge(
             topic=self.topic,
             offset_base=self.offset_base,

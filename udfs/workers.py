@@ -1,5 +1,6 @@
 """What a Spark Python worker keeps between tasks: loaded models and decoders, by content hash."""
 
+import gc
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 
+_COLLECT_AFTER = 100_000
 _MODELS: dict[str, ServedModel] = {}
 _POLICIES: dict[str, Policy] = {}
 
@@ -19,6 +21,14 @@ _POLICIES: dict[str, Policy] = {}
 def wire_decoder() -> MessageDecoder:
     """The decoder of all wire contracts."""
     return MessageDecoder(vocabulary(wire_contracts()))
+
+
+@cache
+def settle_collector() -> None:
+    """Let the garbage collector alone with what stays: rows are short-lived and free of cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def loaded_model(bundle: ServedBundle) -> ServedModel:

@@ -23,6 +23,8 @@ from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
 from udfs.arrow import JudgePlan
 
+_STEPS = ("pin", "score", "commit", "close")
+
 
 @dataclass
 class MicroBatch:
@@ -48,20 +50,24 @@ class MicroBatch:
 
     def __call__(self, records: DataFrame, batch_id: int) -> None:
         """Pin, score and write, commit, count. Any exception leaves the batch to be replayed."""
-        started = time.monotonic()
+        times = [time.monotonic()]
         plan = self.pin(batch_id)
         if plan is None:
             emit("batch.skipped", batch_id=batch_id)
             return
+        times.append(time.monotonic())
         receipts = self.score(records, plan)
+        times.append(time.monotonic())
         self.commit(receipts, batch_id)
+        times.append(time.monotonic())
         self.close(receipts, batch_id)
+        times.append(time.monotonic())
         emit(
             "batch.committed",
             batch_id=batch_id,
             verdicts=sum(r.verdicts for r in receipts),
             rejected=sum(r.rejected for r in receipts),
-            seconds=round(time.monotonic() - started, 3),
+            seconds={step: round(b - a, 3) for step, a, b in zip(_STEPS, times, times[1:], strict=False)},
         )
 
     def pin(self, batch_id: int) -> JudgePlan | None:
