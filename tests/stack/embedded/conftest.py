@@ -2,8 +2,7 @@
 
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,19 +11,6 @@ import pytest
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.settings import load_settings
-
-Eventually = Callable[[Callable[[], bool]], None]
-
-
-@pytest.fixture
-def eventually() -> Eventually:
-    def wait(condition: Callable[[], bool], deadline_s: float = 30.0) -> None:
-        limit = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < limit, "the condition did not come to hold"
-            time.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture

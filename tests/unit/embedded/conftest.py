@@ -1,7 +1,6 @@
-"""Waiting for a condition with a deadline, and children that are a line of Python."""
+"""Children that are a line of Python."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,19 +8,7 @@ import pytest
 
 from netheal.embedded.child import Child, Command
 
-Eventually = Callable[[Callable[[], bool]], None]
 MakeChild = Callable[[str], Child]
-
-
-@pytest.fixture
-def eventually() -> Eventually:
-    def wait(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
-        limit = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < limit, "the condition did not come to hold"
-            time.sleep(0.02)
-
-    return wait
 
 
 @pytest.fixture
