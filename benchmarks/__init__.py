@@ -1,0 +1,1 @@
+"""Measurements of the whole stream on one machine; see README.md."""

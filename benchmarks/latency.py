@@ -1,0 +1,57 @@
+"""Time from the input record to the output record, at an even rate."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.rows import repeated
+from benchmarks.stack import Tell, wait_drained
+from netheal.cli.feed import Feed
+from netheal.cli.readback import Run, output_messages
+from netheal.cli.status import end_offsets, topic_reader
+from netheal.embedded.stack import LocalStack
+from netheal.errors import ServiceUnavailable
+from netheal.settings import Settings
+
+_LOOK_S = 0.2
+_PERCENTILES = (50, 95, 99)
+
+
+def measure_latency(
+    stack: LocalStack, messages: Sequence[bytes], rate_per_s: float, warmup_s: float, seconds: float, tell: Tell
+) -> dict[str, float]:
+    """Percentiles in ms, of the rows sent in the `seconds` after `warmup_s`, to a job that runs and has no lag.
+
+    From the input record's timestamp to the output record's, both read back from the topics.
+    """
+    tell(f"sending {rate_per_s:.0f} rows/s for {seconds:.0f} s, after {warmup_s:.0f} s for warming up")
+    chunks = repeated(messages, round(rate_per_s * (warmup_s + seconds)))
+    feed = Feed(stack.settings, chunks, rate_per_s)
+    feed.start()
+    try:
+        time.sleep(warmup_s)
+        counted = _from_now(stack.settings)
+        while not feed.done:
+            time.sleep(_LOOK_S)
+            if stack.failure is not None:
+                raise stack.failure
+    finally:
+        feed.stop()
+    if feed.failure is not None:
+        raise feed.failure
+    wait_drained(stack, tell)
+    latency_ms = output_messages(stack.settings, counted).latency_ms
+    if not len(latency_ms):
+        raise ServiceUnavailable("no message came out in the time that counts")
+    values = np.percentile(latency_ms, _PERCENTILES)
+    return {f"p{p}": round(float(value), 1) for p, value in zip(_PERCENTILES, values, strict=True)}
+
+
+def _from_now(settings: Settings) -> Run:
+    """The rows that come into the input topic from now on."""
+    reader = topic_reader(settings)
+    try:
+        return Run(end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic))
+    finally:
+        reader.close()
