@@ -1,0 +1,110 @@
+"""A real broker and a real PostgreSQL for all tests of a session; topics, a database and a folder for each test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from pydantic import SecretStr
+
+from netheal.embedded.kafka import EmbeddedKafka
+from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.settings import PROJECT_ROOT, load_settings
+from tests.stack.harness import World, eventually, left_behind
+
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where the shared servers are."""
+
+    kafka: EmbeddedKafka
+    postgres: EmbeddedPostgres
+
+    def new_database(self, name: str) -> str:
+        """Make a database; its DSN."""
+        connection = psycopg2.connect(self.postgres.dsn, connect_timeout=10)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        finally:
+            connection.close()
+        return f"{self.postgres.dsn.rpartition('/')[0]}/{name}"
+
+
+def _open_folder() -> Path:
+    """Open to every user, which the folders of pytest are not: PostgreSQL may run as another."""
+    folder = Path(tempfile.mkdtemp(prefix="netheal-test-"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    jars = load_settings().tools_dir
+    for kind in ("broker", "spark"):
+        if not list((jars / kind).glob("*.jar")):
+            pytest.skip(f"the jars are not in {jars / kind}: `make setup` fetches them")
+    folder = _open_folder()
+    kafka = EmbeddedKafka(folder / "kafka", jars, 0, folder / "log", heap_mb=384)
+    postgres = EmbeddedPostgres(folder / "postgres", 0, folder / "log")
+    try:
+        kafka.start()
+        postgres.start()
+        yield Services(kafka, postgres)
+    finally:
+        kafka.stop()
+        postgres.stop()
+    eventually(lambda: not left_behind(folder), "the shared services are gone")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def var_folder() -> Iterator[Path]:
+    """A new folder; afterwards no process may have to do with it."""
+    folder = _open_folder()
+    yield folder
+    eventually(lambda: not left_behind(folder), f"no process is left of {left_behind(folder)}", 20)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make_world(services: Services, var_folder: Path) -> Iterator[Callable[..., World]]:
+    """Makes a stream of its own on the shared services; settings may be given by name."""
+    made: list[World] = []
+
+    def make(**settings: object) -> World:
+        name = f"t{os.getpid()}_{next(_NUMBERS)}"
+        given = {
+            "var_dir": var_folder,
+            "kafka_bootstrap_servers": services.kafka.bootstrap_servers,
+            "postgres_dsn": SecretStr(services.new_database(name)),
+            "input_topic": f"in-{name}",
+            "output_topic": f"out-{name}",
+            "driver_memory": "1g",
+        }
+        world = World(load_settings(**{**given, **settings}))
+        made.append(world)
+        return world
+
+    yield make
+    for world in made:
+        for job in world.jobs:
+            job.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets."""
+    folder = Path(os.environ.get("NETHEAL_SHARED_DATA") or PROJECT_ROOT.parent / "shared" / "data")
+    if not (folder / "cic-ids2017").is_dir():
+        pytest.skip("no shared data: set NETHEAL_SHARED_DATA to the folder that holds cic-ids2017 and nsl-kdd")
+    return folder

@@ -1,0 +1,111 @@
+"""The streaming job with one step after which the driver, its JVM and the task at hand are killed.
+
+Only tests start it. FAILPOINT is `step:batch_id`, FAILPOINT_MARKER a file that tells that it was reached.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.score_stream import run
+from jobs.stages import opening
+from jobs.stages.score_task import SinkPlan, Sinks
+from jobs.stages.stopping import StopGate
+from netheal.settings import load_settings
+from netheal.store.delta import DeltaLog, Layout, Part
+from netheal.store.ledger import BatchPins, Counts, Ledger, LedgerEntry
+from netheal.telemetry import configure_logging
+
+STEPS = (
+    "pinned",
+    "part_written",
+    "rows_stored",
+    "messages_sent",
+    "verdicts_committed",
+    "quarantine_committed",
+    "batch_closed",
+)
+WORKER_DIES = "worker_dies"
+
+
+def reached(step: str, batch_id: int) -> None:
+    """Die here, if this is the place, and was not before."""
+    marker = Path(os.environ["FAILPOINT_MARKER"])
+    if os.environ["FAILPOINT"] != f"{step}:{batch_id}" or marker.exists():
+        return
+    marker.touch()
+    if step != WORKER_DIES:
+        os.killpg(int(os.environ["FAILPOINT_GROUP"]), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Then:
+    """A sink writer after whose receipt a step is reached."""
+
+    def __init__(self, writer: Any, step: str, batch_id: int) -> None:
+        self._writer, self._step, self._batch_id = writer, step, batch_id
+
+    def write(self, *tables: Any) -> None:
+        self._writer.write(*tables)
+
+    def receipt(self) -> Any:
+        receipt = self._writer.receipt()
+        reached(self._step, self._batch_id)
+        return receipt
+
+
+class DyingSinks(Sinks):
+    """The sinks of a task."""
+
+    def __init__(self, plan: SinkPlan, batch_id: int) -> None:
+        super().__init__(plan, batch_id)
+        reached(WORKER_DIES, batch_id)
+        self.quarantine_parts = Then(self.quarantine_parts, "part_written", batch_id)
+        self.serving_rows = Then(self.serving_rows, "rows_stored", batch_id)
+        self.messages = Then(self.messages, "messages_sent", batch_id)
+
+
+class DyingDeltaLog(DeltaLog):
+    """A Delta table's log."""
+
+    def __init__(self, layout: Layout, root: str) -> None:
+        super().__init__(layout, root)
+        self._step = f"{layout.name}_committed"
+
+    def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
+        done = super().commit(parts, app_id, batch_id)
+        reached(self._step, batch_id)
+        return done
+
+
+class DyingLedger(Ledger):
+    """The ledger."""
+
+    def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
+        entry = super().open_batch(batch_id, pins, policy)
+        reached("pinned", batch_id)
+        return entry
+
+    def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
+        super().close_batch(batch_id, verdicts, rejected, counts)
+        reached("batch_closed", batch_id)
+
+
+def main() -> int:
+    """The entry point."""
+    os.environ["FAILPOINT_GROUP"] = str(os.getpgrp())
+    opening.DeltaLog, opening.Ledger = DyingDeltaLog, DyingLedger  # type: ignore[misc]
+    configure_logging()
+    gate = StopGate()
+    gate.listen()
+    return run(load_settings(), gate, DyingSinks)
+
+
+if __name__ == "__main__":
+    # Imported by name, so that Python workers find the sinks in a module and not in this process's __main__.
+    from tests.stack import failpoint_job
+
+    sys.exit(failpoint_job.main())
