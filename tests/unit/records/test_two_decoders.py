@@ -1,0 +1,174 @@
+"""The quick decoder accepts nothing that the exact second look refuses, and reads the same values to the bit.
+
+Generated messages start as flow records and are then mutated in their JSON text, so that most of them lie
+at the border of what either decoder takes. What only the second look takes (NaN and Infinity in fields
+that nobody knows, null for an absent feature, lone surrogates in unknown fields) is as it should be.
+"""
+
+import json
+import math
+import re
+import struct
+from typing import Any
+
+import msgspec
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from netheal.contracts import wire_contracts
+from netheal.records.decode import MessageDecoder
+from netheal.records.exact import MessageRefused
+from netheal.records.vocabulary import vocabulary
+
+DECODER = MessageDecoder(vocabulary(wire_contracts()))
+WORDS = DECODER.vocabulary
+SPELLINGS = [name for names in WORDS.envelope.values() for name in names]
+REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MessageRefused)
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+0-9.eE]+|[a-zA-Z]+|\s+|.', re.DOTALL)
+
+digits = st.text("0123456789", min_size=1, max_size=25)
+odd_numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(10**30), 10**30).map(str),
+    st.builds(
+        "{}{}{}{}{}".format,
+        st.sampled_from(["", "-", "+", "--"]),
+        st.one_of(digits, st.sampled_from(["", "0", "00", "0x1", "1_0"])),
+        st.one_of(st.just(""), digits.map(".{}".format), st.sampled_from([".", ".e", "..1"])),
+        st.sampled_from(["", "e", "E5", "e+2", "e-7", "e-400", "e400", "e+", "e1.5", "E-320"]),
+        st.sampled_from(["", "", "", "f", "L", " "]),
+    ),
+    st.integers(1, 6000).map(lambda n: "9" * n),
+    st.sampled_from(["NaN", "Infinity", "-Infinity", "nan", "inf", "null", "true", "false", "tru", "1e999"]),
+)
+escapes = st.one_of(
+    st.sampled_from(["\\", "\x00", "\x1f", "\n", "\x7f", "\u2028", "é"]),
+    st.sampled_from(['\\"', "\\\\", "\\/", "\\b", "\\q", "\\x41", "\\U0041", "\\u12", "\\u12zz"]),
+    st.sampled_from(["\\u0000", "\\u00e9", "\\ud83d\\ude00", "\\ud83d\\u0041", "\\ud800", "\\udc00\\ud800"]),
+)
+odd_strings = st.lists(st.one_of(escapes, st.text(max_size=4)), max_size=4).map(lambda p: '"' + "".join(p) + '"')
+nested = st.recursive(
+    st.one_of(odd_numbers, odd_strings),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: "[" + ",".join(items) + "]"),
+        st.lists(st.tuples(odd_strings, inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=6,
+)
+names = st.one_of(
+    st.sampled_from([*WORDS.numbers, *WORDS.categories]).map(json.dumps),
+    st.sampled_from(SPELLINGS).map(json.dumps),
+    st.sampled_from(['"\\u0063ount"', '"coun\\u0074"', '"count\\u0000"', '"note"', '""', "count", "null"]),
+    odd_strings,
+)
+plain_numbers = st.one_of(st.floats(0, 1e9).map(repr), st.integers(0, 10**6).map(str))
+plain_values = st.one_of(plain_numbers, st.text(max_size=6).map(json.dumps))
+space = st.sampled_from(["", "", "", " ", "\n\t", "\r\n", "\x0b", "\u00a0"])
+fields = st.builds("{}{}:{}{}".format, space, names, space, st.one_of(plain_values, nested))
+objects = st.builds("{}{{{}}}{}".format, space, st.lists(fields, max_size=8).map(",".join), space)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """A flow record as JSON text, then up to three wounds."""
+    text = draw(objects).encode("utf-8", "surrogatepass")
+    for _ in range(draw(st.integers(0, 3))):
+        text = _wounded(draw, text)
+    return text
+
+
+def _wounded(draw: st.DrawFn, text: bytes) -> bytes:
+    if not text:
+        return text
+    at = draw(st.integers(0, len(text) - 1))
+    kind = draw(st.sampled_from(["flip", "cut", "drop", "insert", "swap", "repeat"]))
+    if kind in ("swap", "repeat"):
+        tokens = TOKEN.findall(text)
+        one, two = draw(st.integers(0, len(tokens) - 1)), draw(st.integers(0, len(tokens) - 1))
+        if kind == "swap":
+            tokens[one], tokens[two] = tokens[two], tokens[one]
+        else:
+            tokens.insert(one, tokens[two])
+        return b"".join(tokens)
+    changed = {
+        "flip": text[:at] + bytes([text[at] ^ (1 << draw(st.integers(0, 7)))]) + text[at + 1 :],
+        "cut": text[:at],
+        "drop": text[:at] + text[at + 1 :],
+        "insert": text[:at] + draw(st.sampled_from([b",", b"}", b"{", b"[", b'"', b"0", b"\x00", b"\xff"])) + text[at:],
+    }
+    return changed[kind]
+
+
+def bits(flow: Any) -> list[Any]:
+    """Every field with its type; a float as its bits, NaN as one value."""
+    return [_bits(value) for value in msgspec.structs.astuple(flow)]
+
+
+def _bits(value: Any) -> Any:
+    if not isinstance(value, float):
+        return type(value), value
+    return "NaN" if math.isnan(value) else struct.pack("d", value)
+
+
+def outcome(decode: Any, message: bytes) -> list[Any] | None:
+    try:
+        return bits(decode(message))
+    except REFUSALS:
+        return None
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(messages())
+@example(b'{"event_id":1234567890123456789}')
+@example(b'{"event_id":' + b"9" * 4300 + b"}")
+@example(b'{"event_id":-' + b"9" * 4300 + b"}")
+@example(b'{"src_ip":"\\ud83d\\ude00"}')
+@example(b'{"note":"\\ud800"}')
+def test_what_the_quick_decoder_accepts_the_second_look_reads_likewise(message: bytes) -> None:
+    quick = outcome(DECODER._decode_one_checked, message)
+    if quick is not None:
+        assert outcome(DECODER._second_look, message) == quick
+
+
+def test_the_generated_messages_reach_both_sides_of_the_border() -> None:
+    """The property above would hold of nothing if the quick decoder refused everything."""
+    seen: list[bool] = []
+
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    @given(messages())
+    def look(message: bytes) -> None:
+        seen.append(outcome(DECODER._decode_one_checked, message) is not None)
+
+    look()
+    assert 0.05 < sum(seen) / len(seen) < 0.95
+
+
+float_texts = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(allow_nan=False, allow_infinity=False).map("{:.40e}".format),
+    st.floats(-1e-300, 1e-300).map("{:.800e}".format),
+    st.builds("{}.{}e{}".format, st.integers(0, 10**40), digits, st.integers(-345, 300)),
+    st.builds("0.{}{}".format, st.integers(0, 400).map(lambda n: "0" * n), digits),
+    st.integers(-(10**330), 10**330).map(str),
+    st.integers(0, 2**52).map(lambda n: f"{n + 0.5:.1f}{'0' * 60}1"),
+)
+
+
+@settings(max_examples=3_000, deadline=None)
+@given(float_texts)
+@example("2.4703282292062327208e-324")
+@example("2.4703282292062328e-324")
+@example("2.2250738585072011e-308")
+@example("1.7976931348623158079e308")
+@example("9007199254740993")
+@example("9007199254740992.99999999999999999999999999999999999999999999999")
+@example("0.500000000000000166533453693773481063544750213623046875")
+def test_the_quick_decoder_reads_a_float_as_python_does(text: str) -> None:
+    quick = outcome(DECODER._decode_one, f'{{"count":{text}}}'.encode())
+    number = float(text)
+    if quick is None:
+        assert math.isinf(number)
+    else:
+        assert quick[WORDS.numbers.index("count")] == struct.pack("d", number)
