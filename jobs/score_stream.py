@@ -5,6 +5,7 @@ Runs by `python -m jobs.score_stream` on one machine and by spark-submit on a cl
 
 import sys
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 
 from jobs.stages.opening import open_stream
@@ -51,7 +52,7 @@ def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> in
         except StreamRefused as refused:
             emit("stream.refused", reason=str(refused))
             return 2
-        except (ServiceUnavailable, PySparkException) as error:
+        except (ServiceUnavailable, PySparkException, Py4JJavaError) as error:
             if not backoff.wait(error, gate.requested):
                 emit("job.failed", reason=str(error))
                 return 1
