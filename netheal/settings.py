@@ -1,5 +1,6 @@
 """Settings: read once at an entry point into a frozen object, and passed down from there."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from pydantic_settings import (
 )
 
 from netheal.errors import SettingsError
+
+_CONF_VARIABLE = "NETHEAL_CONF"
+_DATA_VARIABLE = "NETHEAL_SHARED_DATA"
+"""Where tests and training look for public data; no setting of a running netheal."""
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,7 +91,13 @@ class Settings(BaseSettings):
 
 def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
     """The settings of this process; raises SettingsError with one sentence for each wrong one."""
-    path = conf or PROJECT_ROOT / "conf" / "netheal.toml"
+    path = conf or Path(os.environ.get(_CONF_VARIABLE, PROJECT_ROOT / "conf" / "netheal.toml"))
+    if _CONF_VARIABLE in os.environ and not path.is_file():
+        raise SettingsError(f"{_CONF_VARIABLE} names {path}, which is no file: mend the path or unset it")
+    known = {f"NETHEAL_{name.upper()}" for name in Settings.model_fields} | {_CONF_VARIABLE, _DATA_VARIABLE}
+    unknown = sorted(name for name in os.environ if name.startswith("NETHEAL_") and name not in known)
+    if unknown:
+        raise SettingsError(f"there is no setting {', '.join(unknown)}: mend its name or unset it")
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=path)
