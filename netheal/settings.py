@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
@@ -10,6 +11,9 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SourceError,
 )
 
 from netheal.errors import SettingsError
@@ -107,4 +111,6 @@ def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [f"NETHEAL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsError("wrong settings: " + "; ".join(lines)) from error
+    except (SourceError, TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"wrong settings: {' '.join(str(error).split())} (file {path})") from error
     return Settings.model_construct(**dict(resolved))
