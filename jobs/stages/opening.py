@@ -15,7 +15,7 @@ from netheal.registry.models import import_starters
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, ensure_partitions, migrate
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
-from netheal.store.ledger import Ledger
+from netheal.store.ledger import Ledger, fence
 from netheal.store.topics import settle_topic
 from netheal.telemetry import emit
 from netheal.traffic.topics import ensure_topics, topic_id
@@ -60,12 +60,10 @@ class Stream:
 
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
-        ledger = Ledger(self.connection, query_id)
-        ledger.fence()
         return MicroBatch(
             spark=self.spark,
             connection=self.connection,
-            ledger=ledger,
+            ledger=Ledger(self.connection, query_id),
             offsets=CheckpointOffsets(self.spark, self.checkpoint, settings.input_topic),
             artefacts=Artefacts(settings.artefacts_dir),
             verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
@@ -93,7 +91,7 @@ def _topic_id(settings: Settings) -> str:
 
 @contextmanager
 def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) -> Iterator[Stream]:
-    """Migrate, import the starter models, create missing topics, and check that the topic is the known one.
+    """Migrate, import the starter models, create missing topics, and see that topic and checkpoint are ours alone.
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
@@ -109,7 +107,9 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
         ensure_topics(settings.kafka_bootstrap_servers, topics, settings.kafka_options)
         current = _topic_id(settings)
         offset_base = settle_topic(connection, settings.input_topic, current)
+        stream = Stream(spark, settings, connection, current, offset_base, open_sinks)
+        fence(connection, stream.checkpoint)
         emit("job.started", topic=settings.input_topic, topic_id=current, delta=settings.delta_root)
-        yield Stream(spark, settings, connection, current, offset_base, open_sinks)
+        yield stream
     finally:
         connection.close()

@@ -1,5 +1,6 @@
 """The ledger: what each micro-batch read and used, so that a replay does the same and nothing counts twice."""
 
+import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ from psycopg2.extras import Json, execute_values
 
 from netheal.errors import StreamRefused
 from netheal.store.database import Connection, transaction
+
+_PAUSE_S = 0.1
 
 Offsets = dict[str, int]
 """Kafka partition (as a string) -> offset."""
@@ -36,21 +39,32 @@ class LedgerEntry:
     new: bool
 
 
+def fence(connection: Connection, checkpoint: str, patience_s: float = 5.0) -> None:
+    """One driver at a time: take the checkpoint's advisory lock, which lives as long as `connection`.
+
+    Waits for what is left of a driver that was killed just now; raises StreamRefused where the lock stays taken.
+    """
+    limit = time.monotonic() + patience_s
+    while not _locked(connection, checkpoint):
+        if time.monotonic() > limit:
+            raise StreamRefused(
+                "another driver runs on this checkpoint: stop it first, or give this one another checkpoint"
+            )
+        time.sleep(_PAUSE_S)
+
+
+def _locked(connection: Connection, checkpoint: str) -> bool:
+    with transaction(connection) as cursor:
+        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (checkpoint,))
+        return cursor.fetchone() == (True,)
+
+
 class Ledger:
-    """The ledger of one stream: one driver at a time, by an advisory lock that lives as long as `connection`."""
+    """The ledger of one stream."""
 
     def __init__(self, connection: Connection, query_id: str) -> None:
         self._connection = connection
         self._query_id = query_id
-
-    def fence(self) -> None:
-        """Take the stream's lock; raises StreamRefused where another driver holds it."""
-        with transaction(self._connection) as cursor:
-            cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (self._query_id,))
-            if cursor.fetchone() != (True,):
-                raise StreamRefused(
-                    "another driver runs on this checkpoint: stop it first, or give this one another checkpoint"
-                )
 
     def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
         """Pin a batch; a batch that was pinned before keeps its first pins."""
