@@ -52,9 +52,10 @@ class StatusReader:
         """Up to where every sink has the rows."""
         with transaction(self._connection) as cursor:
             cursor.execute(
-                "select end_offsets from batches join topics using (topic, topic_id)"
-                " where topic = %s and state = 'done' order by adopted_at desc, closed_at desc limit 1",
-                (self._topic,),
+                "select end_offsets from batches where state = 'done' and topic = %(topic)s and topic_id ="
+                " (select topic_id from topics where topic = %(topic)s order by adopted_at desc limit 1)"
+                " order by closed_at desc limit 1",
+                {"topic": self._topic},
             )
             row = cursor.fetchone()
         return dict(row[0]) if row else {}
