@@ -144,7 +144,8 @@ class World:
     def remake_input_topic(self) -> None:
         """Delete the input topic and make it again."""
         name, servers = self.settings.input_topic, self.settings.kafka_bootstrap_servers
-        AdminClient({"bootstrap.servers": servers}).delete_topics([name])[name].result()
+        admin = AdminClient({"bootstrap.servers": servers})
+        admin.delete_topics([name])[name].result()
         topics = {name: self.settings.topic_partitions}
         eventually(lambda: ensure_topics(servers, topics), "the topic is made again")
 
