@@ -84,9 +84,10 @@ class _Faults:
     def add(self, bad: BoolArray, reason: Reason, field: str, detail: str) -> None:
         """Reject the rows where `bad` holds, unless they are rejected already."""
         for row in np.flatnonzero(bad & self.good):
-            self._reject(row, reason, field, detail)
+            self.reject(row, reason, field, detail)
 
-    def _reject(self, row: np.int64, reason: Reason, field: str, detail: str) -> None:
+    def reject(self, row: np.int64, reason: Reason, field: str, detail: str) -> None:
+        """Reject one row, which is not rejected yet."""
         self.rejected.append(Rejection(int(self._position[row]), reason, field, detail))
         self.good[row] = False
 
@@ -96,10 +97,10 @@ class _Faults:
             best = max(vocabulary.contracts, key=lambda c: present[row, vocabulary.places(c)].mean())
             there = present[row, vocabulary.places(best)]
             if not there.any():
-                self._reject(row, Reason.NO_CONTRACT, "", "no feature of any contract")
+                self.reject(row, Reason.NO_CONTRACT, "", "no feature of any contract")
                 continue
             missing = [name for name, has in zip(best.names, there, strict=True) if not has]
-            self._reject(row, Reason.MISSING_FEATURE, missing[0], f"{best.id} lacks {len(missing)} feature(s)")
+            self.reject(row, Reason.MISSING_FEATURE, missing[0], f"{best.id} lacks {len(missing)} feature(s)")
 
 
 def _encode(
@@ -143,4 +144,4 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
         row, feature = rows[at], contract.features[int(outside[at].argmax())]
         if faults.good[row]:
             detail = f"{block[at, outside[at].argmax()]:.17g} is not in [{feature.minimum:g}, {feature.maximum:g}]"
-            faults._reject(row, Reason.OUT_OF_RANGE, feature.name, detail)
+            faults.reject(row, Reason.OUT_OF_RANGE, feature.name, detail)
