@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,18 @@ import pyarrow as pa
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
+from pydantic import SecretStr
 
+from netheal.embedded.kafka import EmbeddedKafka
+from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.stack import job_environment
-from netheal.settings import PROJECT_ROOT, Settings
+from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.traffic.topics import ensure_topics
 
 LOOK_S = 0.05
 JOB = (sys.executable, "-m", "jobs.score_stream")
+NETHEAL = (sys.executable, "-c", "from netheal.cli.app import main; main()")
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline_s: float = 60.0) -> Any:
@@ -217,6 +222,22 @@ class World:
     def quarantine(self) -> pa.Table:
         """Delta `quarantine`, by event id."""
         return _read(quarantine_layout().uri(self.settings.delta_root))
+
+
+@contextmanager
+def reopened(var: Path) -> Iterator[World]:
+    """The stream of a folder that `netheal up` has left, its servers up again."""
+    settings = load_settings(var_dir=var)
+    kafka = EmbeddedKafka(var / "kafka", settings.tools_dir, 0, settings.log_dir, heap_mb=384)
+    postgres = EmbeddedPostgres(var / "postgres", 0, settings.log_dir)
+    try:
+        kafka.start()
+        postgres.start()
+        found = {"kafka_bootstrap_servers": kafka.bootstrap_servers, "postgres_dsn": SecretStr(postgres.dsn)}
+        yield World(load_settings(var_dir=var, **found))
+    finally:
+        kafka.stop()
+        postgres.stop()
 
 
 def _read(uri: str) -> pa.Table:

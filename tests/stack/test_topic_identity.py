@@ -1,6 +1,5 @@
 """One stream, one topic, one driver: whatever would mix rows is refused, and the way out works."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,11 +8,11 @@ import pytest
 from netheal.cli.status import StatusReader
 from netheal.traffic.generator import TrafficGenerator
 from tests.stack.exactly_once import assert_exactly_once, assert_nothing_twice, events_of
-from tests.stack.harness import World
+from tests.stack.harness import NETHEAL, World
 
 pytestmark = pytest.mark.stack
 
-ADOPT = (sys.executable, "-c", "from netheal.cli.app import main; main()", "topic", "adopt")
+ADOPT = (*NETHEAL, "topic", "adopt")
 
 
 def generated(rows: int, seed: int) -> list[bytes]:

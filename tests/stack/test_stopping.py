@@ -1,0 +1,77 @@
+"""A stop while rows flow: the micro-batch is finished, and the next start goes on from there."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+
+from netheal.settings import PROJECT_ROOT, load_settings
+from netheal.traffic.generator import TrafficGenerator
+from tests.stack.exactly_once import assert_exactly_once
+from tests.stack.harness import Job, World, eventually
+
+pytestmark = pytest.mark.stack
+
+BATCH_ROWS = 250
+ROWS = 30 * BATCH_ROWS
+STOP_BOUND_S = 30.0
+
+
+def under_spark_submit(world: World) -> Job:
+    """The job as a person starts it on a cluster's client, here with a local master."""
+    jars = ",".join(map(str, sorted((load_settings().tools_dir / "spark").glob("*.jar"))))
+    submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
+    argv = [
+        str(submit),
+        *("--master", "local[2]", "--driver-memory", "1g", "--jars", jars),
+        *("--properties-file", str(PROJECT_ROOT / "conf" / "spark.properties")),
+        *("--conf", f"spark.local.dir={world.settings.var_dir / 'spark'}"),
+        str(PROJECT_ROOT / "jobs" / "score_stream.py"),
+    ]
+    return world.start(argv, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
+
+
+def as_itself(world: World) -> Job:
+    return world.start()
+
+
+def open_batches(world: World) -> int:
+    return int(world.ask("select count(*) from batches where state = 'open'")[0][0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("start", [as_itself, under_spark_submit])
+def test_sigterm_while_rows_flow(make_world: Callable[..., World], start: Callable[[World], Job]):
+    world = make_world(max_offsets_per_batch=BATCH_ROWS)
+    world.send(TrafficGenerator(21).messages(ROWS))
+    job = start(world)
+    job.wait_event("batch.committed", 2)
+    family = psutil.Process(job.process.pid).children(recursive=True)
+    job.terminate()
+    status = job.wait_exit(STOP_BOUND_S)
+    # spark-submit's own process is a JVM, whose status tells of the signal.
+    assert status == 0 if start is as_itself else status in (0, 128 + signal.SIGTERM, -signal.SIGTERM), job.tail()
+    eventually(lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "its children are gone", 15)
+    assert job.events("job.stopped"), job.tail()
+    assert open_batches(world) == 0, "the micro-batch was not finished"
+    done = world.done_rows()
+    assert 0 < done < ROWS, "it was not stopped on the way"
+
+    again = world.start(NETHEAL_MAX_OFFSETS_PER_BATCH="5000")
+    world.wait_done(ROWS)
+    world.stop(again)
+    assert_exactly_once(world)
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
+    world = make_world()
+    job = world.start()
+    eventually(lambda: "WARN" in job.output() or job.events("job.started"), "the JVM is up")
+    job.terminate()
+    assert job.wait_exit(STOP_BOUND_S) == 0, job.tail()
