@@ -64,7 +64,7 @@ def register(spark: SparkSession, bundle: ServedBundle, name: str) -> None:
 def _udf(spark: SparkSession, bundle: ServedBundle, model_type: ModelType, kind: str, answer: Answer) -> Udf:
     if bundle.manifest.model_type != model_type:
         raise ContractError(
-            f"{bundle.manifest.version} is a model of type {bundle.manifest.model_type}: a {model_type} is needed here"
+            f"{bundle.manifest.version} is of type {bundle.manifest.model_type}: a model of type {model_type} is needed"
         )
     shared: Broadcast[ServedBundle] = spark.sparkContext.broadcast(bundle)
 
@@ -119,7 +119,7 @@ def _by_feature(contract: Contract, features: tuple[Any, ...]) -> dict[str, pd.S
         named = {f.name: f.column if f.column in frame else f.name for f in contract.features}
         missing = [name for name, column in named.items() if column not in frame]
         if missing:
-            raise ContractError(f"{contract.id}: the struct lacks {missing[0]!r} and {len(missing) - 1} more")
+            raise ContractError(f"{contract.id}: the struct lacks {', '.join(map(repr, missing))}")
         return {name: frame[column] for name, column in named.items()}
     if len(features) != len(contract.features):
         raise ContractError(f"{contract.id} has {len(contract.features)} features, {len(features)} columns were given")
