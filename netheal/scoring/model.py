@@ -13,12 +13,16 @@ from netheal.errors import ModelFailure
 
 FloatArray = npt.NDArray[np.float64]
 _BLOCK_ROWS = 256
+_ORT = ort.capi.onnxruntime_pybind11_state
 _FAILURES: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
-    ort.capi.onnxruntime_pybind11_state.Fail,
-    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
-    ort.capi.onnxruntime_pybind11_state.RuntimeException,
+    _ORT.Fail,
+    _ORT.InvalidArgument,
+    _ORT.InvalidGraph,
+    _ORT.InvalidProtobuf,
+    _ORT.NotImplemented,
+    _ORT.RuntimeException,
 )
 
 
