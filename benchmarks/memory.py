@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.machine import machine
 from benchmarks.processes import ROLES, family, resident_mib
-from benchmarks.rows import real_messages, repeated
+from benchmarks.rows import produce_backlog, real_messages, repeated
 from benchmarks.stack import Tell, fresh_stack, wait_drained
 from netheal.cli.feed import Feed
 from netheal.embedded.stack import LocalStack
@@ -27,6 +27,8 @@ from netheal.settings import PROJECT_ROOT
 from netheal.telemetry import configure_logging
 
 DRIVER = ("driver", "jvm")
+FIRST_ROWS = 50_000
+"""Drained before the clock starts, so that the job and its workers are there."""
 EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 _SAMPLE_S = 5.0
 _LINE_S = 60.0
@@ -80,9 +82,11 @@ def as_table(found: dict[str, dict[str, float]]) -> Table:
 
 
 def measure(minutes: float, rate_per_s: float, settle_s: float, messages: list[bytes], tell: Tell) -> Samples:
-    """Run a fresh stack at the rate, for `settle_s` unwatched and for `minutes` watched."""
+    """Run a fresh stack at the rate, once its job works: for `settle_s` unwatched, then for `minutes` watched."""
     with fresh_stack(tell) as stack:
+        produce_backlog(stack.settings, messages, FIRST_ROWS)
         stack.start_job()
+        wait_drained(stack, tell)
         rows = round(rate_per_s * (settle_s + minutes * 60))
         feed = Feed(stack.settings, repeated(messages, rows), rate_per_s)
         feed.start()
