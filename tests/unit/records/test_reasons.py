@@ -19,6 +19,7 @@ AS_BYTES: list[tuple[Any, ...]] = [
     ("empty", b"", Reason.EMPTY),
     ("white space", b" \r\n\t ", Reason.EMPTY),
     ("not UTF-8", b'{"src_ip":"\xff"}', Reason.NOT_UTF8),
+    ("not UTF-8 in an unknown field", b'{"note":"\xff"}', Reason.NOT_UTF8),
     ("an encoded surrogate", b'{"src_ip":"\xed\xa0\x80"}', Reason.NOT_UTF8),
     ("an overlong NUL", b'{"src_ip":"\xc0\x80"}', Reason.NOT_UTF8),
     ("UTF-16", '{"count":1}'.encode("utf-16"), Reason.NOT_UTF8),

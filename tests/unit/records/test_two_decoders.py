@@ -126,6 +126,7 @@ def outcome(decode: Any, message: bytes) -> list[Any] | None:
 @example(b'{"event_id":-' + b"9" * 4300 + b"}")
 @example(b'{"src_ip":"\\ud83d\\ude00"}')
 @example(b'{"note":"\\ud800"}')
+@example(b'{"note":"\xff"}')
 def test_what_the_quick_decoder_accepts_the_second_look_reads_likewise(message: bytes) -> None:
     quick = outcome(DECODER._decode_one_checked, message)
     if quick is not None:

@@ -91,22 +91,43 @@ def test_a_graph_that_is_none_is_a_failure_of_the_model(threat_bundle: ServedBun
         ServedModel(ServedBundle(manifest, graph)).threat_scores(np.zeros((3, 10)))
 
 
-@pytest.mark.parametrize("constant", [float("nan"), 1.5, -0.5, float("inf")])
-def test_a_score_outside_its_range_is_a_failure_of_the_model(threat_bundle: ServedBundle, constant: float) -> None:
-    node = helper.make_node("ReduceMax", ["features", "axes"], ["most"], keepdims=0)
-    nodes = [node, helper.make_node("Add", ["most", "constant"], ["score"])]
+def graph_bundle(bundle: ServedBundle, nodes: list[onnx.NodeProto], **constants: list[float]) -> ServedBundle:
+    """A threat detector that computes `score` of `features` by these nodes; `most` is each row's largest value."""
+    largest = helper.make_node("ReduceMax", ["features", "axes"], ["most"], keepdims=0)
     graph = helper.make_graph(
-        nodes,
-        "constant",
+        [largest, *nodes],
+        "sample",
         [helper.make_tensor_value_info("features", TensorProto.DOUBLE, [None, 10])],
         [helper.make_tensor_value_info("score", TensorProto.DOUBLE, [None])],
         [
             helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
-            helper.make_tensor("constant", TensorProto.DOUBLE, [1], [constant]),
+            *(helper.make_tensor(name, TensorProto.DOUBLE, [1], value) for name, value in constants.items()),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    encoded = onnx.ModelProto.SerializeToString(model)
-    manifest = replace(threat_bundle.manifest, onnx_sha256=hashlib.sha256(encoded).hexdigest())
+    encoded = model.SerializeToString()
+    manifest = replace(bundle.manifest, onnx_sha256=hashlib.sha256(encoded).hexdigest())
+    return ServedBundle(manifest, encoded)
+
+
+@pytest.mark.parametrize("constant", [float("nan"), 1.5, -0.5, float("inf")])
+def test_a_score_outside_its_range_is_a_failure_of_the_model(threat_bundle: ServedBundle, constant: float) -> None:
+    nodes = [helper.make_node("Add", ["most", "constant"], ["score"])]
+    bundle = graph_bundle(threat_bundle, nodes, constant=[constant])
     with pytest.raises(ModelFailure, match=r"outside \[0, 1\] or NaN"):
-        ServedModel(ServedBundle(manifest, encoded)).threat_scores(np.zeros((3, 10)))
+        ServedModel(bundle).threat_scores(np.zeros((3, 10)))
+
+
+def test_a_graph_never_sees_how_many_rows_came_together(threat_bundle: ServedBundle) -> None:
+    """A matrix product may round otherwise for another number of rows; here the score is that number."""
+    nodes = [
+        helper.make_node("Shape", ["most"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["rows"], to=TensorProto.DOUBLE),
+        helper.make_node("Div", ["rows", "thousand"], ["share"]),
+        helper.make_node("Add", ["most", "share"], ["score"]),
+    ]
+    model = ServedModel(graph_bundle(threat_bundle, nodes, thousand=[1000.0]))
+    seen = {
+        score for rows in (1, 3, 255, 256, 257, 999) for score in model.threat_scores(np.zeros((rows, 10))).tolist()
+    }
+    assert len(seen) == 1
