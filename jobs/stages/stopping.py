@@ -13,6 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 _BEFORE_SPARK = 1000
 _STOP_BOUND_S = 30.0
+_FINISH_S = 25.0
 _ANSWER_S = 0.5
 
 BatchFunction = Callable[[DataFrame, int], None]
@@ -105,7 +106,11 @@ class StopGate:
         return guarded
 
     def close(self, query: StreamingQuery) -> None:
-        """Wait until no batch runs, then stop the query."""
+        """Wait until no batch runs, but not for ever, then stop the query, which cuts what still runs.
+
+        The lock is let go before that: `stop` waits for a batch that has just begun, which must be turned away.
+        """
         self.requested.set()
-        with self._batch:
-            query.stop()
+        if self._batch.acquire(timeout=_FINISH_S):
+            self._batch.release()
+        query.stop()
