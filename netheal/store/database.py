@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
 from psycopg2 import sql
+from sqlalchemy.exc import OperationalError
 
 from netheal.errors import ServiceUnavailable, StreamRefused
 
@@ -21,7 +22,10 @@ DAYS_AHEAD = 2
 
 
 def migrate(dsn: str) -> None:
-    """Bring the tables up to this version; raises StreamRefused where the database is newer than the code."""
+    """Bring the tables up to this version.
+
+    Raises StreamRefused where the database is newer than the code, ServiceUnavailable where there is no server.
+    """
     config = Config()
     config.set_main_option("script_location", "netheal.store:migrations")
     config.attributes["url"] = dsn.replace("postgresql://", "postgresql+psycopg2://", 1)
@@ -29,6 +33,8 @@ def migrate(dsn: str) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StreamRefused(f"cannot migrate the database: {error}; is it a newer netheal's?") from error
+    except OperationalError as error:
+        raise ServiceUnavailable(f"Postgres does not answer: {str(error.orig).strip()}") from error
 
 
 def connect(dsn: str) -> Connection:
