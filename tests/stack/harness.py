@@ -157,7 +157,8 @@ class World:
     def send(self, values: Iterable[bytes | None], key: bytes | None = None) -> None:
         """Messages to the input topic, spread over its partitions one by one."""
         self.make_topics()
-        producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap_servers, "acks": "all"})
+        servers = self.settings.kafka_bootstrap_servers
+        producer = Producer({"bootstrap.servers": servers, "acks": "all", "message.max.bytes": 2 * 2**20})
         for at, value in enumerate(values):
             producer.produce(self.settings.input_topic, value, key, at % self.settings.topic_partitions)
             producer.poll(0)

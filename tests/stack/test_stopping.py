@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psutil
 import pyspark
 import pytest
 
+from jobs.stages.stopping import StopGate, Stopping
 from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.traffic.generator import TrafficGenerator
 from tests.stack.exactly_once import assert_exactly_once
@@ -75,3 +77,24 @@ def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
     eventually(lambda: "WARN" in job.output() or job.events("job.started"), "the JVM is up")
     job.terminate()
     assert job.wait_exit(STOP_BOUND_S) == 0, job.tail()
+
+
+def test_a_batch_that_begins_while_the_query_stops_is_turned_away():
+    """Spark's `stop` waits for the thread that runs batches: neither may wait for the other."""
+    gate = StopGate()
+    outcome: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            gate.guard(lambda _records, _batch_id: None)(None, 1)
+        except Stopping as stopping:
+            outcome.append(stopping)
+
+    class Query:
+        def stop(self) -> None:
+            batch = threading.Thread(target=begin, daemon=True)
+            batch.start()
+            batch.join(5)
+
+    gate.close(Query())
+    assert len(outcome) == 1

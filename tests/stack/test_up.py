@@ -114,7 +114,7 @@ def assert_attack_verdicts(verdicts: pa.Table, records: Sequence[Record], sample
     bundle = joblib.load(MODELS / "attack_classifier" / "attack_classifier.joblib")
     artifacts, tree = bundle["artifacts"], bundle["model"]
     assert list(artifacts["feature_columns"]) == list(wire.names)
-    scaled = artifacts["scaler"].transform(pd.DataFrame(cleaned[rows], columns=wire.names))
+    scaled = artifacts["scaler"].transform(cleaned[rows])
     names = [attack_classes().canonical(name) for name in artifacts["label_encoder"].inverse_transform(tree.classes_)]
     probabilities = tree.predict_proba(scaled)
     assert mine["attack_class"].to_pylist() == [names[at] for at in probabilities.argmax(axis=1)]
