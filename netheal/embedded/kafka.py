@@ -115,6 +115,7 @@ class EmbeddedKafka:
             f"-Xmx{self._heap_mb}m",
             "-Xms128m",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",

@@ -45,32 +45,34 @@ def encode_verdicts(verdicts: pa.Table) -> list[bytes]:
     columns = {*_THREAT.values(), *_ATTACK.values(), *_ACTION.values(), *_FLOW.values(), *_LONE}
     frame = pl.DataFrame(pl.from_arrow(verdicts.select(sorted(columns))))
     frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
-    head = pl.struct(
-        pl.lit("prediction").alias("type"),
-        pl.col("recorded_at").dt.strftime(_ISO_UTC).alias("timestamp"),
-        pl.col("event_id").alias("traffic_data_id"),
-        pl.when(pl.col("threat_score").is_not_null()).then(_object(_THREAT)).alias("threat_prediction"),
-        pl.when(pl.col("attack_class_id").is_not_null()).then(_object(_ATTACK)).alias("attack_prediction"),
-        _object(_FLOW).alias("flow"),
-        pl.col("policy_version"),
-    )
-    action = _object(_ACTION)
     message = pl.concat_str(
-        _left_open(head),
+        pl.lit('{"type":"prediction","timestamp":"'),
+        pl.col("recorded_at").dt.strftime(_ISO_UTC),
+        pl.lit('","traffic_data_id":'),
+        pl.col("event_id"),
+        pl.lit(',"threat_prediction":'),
+        _object_where("threat_score", _THREAT),
+        pl.lit(',"attack_prediction":'),
+        _object_where("attack_class_id", _ATTACK),
         pl.lit(',"self_healing_action":'),
-        _left_open(action),
+        _object(_ACTION).str.strip_suffix("}"),
         pl.lit(',"action_params":'),
         pl.col("action_params"),
-        pl.lit("}}"),
+        pl.lit('},"flow":'),
+        _object(_FLOW),
+        pl.lit(',"policy_version":"'),
+        pl.col("policy_version"),
+        pl.lit('"}'),
     )
     texts = frame.select(message.cast(pl.Binary).alias("message"))["message"]
     return texts.to_arrow().to_pylist()  # type: ignore[no-any-return]
 
 
 def _object(fields: dict[str, str]) -> pl.Expr:
-    return pl.struct([pl.col(column).alias(key) for key, column in fields.items()])
+    """The JSON text of an object."""
+    return pl.struct([pl.col(column).alias(key) for key, column in fields.items()]).struct.json_encode()
 
 
-def _left_open(value: pl.Expr) -> pl.Expr:
-    """The JSON text of a struct without its closing brace."""
-    return value.struct.json_encode().str.head(-1)
+def _object_where(present: str, fields: dict[str, str]) -> pl.Expr:
+    """The same, `null` in the rows where column `present` is null."""
+    return pl.when(pl.col(present).is_not_null()).then(_object(fields)).otherwise(pl.lit("null"))

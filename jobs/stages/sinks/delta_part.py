@@ -54,7 +54,16 @@ class DeltaPartWriter:
         path = f"{folder}/batch-{self._batch_id:010d}-{uuid.uuid4().hex}.parquet"
         self._files.create_dir(f"{self._folder}/{folder}", recursive=True)
         stream = self._files.open_output_stream(f"{self._folder}/{path}")
-        writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1, store_schema=False)
+        texts = [f.name for f in schema if pa.types.is_dictionary(f.type) or pa.types.is_string(f.type)]
+        writer = pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=texts,
+            write_statistics=False,
+            store_schema=False,
+        )
         return _OpenPart(path, writer)
 
     def receipt(self) -> list[Part]:
