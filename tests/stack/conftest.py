@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.postgres import EmbeddedPostgres
-from netheal.settings import PROJECT_ROOT, load_settings
+from netheal.settings import load_settings
 from tests.stack.harness import World, eventually, left_behind
 
 _NUMBERS = itertools.count()
@@ -99,12 +99,3 @@ def make_world(services: Services, var_folder: Path) -> Iterator[Callable[..., W
     for world in made:
         for job in world.jobs:
             job.kill()
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of public data sets."""
-    folder = Path(os.environ.get("NETHEAL_SHARED_DATA") or PROJECT_ROOT.parent / "shared" / "data")
-    if not (folder / "cic-ids2017").is_dir():
-        pytest.skip("no shared data: set NETHEAL_SHARED_DATA to the folder that holds cic-ids2017 and nsl-kdd")
-    return folder

@@ -75,7 +75,7 @@ def pins(world: World) -> dict[int, tuple[dict[str, str], str, dict[str, int]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(420)
 def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_folder: Path):
     """Batch n is killed after step n; every restart first replays it, with another model and policy active."""
     conf = var_folder / "conf"
