@@ -1,6 +1,6 @@
 """Prints what real rows hold for each feature of attack/v1: what the contract's ranges were decided from.
 
-    python -m research.feature_ranges ../shared/data/cic-ids2017/original_90k.parquet
+python -m research.feature_ranges ../shared/data/cic-ids2017/original_90k.parquet
 """
 
 import sys

@@ -5,11 +5,9 @@ what it refuses is looked at again. A duplicated key means its last value, in bo
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
-from struct import Struct
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,13 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netheal.records.exact import MAX_VALUE_BYTES, MessageRefused, read_message
+from netheal.records.exact import MAX_VALUE_BYTES, MessageRefused, parse_object, read_message
 from netheal.records.reasons import Rejection
+from netheal.records.shape import Shape
 from netheal.records.vocabulary import Vocabulary
 
 MAX_PORT = 65535
 MAX_ENVELOPE_CHARS = 1024
 """A longer identity is no identity: it would only swell every sink."""
+_MOST_SHAPES = 64
 _ROWS_IN_CACHE = 256
 """Rows whose Python objects fit the processor's cache: decoding 10,000 at once takes nearly twice as long."""
 
@@ -48,106 +48,145 @@ class Decoded:
     rejected: list[Rejection]
 
 
-@dataclass(frozen=True)
 class MessageDecoder:
-    """Decodes messages of one vocabulary; making one costs milliseconds, so keep it."""
+    """Decodes messages of one vocabulary; making one costs milliseconds, so keep it.
 
-    vocabulary: Vocabulary
+    Messages of one sender have the same keys. A decoder made for just these keys is quicker than one for
+    the whole vocabulary; a message that has another set of keys goes to the latter.
+    """
 
-    @cached_property
-    def _attribute(self) -> dict[str, str]:
-        spellings = chain.from_iterable(self.vocabulary.envelope.values())
-        names = (*self.vocabulary.numbers, *self.vocabulary.categories, *spellings)
-        return {name: f"field_{at}" for at, name in enumerate(names)}
-
-    @cached_property
-    def _flow(self) -> type[msgspec.Struct]:
-        def kind(name: str) -> tuple[str, Any, Any]:
-            if name in self.vocabulary.numbers:
-                return self._attribute[name], float, math.nan
-            if name in self.vocabulary.categories:
-                return self._attribute[name], float | str, math.nan
-            return self._attribute[name], str | int | float | None, None
-
-        wire_name = {attribute: name for name, attribute in self._attribute.items()}
-        return msgspec.defstruct("Flow", [kind(name) for name in self._attribute], rename=wire_name, gc=False)
-
-    @cached_property
-    def _decode_one(self) -> Callable[[bytes], Any]:
-        return msgspec.json.Decoder(self._flow).decode
-
-    def _decode_one_checked(self, value: bytes | None) -> Any:
-        """For a batch with a value that is not plain, so that what comes of a value never depends on its neighbours."""
-        if value is None or len(value) > MAX_VALUE_BYTES:
-            raise ValueError
-        value.decode("utf-8")
-        return self._decode_one(value)
-
-    def _second_look(self, value: bytes | None) -> Any:
-        known = read_message(value, self.vocabulary)
-        return self._flow(**{self._attribute[name]: entry for name, entry in known.items()})
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._any_keys = Shape.of_all(vocabulary)
+        self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._usual = self._any_keys
 
     def decode(self, values: pa.Array) -> Decoded:
         """Decode a binary array of n messages; never raises for what a message holds."""
-        quick = self._decode_one if _plain(values) else self._decode_one_checked
-        columns = _Columns(len(self.vocabulary.numbers), len(self._attribute))
-        rejected: list[Rejection] = []
-        position: list[int] = []
+        columns = _Columns(self.vocabulary)
+        plain = _plain(values)
+        unusual: list[tuple[int, bytes | None]]
         for start in range(0, len(values), _ROWS_IN_CACHE):
-            flows: list[Any] = []
-            for at, value in enumerate(values.slice(start, _ROWS_IN_CACHE).to_pylist(), start):
-                try:
-                    flow = quick(value)
-                except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MessageRefused):
-                    try:
-                        flow = self._second_look(value)
-                    except MessageRefused as refused:
-                        rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
-                        continue
-                flows.append(flow)
+            chunk = values.slice(start, _ROWS_IN_CACHE).to_pylist()
+            unusual = self._decode_usual(chunk, start, columns) if plain else [*enumerate(chunk, start)]
+            if unusual:
+                self._decode_each(unusual, columns)
+        return columns.decoded()
+
+    def _decode_usual(self, chunk: list[bytes], start: int, columns: "_Columns") -> list[tuple[int, bytes | None]]:
+        """Decode what has the usual keys; gives back the rest with its places."""
+        shape, decode = self._usual, self._usual.decode
+        flows: list[Any] = []
+        position: list[int] = []
+        unusual: list[tuple[int, bytes | None]] = []
+        for at, value in enumerate(chunk, start):
+            try:
+                flows.append(decode(value))
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+                unusual.append((at, value))
+            else:
                 position.append(at)
-            columns.extend(flows)
-        return self._decoded(columns, np.array(position, dtype=np.int64), rejected)
+        columns.extend(shape, flows, position)
+        if len(unusual) > len(flows) or shape is self._any_keys:
+            self._learn(chunk)
+        return unusual
 
-    def _decoded(self, columns: "_Columns", position: npt.NDArray[np.int64], rejected: list[Rejection]) -> Decoded:
-        column = dict(zip(list(self._attribute)[columns.width :], columns.others, strict=True))
-        split = {name: _split_category(column[name]) for name in self.vocabulary.categories}
-        matrix = np.column_stack([columns.numbers, *(codes for codes, _ in split.values())])
-        categories = {name: texts for name, (_, texts) in split.items()}
-        return Decoded(position, matrix, categories, self._envelope(column), rejected)
+    def _learn(self, chunk: list[bytes]) -> None:
+        """Take the keys of a message in the middle of the chunk for the usual ones, if it has plain ones."""
+        try:
+            keys = tuple(parse_object(chunk[len(chunk) // 2]))
+        except MessageRefused:
+            return
+        if keys not in self._shapes:
+            if len(self._shapes) >= _MOST_SHAPES or not Shape.possible(keys):
+                return
+            self._shapes[keys] = Shape.of_keys(self.vocabulary, keys)
+        self._usual = self._shapes[keys]
 
-    def _envelope(self, column: dict[str, list[Any]]) -> pa.Table:
-        arrays = {}
-        for field, spellings in self.vocabulary.envelope.items():
-            found = column[spellings[0]]
-            for name in spellings[1:]:
-                if None in found and column[name].count(None) < len(found):
-                    pairs = zip(found, column[name], strict=True)
-                    found = [old if old is not None else new for old, new in pairs]
-            arrays[field] = _port_array(found) if field == "src_port" else _text_array(found)
-        return pa.table(arrays)
+    def _decode_each(self, messages: list[tuple[int, bytes | None]], columns: "_Columns") -> None:
+        """Decode messages of any keys one by one, with an exact second look at what is refused."""
+        flows: list[Any] = []
+        position: list[int] = []
+        for at, value in messages:
+            try:
+                flow = self._decode_one(value)
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+                try:
+                    flow = self._second_look(value)
+                except MessageRefused as refused:
+                    columns.rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
+                    continue
+            flows.append(flow)
+            position.append(at)
+        columns.extend(self._any_keys, flows, position)
+
+    def _decode_one(self, value: bytes | None) -> Any:
+        """The quick decoder for a message of any keys; raises for what is not plain."""
+        if value is None or len(value) > MAX_VALUE_BYTES:
+            raise ValueError
+        value.decode("utf-8")
+        return self._any_keys.decode(value)
+
+    def _second_look(self, value: bytes | None) -> Any:
+        return self._any_keys.flow(read_message(value, self.vocabulary))
 
 
 class _Columns:
-    """Flows turned into columns: `width` numbers packed as doubles, the other fields as lists."""
+    """Flows turned into columns, chunk by chunk, of whatever shapes."""
 
-    def __init__(self, width: int, fields: int) -> None:
-        self.width = width
-        self.others: list[list[Any]] = [[] for _ in range(fields - width)]
-        self._packed: list[bytes] = []
-        self._pack = Struct(f"={width}d").pack
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.rejected: list[Rejection] = []
+        self._vocabulary = vocabulary
+        self._position: list[int] = []
+        self._blocks: list[FloatArray] = []
+        spellings = chain.from_iterable(vocabulary.envelope.values())
+        self._others: dict[str, list[Any]] = {name: [] for name in spellings}
+        self._categories: dict[str, list[Any]] = {name: [] for name in vocabulary.categories}
 
-    def extend(self, flows: list[Any]) -> None:
-        """Append these flows."""
+    def extend(self, shape: "Shape", flows: list[Any], position: list[int]) -> None:
+        """Append flows of one shape, which stand at `position` in the batch."""
+        if not flows:
+            return
+        width = len(shape.numbers)
         rows = list(map(msgspec.structs.astuple, flows))
-        self._packed.append(b"".join([self._pack(*row[: self.width]) for row in rows]))
-        for column, part in zip(self.others, zip(*[row[self.width :] for row in rows], strict=True), strict=False):
-            column.extend(part)
+        packed = b"".join([shape.pack(*row[:width]) for row in rows])
+        block = np.full((len(rows), len(self._vocabulary.numbers)), np.nan)
+        block[:, shape.places] = np.frombuffer(packed, dtype=np.float64).reshape(len(rows), width)
+        self._blocks.append(block)
+        self._position += position
+        there = dict(zip(shape.others, zip(*[row[width:] for row in rows], strict=True), strict=False))
+        for columns, absent in ((self._others, None), (self._categories, math.nan)):
+            for name, column in columns.items():
+                column.extend(there[name] if name in there else [absent] * len(rows))
 
-    @property
-    def numbers(self) -> FloatArray:
-        """Double [n, width]."""
-        return np.frombuffer(b"".join(self._packed), dtype=np.float64).reshape(-1, self.width)
+    def decoded(self) -> Decoded:
+        """All of it, in the order of the batch."""
+        position = np.array(self._position, dtype=np.int64)
+        numbers = np.concatenate([np.empty((0, len(self._vocabulary.numbers))), *self._blocks])
+        split = {name: _split_category(column) for name, column in self._categories.items()}
+        matrix = np.column_stack([numbers, *(codes for codes, _ in split.values())])
+        categories = {name: texts for name, (_, texts) in split.items()}
+        envelope = self._envelope()
+        if (np.diff(position) < 0).any():
+            order = np.argsort(position)
+            position, matrix, envelope = position[order], matrix[order], envelope.take(pa.array(order))
+            categories = {n: t if t is None else [t[at] for at in order] for n, t in categories.items()}
+        return Decoded(position, matrix, categories, envelope, sorted(self.rejected, key=attrgetter("position")))
+
+    def _envelope(self) -> pa.Table:
+        arrays = {}
+        for field, spellings in self._vocabulary.envelope.items():
+            found = self._others[spellings[0]]
+            for name in spellings[1:]:
+                column = self._others[name]
+                if None in found and column.count(None) < len(found):
+                    found = [old if old is not None else new for old, new in zip(found, column, strict=True)]
+            kind = pa.int32() if field == "src_port" else pa.string()
+            if found.count(None) == len(found):
+                arrays[field] = pa.nulls(len(found), kind)
+            else:
+                arrays[field] = _port_array(found) if field == "src_port" else _text_array(found)
+        return pa.table(arrays)
 
 
 def _plain(values: pa.Array) -> bool:
