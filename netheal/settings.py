@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         return self.var_dir / "artefacts"
 
     @property
+    def policy_path(self) -> Path:
+        """The healing policy."""
+        return self.conf_dir / "healing_policy.json"
+
+    @property
     def log_dir(self) -> Path:
         """Where child processes of a single machine write their logs."""
         return self.var_dir / "log"

@@ -1,6 +1,5 @@
 """One micro-batch, from pin to commit, in the order that makes a replay harmless."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from jobs.stages.receipt import RECEIPT_SCHEMA, Receipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from jobs.stages.source import CheckpointOffsets
 from netheal.bundles.served import ServedBundle
-from netheal.healing.policy import read_policy
+from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.models import active_models
 from netheal.store.database import Connection
@@ -23,6 +22,7 @@ from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
 from udfs.arrow import JudgePlan
 
+_ROWS_WORTH_A_TASK = 5_000
 _STEPS = ("pin", "score", "commit", "close")
 
 
@@ -51,12 +51,13 @@ class MicroBatch:
     def __call__(self, records: DataFrame, batch_id: int) -> None:
         """Pin, score and write, commit, count. Any exception leaves the batch to be replayed."""
         times = [time.monotonic()]
-        plan = self.pin(batch_id)
-        if plan is None:
+        pinned = self.pin(batch_id)
+        if pinned is None:
             emit("batch.skipped", batch_id=batch_id)
             return
+        plan, rows = pinned
         times.append(time.monotonic())
-        receipts = self.score(records, plan)
+        receipts = self.score(records, plan, self.tasks_for(rows))
         times.append(time.monotonic())
         self.commit(receipts, batch_id)
         times.append(time.monotonic())
@@ -70,17 +71,20 @@ class MicroBatch:
             seconds={step: round(b - a, 3) for step, a, b in zip(_STEPS, times, times[1:], strict=False)},
         )
 
-    def pin(self, batch_id: int) -> JudgePlan | None:
-        """Bind the batch to offsets, models and policy, those of its first attempt if there was one; None if done."""
+    def pin(self, batch_id: int) -> tuple[JudgePlan, int] | None:
+        """Bind the batch to offsets, models and policy, those of its first attempt if there was one.
+
+        Gives the plan and the number of offsets in the batch; None if the batch is done.
+        """
         active = {model.contract_id: model.bundle_hash for model in active_models(self.connection)}
-        document = json.loads(self.policy_path.read_text("utf-8"))
+        document = read_document(self.policy_path)
         pins = BatchPins(
             topic=self.topic,
             topic_id=self.topic_id,
             start_offsets=self.offsets.start_of(batch_id),
             end_offsets=self.offsets.end_of(batch_id),
             models=active,
-            policy_version=read_policy(self.policy_path).version,
+            policy_version=parse_policy(document).version,
         )
         entry = self.ledger.open_batch(batch_id, pins, document)
         if entry.state == "done":
@@ -88,7 +92,7 @@ class MicroBatch:
         if not entry.new:
             emit("batch.replayed", batch_id=batch_id, models=entry.pins.models)
             document = read_policy_document(self.connection, entry.pins.policy_version)
-        return JudgePlan(
+        plan = JudgePlan(
             topic=self.topic,
             offset_base=self.offset_base,
             batch_id=batch_id,
@@ -97,11 +101,16 @@ class MicroBatch:
             policy_version=entry.pins.policy_version,
             policy=document,
         )
+        return plan, entry.pins.rows
 
-    def score(self, records: DataFrame, plan: JudgePlan) -> list[Receipt]:
+    def tasks_for(self, rows: int) -> int:
+        """As many tasks as are worth their cost: each writes a part, a transaction and a receipt of its own."""
+        return max(1, min(self.tasks, rows // _ROWS_WORTH_A_TASK))
+
+    def score(self, records: DataFrame, plan: JudgePlan, tasks: int) -> list[Receipt]:
         """Score and write in the tasks: all sinks but the Delta commit."""
         task = ScoreTask(plan, self.sink_plan, self.open_sinks)
-        rows = records.coalesce(self.tasks).mapInArrow(task, RECEIPT_SCHEMA).collect()
+        rows = records.coalesce(tasks).mapInArrow(task, RECEIPT_SCHEMA).collect()
         return [read_receipt(bytes(row.receipt)) for row in rows]
 
     def commit(self, receipts: list[Receipt], batch_id: int) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.score_task import OpenSinks, SinkPlan
 from jobs.stages.source import CheckpointOffsets
+from netheal.healing.policy import read_policy
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.models import import_starters
 from netheal.settings import Settings
@@ -75,7 +76,7 @@ class Stream:
                 settings.kafka_options,
                 settings.output_topic,
             ),
-            policy_path=settings.conf_dir / "healing_policy.json",
+            policy_path=settings.policy_path,
             topic=settings.input_topic,
             topic_id=self.topic_id,
             offset_base=self.offset_base,
@@ -95,6 +96,7 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
+    read_policy(settings.policy_path)
     dsn = settings.postgres_dsn.get_secret_value()
     migrate(dsn)
     connection = connect(dsn)

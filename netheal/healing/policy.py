@@ -102,9 +102,16 @@ def _parse_rule(answered: str, entry: Any) -> Rule:
     return rule
 
 
-def read_policy(path: Path) -> Policy:
-    """The policy in a JSON file; raises ContractError with what is wrong and where."""
+def read_document(path: Path) -> dict[str, Any]:
+    """The policy document in a JSON file, which parses; raises ContractError with what is wrong and where."""
     try:
-        return parse_policy(json.loads(path.read_text("utf-8")))
+        document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ContractError(f"cannot read the healing policy {path}: {error}") from error
+    parse_policy(document)
+    return dict(document)
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a JSON file; raises as `read_document`."""
+    return parse_policy(read_document(path))

@@ -29,6 +29,11 @@ class BatchPins:
     models: dict[str, str]
     policy_version: str
 
+    @property
+    def rows(self) -> int:
+        """Offsets from start to end: the rows, where the topic has no gaps."""
+        return sum(end - self.start_offsets.get(partition, 0) for partition, end in self.end_offsets.items())
+
 
 @dataclass(frozen=True)
 class LedgerEntry:
