@@ -19,7 +19,7 @@ from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Ledger, fence
 from netheal.store.topics import settle_topic
 from netheal.telemetry import emit
-from netheal.traffic.topics import ensure_topics, topic_id
+from netheal.traffic.topics import ensure_stream_topics, topic_id
 
 _UPKEEP_S = 60.0
 _PATH_SAFE = str.maketrans("/+", "_-")
@@ -102,11 +102,7 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
     connection = connect(dsn)
     try:
         import_starters(connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir)
-        topics = {
-            settings.input_topic: settings.topic_partitions,
-            settings.output_topic: settings.topic_partitions,
-        }
-        ensure_topics(settings.kafka_bootstrap_servers, topics, settings.kafka_options)
+        ensure_stream_topics(settings)
         current = _topic_id(settings)
         offset_base = settle_topic(connection, settings.input_topic, current)
         stream = Stream(spark, settings, connection, current, offset_base, open_sinks)

@@ -24,7 +24,7 @@ from netheal.errors import NethealError, ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.topics import settle_topic
-from netheal.traffic.topics import ensure_topics, topic_id
+from netheal.traffic.topics import ensure_stream_topics, topic_id
 
 GENERATED = "generated"
 DEFAULT_GENERATED_RATE = 500.0
@@ -68,8 +68,7 @@ def _prepare(settings: Settings) -> Run:
     dsn = settings.postgres_dsn.get_secret_value()
     migrate(dsn)
     servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
-    partitions = settings.topic_partitions
-    ensure_topics(servers, {settings.input_topic: partitions, settings.output_topic: partitions}, options)
+    ensure_stream_topics(settings)
     connection, reader = connect(dsn), topic_reader(settings)
     try:
         base = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))

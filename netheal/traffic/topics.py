@@ -7,20 +7,39 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from netheal.errors import ServiceUnavailable, StreamRefused
+from netheal.settings import Settings
 
 _TIMEOUT_S = 15.0
 
 
+def ensure_stream_topics(settings: Settings) -> None:
+    """Create the job's input and output topic where they are missing.
+
+    The output topic's records carry the time at which the broker took them, not that of the producer's call,
+    so that what is measured as latency ends where a consumer can see the message.
+    """
+    servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
+    ensure_topics(servers, {settings.input_topic: settings.topic_partitions}, options)
+    taken = {"message.timestamp.type": "LogAppendTime"}
+    ensure_topics(servers, {settings.output_topic: settings.topic_partitions}, options, taken)
+
+
 def ensure_topics(
-    bootstrap_servers: str, partitions: Mapping[str, int], options: Mapping[str, str] | None = None
+    bootstrap_servers: str,
+    partitions: Mapping[str, int],
+    options: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Create the topics of {name: number of partitions} that are missing; gives the names created.
 
     The replication factor is the cluster's default. A topic that exists stays as it is. `options` are
-    librdkafka properties (security and the like). Raises ServiceUnavailable where the broker does not do it.
+    librdkafka properties (security and the like), `config` is the topics' own.
+    Raises ServiceUnavailable where the broker does not do it.
     """
     admin = _admin(bootstrap_servers, options)
-    wanted = [NewTopic(name, count, replication_factor=-1) for name, count in partitions.items()]
+    wanted = [
+        NewTopic(name, count, replication_factor=-1, config=dict(config or {})) for name, count in partitions.items()
+    ]
     created = []
     for name, future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_S).items():
         if _answer(future.result, f"create topic {name!r}", KafkaError.TOPIC_ALREADY_EXISTS):

@@ -53,7 +53,8 @@ class Job:
             self.process = subprocess.Popen(
                 argv,
                 cwd=PROJECT_ROOT,
-                env={**os.environ, **env},
+                # A Spark that is killed leaves its temporary folders behind: in the test's folder, not in everybody's.
+                env={**os.environ, "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={log.parent}", **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -13,7 +13,7 @@ import pytest
 from jobs.stages.stopping import StopGate, Stopping
 from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.traffic.generator import TrafficGenerator
-from tests.stack.exactly_once import assert_exactly_once
+from tests.stack.exactly_once import assert_exactly_once, events_of
 from tests.stack.harness import Job, World, eventually
 
 pytestmark = pytest.mark.stack
@@ -37,33 +37,37 @@ def under_spark_submit(world: World) -> Job:
     return world.start(argv, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
 
 
-def as_itself(world: World) -> Job:
-    return world.start()
-
-
-def open_batches(world: World) -> int:
-    return int(world.ask("select count(*) from batches where state = 'open'")[0][0])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("start", [as_itself, under_spark_submit])
-def test_sigterm_while_rows_flow(make_world: Callable[..., World], start: Callable[[World], Job]):
-    world = make_world(max_offsets_per_batch=BATCH_ROWS)
-    world.send(TrafficGenerator(21).messages(ROWS))
-    job = start(world)
+def stop_on_the_way(world: World, job: Job) -> int:
+    """SIGTERM after some batches; its exit status. The batch that ran is finished, and no child is left."""
     job.wait_event("batch.committed", 2)
     family = psutil.Process(job.process.pid).children(recursive=True)
     job.terminate()
     status = job.wait_exit(STOP_BOUND_S)
-    # spark-submit's own process is a JVM, whose status tells of the signal.
-    assert status == 0 if start is as_itself else status in (0, 128 + signal.SIGTERM, -signal.SIGTERM), job.tail()
     eventually(lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "its children are gone", 15)
     assert job.events("job.stopped"), job.tail()
-    assert open_batches(world) == 0, "the micro-batch was not finished"
-    done = world.done_rows()
-    assert 0 < done < ROWS, "it was not stopped on the way"
+    assert world.ask("select 1 from batches where state = 'open'") == [], "the micro-batch was not finished"
+    assert 0 < world.done_rows() < ROWS, "it was not stopped on the way"
+    return status
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
+    world = make_world(max_offsets_per_batch=BATCH_ROWS)
+    world.send(TrafficGenerator(21).messages(ROWS))
+    job = world.start()
+    assert stop_on_the_way(world, job) == 0, job.tail()
+    ((ends,),) = world.ask("select end_offsets from batches order by batch_id desc limit 1")
+    assert_exactly_once(world, events_of([r for r in world.records() if r.offset < ends[str(r.partition)]]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[..., World]):
+    world = make_world(max_offsets_per_batch=BATCH_ROWS)
+    world.send(TrafficGenerator(22).messages(ROWS))
+    # Its process is a JVM, whose exit status tells of the signal.
+    assert stop_on_the_way(world, under_spark_submit(world)) in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
     again = world.start(NETHEAL_MAX_OFFSETS_PER_BATCH="5000")
     world.wait_done(ROWS)
     world.stop(again)
