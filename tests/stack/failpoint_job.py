@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.score_stream import run
-from jobs.stages import opening
+from jobs.stages import micro_batch, opening
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.stopping import StopGate
 from netheal.settings import load_settings
@@ -98,6 +98,7 @@ def main() -> int:
     """The entry point."""
     os.environ["FAILPOINT_GROUP"] = str(os.getpgrp())
     opening.DeltaLog, opening.Ledger = DyingDeltaLog, DyingLedger  # type: ignore[misc]
+    micro_batch._ROWS_WORTH_A_TASK = 1  # So that one task dies while another may have written all of its rows.
     configure_logging()
     gate = StopGate()
     gate.listen()

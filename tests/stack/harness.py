@@ -25,7 +25,7 @@ from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.stack import job_environment
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.traffic.topics import ensure_topics
+from netheal.traffic.topics import ensure_stream_topics, ensure_topics
 
 LOOK_S = 0.05
 JOB = (sys.executable, "-m", "jobs.score_stream")
@@ -143,9 +143,7 @@ class World:
 
     def make_topics(self) -> None:
         """The topics, where they are missing."""
-        count = self.settings.topic_partitions
-        topics = {self.settings.input_topic: count, self.settings.output_topic: count}
-        ensure_topics(self.settings.kafka_bootstrap_servers, topics)
+        ensure_stream_topics(self.settings)
 
     def remake_input_topic(self) -> None:
         """Delete the input topic and make it again."""
