@@ -4,7 +4,7 @@ import os
 
 import adbc_driver_postgresql.dbapi as adbc
 from adbc_driver_manager import Error
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from netheal.errors import ServiceUnavailable
 
@@ -39,8 +39,13 @@ def _answers(connection: adbc.Connection) -> bool:
 
 
 def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
-    """An idempotent producer; it reconnects by itself."""
+    """An idempotent producer; it reconnects by itself, and one that failed for good is not given out again."""
     key = (os.getpid(), bootstrap_servers)
+
+    def forget_if_fatal(error: KafkaError) -> None:
+        if error.fatal():
+            _PRODUCERS.pop(key, None)
+
     if key not in _PRODUCERS:
         _PRODUCERS[key] = Producer(
             {
@@ -52,6 +57,7 @@ def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
                 "queue.buffering.max.kbytes": 262_144,
                 "delivery.report.only.error": True,
                 "partitioner": "murmur2_random",
+                "error_cb": forget_if_fatal,
                 **options,
             }
         )

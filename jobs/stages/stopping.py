@@ -55,6 +55,7 @@ class StopGate:
         self.finished = threading.Event()
         self.failure: BaseException | None = None
         self._batch = threading.Lock()
+        self._jvm_heard = False
         self._jvm_waits = False
 
     def listen(self) -> None:
@@ -68,6 +69,9 @@ class StopGate:
         Under spark-submit the JVM is the parent and gets the SIGTERM. Its shutdown hooks run by priority:
         this one comes before Spark's own, which would cut the micro-batch.
         """
+        if self._jvm_heard:
+            return
+        self._jvm_heard = True
         gateway: Any = spark.sparkContext._gateway
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         java = gateway.jvm

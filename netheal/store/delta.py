@@ -73,7 +73,10 @@ class DeltaLog:
     def __init__(self, layout: Layout, root: str) -> None:
         self._layout = layout
         self._uri = layout.uri(root)
-        self._table = self._open()
+        try:
+            self._table = self._open()
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot open the Delta table {self._uri}: {error}") from error
 
     def _open(self) -> DeltaTable:
         DeltaTable.create(
