@@ -140,7 +140,7 @@ class EmbeddedKafka:
         if not note.exists():
             note.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
         config = str(self.folder / "server.properties")
-        argv = self._java("kafka.tools.StorageTool", "format", "-t", note.read_text(), "-c", config)
+        argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={note.read_text()}", "-c", config)
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             reason = (done.stderr + done.stdout).strip().splitlines()[-1:]

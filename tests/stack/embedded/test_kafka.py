@@ -56,6 +56,8 @@ def test_what_was_acknowledged_is_there_after_kill_and_on_the_same_port(broker: 
 
 
 def test_a_later_run_finds_data_and_port(broker: EmbeddedKafka, jars: Path):
+    broker.folder.mkdir(parents=True, exist_ok=True)
+    (broker.folder / "cluster.id").write_text("-aNHTUlpQiSQAFf0L77kXw")  # one id in 64 looks like an option
     broker.start()
     create_topic(broker)
     send(broker, b"one")
