@@ -22,7 +22,7 @@ _FIGURES = {
     "contract_hash": "contract hash",
     "version": "version",
     "threshold": "threshold",
-    "parity": "parity with the original",
+    "parity": "parity with plain numpy",
     "rows_per_s": "rows a second",
     "file_bytes": "file, bytes",
     "onnx_bytes": "served graph, bytes",
