@@ -1,6 +1,7 @@
 """A bare Keras `.h5`, of Keras 2 or 3, read as data: its configuration's JSON and its weights."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from netheal.errors import BundleError
 _CONFIG_BYTES = 4 * MEGABYTE
 _NAMES_BYTES = MEGABYTE
 _ARRAY_BYTES = 256 * MEGABYTE
+_FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 _KERAS_MODULES = ("keras", "keras.layers", "keras.src", "keras.initializers", "keras.regularizers", "keras.constraints")
 _HDF5_MODULES = ("keras.activations", "keras.models", "keras.optimizers", "keras.losses", "keras.metrics", "builtins")
 
@@ -96,9 +98,10 @@ def _require_plain(file: h5py.File) -> None:
 def _attribute(item: Any, name: str, most: int) -> Any:
     if name not in item.attrs:
         raise BundleError(f"the .h5 has no {name}: it is not a whole Keras model")
-    found = h5py.h5a.open(item.id, name.encode())
-    if found.get_storage_size() > most:
-        raise BundleError(f"{name} of the .h5 has {found.get_storage_size()} bytes: no network has that")
+    found = item.attrs.get_id(name)
+    size = math.prod(found.shape) * found.dtype.itemsize
+    if size > most:
+        raise BundleError(f"{name} of the .h5 has {size} bytes: no network has that")
     return item.attrs[name]
 
 
@@ -157,4 +160,7 @@ def _array(item: Any, name: str) -> NDArray[np.float32]:
         raise BundleError(f"{name[:80]!r} of the .h5 is no array of floats")
     if item.size * item.dtype.itemsize > _ARRAY_BYTES:
         raise BundleError(f"{name[:80]!r} of the .h5 is larger than a network's array")
+    stored = item.id.get_create_plist()
+    if any(stored.get_filter(place)[0] not in _FILTERS for place in range(stored.get_nfilters())):
+        raise BundleError(f"{name[:80]!r} of the .h5 is compressed in another way than gzip")
     return np.asarray(item[()], dtype=np.float32)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, serve_threat, threat_bundle
+from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, threat_bundle
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.intake.rows import usual_rows, wild_rows
+from netheal.bundles.neural import ensemble_onnx
 from netheal.bundles.parity import TOLERANCE, Evidence, run_graph
 from netheal.bundles.probability import Forest, label_onnx, score_onnx
 from netheal.bundles.reference import network_scores
@@ -45,6 +46,7 @@ def contract_of(parts: Parts, model_type: ModelType) -> Contract:
 
 def serve(parts: Parts, contract: Contract, origin: Origin) -> ServedBundle:
     """The served form; raises BundleError where the graph does not answer as the model does."""
+    onnx = _graph(parts, contract)  # first: it checks that weights and layers fit
     rows = usual_rows(contract, parts.scaler.scaling, parts.encoders)
     wild = wild_rows(contract, parts.encoders)
     if not parts.networks:
@@ -54,7 +56,10 @@ def serve(parts: Parts, contract: Contract, origin: Origin) -> ServedBundle:
     if not np.isfinite(found.scores).all():
         raise BundleError("the model answers with values that are not finite: train it again")
     evidence = Evidence(rows[found.sure], found.scores[found.sure], found.labels[found.sure])
-    bundle = _bundle(parts, contract, origin, evidence)
+    if contract.model_type == "threat_detector":
+        bundle = threat_bundle(onnx, contract, parts.encoders, origin, evidence, parts.threshold)
+    else:
+        bundle = attack_bundle(onnx, contract, origin, evidence)
     for name, values in run_graph(bundle.onnx, wild).items():
         if name != "label" and not ((values >= 0) & (values <= 1 + TOLERANCE)).all():
             raise BundleError(f"the model gives a {name} outside [0, 1] on rows that the contract allows")
@@ -84,20 +89,16 @@ def _is_attack(scores: NDArray[np.float64], parts: Parts) -> NDArray[np.int64]:
     return (scores >= parts.threshold).astype(np.int64)
 
 
-def _bundle(parts: Parts, contract: Contract, origin: Origin, evidence: Evidence) -> ServedBundle:
+def _graph(parts: Parts, contract: Contract) -> bytes:
+    """The served graph; raises BundleError for a network or a tree that does not fit together."""
     scaling, count, model = parts.scaler.scaling, len(contract.features), parts.classifier
     if contract.model_type == "threat_detector":
         if model is None:
-            return serve_threat(parts.networks, scaling, contract, parts.encoders, origin, evidence, parts.threshold)
-        onnx = score_onnx(model, count, scaling, parts.attack)
-        return threat_bundle(onnx, contract, parts.encoders, origin, evidence, parts.threshold)
+            return ensemble_onnx(parts.networks, count, scaling)
+        return score_onnx(model, count, scaling, parts.attack)
     if model is None:
         raise BundleError("an attack classifier that is a bare network cannot be served: save a classifier")
     ids = class_ids(parts.classes)
-    alone = isinstance(model, Forest) and len(model.trees) == 1
-    onnx = (
-        tree_onnx(model.trees[0], count, scaling, ids)
-        if alone and isinstance(model, Forest)
-        else label_onnx(model, count, scaling, ids)
-    )
-    return attack_bundle(onnx, contract, origin, evidence)
+    if isinstance(model, Forest) and len(model.trees) == 1:
+        return tree_onnx(model.trees[0], count, scaling, ids)
+    return label_onnx(model, count, scaling, ids)
