@@ -152,7 +152,7 @@ def _text(read_size: Callable[[ByteReader], int]) -> Callable[[Unpickler], None]
         size = read_size(machine.reader)
         if size > TEXT_BYTES:
             raise BundleError(f"a text of {size} bytes is in the file: no model has one")
-        machine.push(bytes(machine.reader.take(size)).decode("utf-8", "surrogatepass"))
+        machine.push(bytes(machine.reader.take(size)).decode("utf-8"))
 
     return step
 

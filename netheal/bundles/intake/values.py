@@ -14,6 +14,7 @@ from netheal.errors import BundleError
 
 _SIMPLE = re.compile(r"[<>=|]?(b1|i[1248]|u[1248]|f[248]|[US][1-9][0-9]{0,4}|\?)")
 _LARGEST_SIDE = 2**31
+_LAST_POINT = 0x10FFFF
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,20 @@ def array_of(raw: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], fort
     if math.prod(shape) * dtype.itemsize != raw.nbytes:
         raise BundleError(f"an array of shape {shape} and dtype {dtype} does not fit its {raw.nbytes} bytes")
     array = np.frombuffer(raw, dtype=dtype) if raw.nbytes else np.empty(0, dtype=dtype)
+    _require_sound(array)
     array = array.reshape(shape, order="F" if fortran else "C")
     array.flags.writeable = False
     return array
+
+
+def _require_sound(array: NDArray[Any]) -> None:
+    """Python breaks on texts of code points that Unicode does not have, and numpy on truths beside 0 and 1."""
+    if array.dtype.kind == "U":
+        points = array.view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if (points > _LAST_POINT).any() or ((points >= 0xD800) & (points < 0xE000)).any():
+            raise BundleError("an array of texts in the file holds what is no Unicode")
+    if array.dtype.kind == "b" and (array.view("u1") > 1).any():
+        raise BundleError("an array of truths in the file holds something else")
 
 
 def objects_of(values: Sequence[Any], shape: tuple[int, ...]) -> ArrayRecord:
@@ -153,7 +165,7 @@ def scalar_of(args: tuple[Any, ...]) -> Any:
     dtype = args[0].finished()
     if dtype.names or dtype.itemsize != args[1].nbytes:
         raise BundleError("a numpy scalar in the file does not fit its bytes")
-    value = np.frombuffer(args[1], dtype=dtype)[0].item()
+    value = array_of(args[1], dtype, (1,), fortran=False)[0].item()
     if isinstance(value, bytes):
         raise BundleError("a numpy scalar of bytes is not part of any accepted model")
     return value

@@ -194,6 +194,9 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
             "laughs": laughs + b".",
             "list_in_itself": HEAD + b"]q\x00h\x00a.",
             "state_twice": HEAD + _name("sklearn.preprocessing._label", "LabelEncoder") + b")\x81}b}b.",
+            "texts_beyond_unicode": _odd_array(b"U1", b"\xff" * 4),
+            "truths_beyond_one": _odd_array(b"b1", b"\x07"),
+            "lone_surrogate": HEAD + b"X\x03\x00\x00\x00\xed\xa0\x80.",
             "huge_empty_array": HEAD + _wide_array(b"U0"),
             "array_too_long": HEAD + _wide_array(b"f8"),
             "call_of_a_type": HEAD + _call("builtins", "str", text) + b".",
@@ -216,6 +219,13 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
 def _wide_array(code: bytes) -> bytes:
     dtype = _call("numpy", "dtype", _text(code.decode()), b"\x89", b"\x88")
     return _call("numpy._core.numeric", "_frombuffer", b"C\x00", dtype, b"J\xff\xff\xff\x7f\x85", _text("C")) + b"."
+
+
+def _odd_array(code: bytes, element: bytes) -> bytes:
+    """Elements that numpy takes as they are, and that a program then breaks on."""
+    dtype = _call("numpy", "dtype", _text(code.decode()), b"\x89", b"\x88")
+    raw = b"C" + bytes([len(element)]) + element
+    return HEAD + _call("numpy._core.numeric", "_frombuffer", raw, dtype, b"K\x01\x85", _text("C")) + b"."
 
 
 def _wrappers(command: str) -> dict[str, bytes]:
