@@ -9,7 +9,7 @@ import numpy as np
 from netheal.bundles.intake.fields import Fields, Plain, numbers, raw_array, state_of
 from netheal.bundles.intake.limits import MOST_TREES
 from netheal.bundles.intake.preprocessing import require_names
-from netheal.bundles.intake.values import ArrayRecord, Record
+from netheal.bundles.intake.values import ArrayRecord, Record, shown
 from netheal.bundles.probability import Boosting, Classifier, Doubles, Forest, Layered, Voting
 from netheal.bundles.tree import Tree, regression_tree, require_features, tree_from_arrays
 from netheal.errors import BundleError
@@ -56,9 +56,9 @@ def _boosting(fields: Fields, n_features: int, depth: int) -> Classifier:
     trees = [_tree(state_of(part), n_features, regression_tree) for part in objects]
     if any(tree.value.shape[1] != 1 for tree in trees):
         raise BundleError("a tree of the boosting gives more than one value")
-    loss = str(fields.get("loss", "log_loss"))
+    loss = fields.get("loss", "log_loss")
     if loss not in ("log_loss", "deviance", "exponential"):
-        raise BundleError(f"gradient boosting with loss {loss[:40]!r} cannot be served")
+        raise BundleError(f"gradient boosting with loss {shown(loss)} cannot be served")
     halved = loss == "exponential"
     start = _start(fields, outputs) * (0.5 if halved else 1.0)
     table = tuple(tuple(trees[place * outputs : (place + 1) * outputs]) for place in range(rounds))
@@ -104,9 +104,14 @@ def _perceptron(fields: Fields, n_features: int, depth: int) -> Classifier:
         "tanh": "tanh",
         "relu": "relu",
     }
-    hidden, output = str(fields.get("activation")), fields.get("out_activation_")
-    if hidden not in between or output not in ("logistic", "softmax") or (output == "logistic") != (sides[-1] == 1):
-        raise BundleError(f"a perceptron with {hidden[:40]!r} inside and {str(output)[:40]!r} outside cannot be served")
+    hidden, output = fields.get("activation"), fields.get("out_activation_")
+    if (
+        type(hidden) is not str
+        or hidden not in between
+        or output not in ("logistic", "softmax")
+        or (output == "logistic") != (sides[-1] == 1)
+    ):
+        raise BundleError(f"a perceptron with {shown(hidden)} inside and {shown(output)} outside cannot be served")
     return Layered(kernels, biases, between[hidden], "sigmoid" if output == "logistic" else "softmax")
 
 

@@ -9,7 +9,7 @@ from netheal.bundles.intake.estimators import classifier_of
 from netheal.bundles.intake.fields import Fields, Plain, json_values, raw_array
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
-from netheal.bundles.intake.values import Record
+from netheal.bundles.intake.values import Record, shown
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
 from netheal.bundles.scaling import Scaling
@@ -59,7 +59,7 @@ def _threat_training(top: Fields) -> Parts:
     names = feature_names(artifacts, "selected_features")
     networks = [_network(top, "ann"), _network(top, "lstm")]
     if top.get("n_features", len(names)) != len(names):
-        raise BundleError(f"the file says n_features = {top.get('n_features')!r:.20} and names {len(names)}")
+        raise BundleError(f"the file says n_features = {shown(top.get('n_features'))} and names {len(names)}")
     return Parts(
         layout="training",
         model="Keras ensemble",

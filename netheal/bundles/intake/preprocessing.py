@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from netheal.bundles.intake.fields import Fields, plain_list, state_of, texts
-from netheal.bundles.intake.values import Record
+from netheal.bundles.intake.values import Record, shown
 from netheal.bundles.scaling import Scaling, min_max, standard
 from netheal.errors import BundleError
 
@@ -41,7 +41,7 @@ def require_names(fields: Fields, names: list[str]) -> None:
     """Raises BundleError where a part was fitted on other features than the bundle names."""
     count = fields.get("n_features_in_")
     if count is not None and count != len(names):
-        raise BundleError(f"{fields.of} was fitted on {count!r:.20} features and the bundle names {len(names)}")
+        raise BundleError(f"{fields.of} was fitted on {shown(count)} features and the bundle names {len(names)}")
     if "feature_names_in_" in fields and fields.texts("feature_names_in_") != names:
         raise BundleError(f"{fields.of} was fitted on other features, or another order, than the bundle names")
 

@@ -20,7 +20,7 @@ from netheal.bundles.intake.examine import Examined, Order
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.report import Report, failed_at, report_from
 from netheal.bundles.served import read_served
-from netheal.errors import BundleError
+from netheal.errors import BundleError, NethealError
 
 WALL_S = 60.0
 _REPORT_BYTES = 16 * MEGABYTE
@@ -93,4 +93,7 @@ def _collect(folder: Path, order: Order) -> Examined:
         return Examined(failed_at(order.model_type, "loading", "the process that read the file left no report"), None)
     if not report.accepted:
         return Examined(report, None)
-    return Examined(report, read_served(folder / SERVED))
+    try:
+        return Examined(report, read_served(folder / SERVED))
+    except NethealError as error:
+        return Examined(failed_at(order.model_type, "test_prediction", str(error)), None)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,14 @@ from netheal.errors import BundleError
 _SIMPLE = re.compile(r"[<>=|]?(b1|i[1248]|u[1248]|f[248]|[US][1-9][0-9]{0,4}|\?)")
 _LARGEST_SIDE = 2**31
 _LAST_POINT = 0x10FFFF
+
+
+_REPR = reprlib.Repr(maxlevel=2, maxlist=4, maxtuple=4, maxdict=4, maxstring=60, maxother=60)
+
+
+def shown(value: Any) -> str:
+    """A few characters of a value for a message, whatever it contains, be it itself."""
+    return _REPR.repr(value)[:120]
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ def build_dtype(record: DtypeRecord, state: Any) -> None:
 def _structure(names: Any, fields: Any, size: Any) -> np.dtype[Any]:
     if not isinstance(names, tuple) or not isinstance(fields, dict) or not 0 < len(names) <= 32:
         raise BundleError("a structured dtype in the file has no fields")
+    if not all(type(name) is str for name in names):
+        raise BundleError("a structured dtype in the file has fields without names")
     if not isinstance(size, int) or not 0 < size <= 4096 or set(names) != set(fields):
         raise BundleError("a structured dtype in the file has fields that do not agree")
     formats, offsets = [], []
@@ -126,7 +137,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or len(shape) > 4:
         raise BundleError("an array in the file has no shape that a model's array has")
     if not all(type(side) is int and 0 <= side < _LARGEST_SIDE for side in shape):
-        raise BundleError(f"an array in the file has the shape {str(shape)[:80]}")
+        raise BundleError(f"an array in the file has the shape {shown(shape)}")
     return shape
 
 

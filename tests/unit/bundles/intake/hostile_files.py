@@ -192,6 +192,40 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
             "huge_memo": HEAD + b"Nr\xff\xff\xff\xffj\xff\xff\xff\xff.",
             "too_many_steps": many,
             "laughs": laughs + b".",
+            "laughs_as_a_shape": _laughing(
+                lambda many: (
+                    _call("numpy._core.multiarray", "_reconstruct", _name("numpy", "ndarray"), b"K\x00\x85", b"C\x01b")
+                    + b"(K\x01"
+                    + many
+                    + _DOUBLE
+                    + b"\x89C\x00tb"
+                )
+            ),
+            "laughs_as_field_names": _laughing(
+                lambda many: (
+                    _call("numpy", "dtype", _text("V8"), b"\x89", b"\x88")
+                    + b"(K\x03"
+                    + _text("|")
+                    + b"N"
+                    + many
+                    + b"\x85}K\x08K\x01K\x00tb"
+                )
+            ),
+            "laughs_as_a_count": _laughing(
+                lambda many: (
+                    b"}("
+                    + _text("model")
+                    + _name("sklearn.tree._classes", "DecisionTreeClassifier")
+                    + b")\x81}"
+                    + _text("n_features_in_")
+                    + many
+                    + b"sb"
+                    + _text("selected_features")
+                    + b"]"
+                    + _text("flag")
+                    + b"au"
+                )
+            ),
             "list_in_itself": HEAD + b"]q\x00h\x00a.",
             "state_twice": HEAD + _name("sklearn.preprocessing._label", "LabelEncoder") + b")\x81}b}b.",
             "texts_beyond_unicode": _odd_array(b"U1", b"\xff" * 4),
@@ -219,6 +253,15 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
 def _wide_array(code: bytes) -> bytes:
     dtype = _call("numpy", "dtype", _text(code.decode()), b"\x89", b"\x88")
     return _call("numpy._core.numeric", "_frombuffer", b"C\x00", dtype, b"J\xff\xff\xff\x7f\x85", _text("C")) + b"."
+
+
+_DOUBLE = _call("numpy", "dtype", _text("f8"), b"\x89", b"\x88")
+
+
+def _laughing(make: Callable[[bytes], bytes]) -> bytes:
+    """A tuple of ten of a tuple of ten of …, sixty deep, where `make` wants it."""
+    levels = b"".join(b"(" + (b"h" + bytes([place])) * 10 + b"tq" + bytes([place + 1]) + b"0" for place in range(60))
+    return HEAD + b")q\x000" + levels + make(b"h\x3c") + b"."
 
 
 def _odd_array(code: bytes, element: bytes) -> bytes:
