@@ -9,10 +9,14 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto
 
 from netheal.bundles.graph import GraphBuilder
-from netheal.bundles.layers import LAYERS, Config, Tensor, activation_name, reshape
+from netheal.bundles.layers import LAYERS as PLAIN_LAYERS
+from netheal.bundles.layers import Config, Layer, Tensor, activation_name, reshape
+from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
+
+LAYERS: dict[str, Layer] = {**PLAIN_LAYERS, **RECURRENT}
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,34 @@ def _lstm(value: Doubles, config: Config, take: Take) -> Doubles:
     return np.stack(every, axis=1) if config.get("return_sequences") else hidden
 
 
+def _gru(value: Doubles, config: Config, take: Take) -> Doubles:
+    units, after, kernel, recurrent = int(config["units"]), config.get("reset_after", True), take(), take()
+    bias = np.zeros((2, 3 * units))
+    if config.get("use_bias", True):
+        found = take()
+        bias[: len(np.atleast_2d(found))] = found
+    inner = _ACTIVATIONS[activation_name(config, "activation", "tanh")]
+    gate = _ACTIVATIONS[activation_name(config, "recurrent_activation", "sigmoid")]
+    hidden, every = np.zeros((len(value), units)), []
+    for step in range(value.shape[1]):
+        came = np.split(value[:, step] @ kernel + bias[0], 3, axis=1)
+        kept = np.split(hidden @ recurrent + bias[1], 3, axis=1)
+        update, reset = gate(came[0] + kept[0]), gate(came[1] + kept[1])
+        new = inner(came[2] + (reset * kept[2] if after else (reset * hidden) @ recurrent[:, 2 * units :]))
+        hidden = update * hidden + (1 - update) * new
+        every.append(hidden)
+    return np.stack(every, axis=1) if config.get("return_sequences") else hidden
+
+
 _LAYERS: dict[str, Callable[[Doubles, dict[str, Any], Take], Doubles]] = {
     "Activation": lambda value, config, take: _activated(value, activation_name(config)),
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
     "Dropout": lambda value, config, take: value,
     "Flatten": lambda value, config, take: value.reshape(len(value), -1),
+    "GRU": _gru,
+    "GlobalAveragePooling1D": lambda value, config, take: value.mean(axis=1),
+    "GlobalMaxPooling1D": lambda value, config, take: value.max(axis=1),
     "LSTM": _lstm,
     "Rescaling": _rescaling,
     "Reshape": _reshape,

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.intake.fields import json_values
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
-from netheal.bundles.layers import LAYERS
-from netheal.bundles.neural import Network, layer_chain
+from netheal.bundles.neural import LAYERS, Network, layer_chain
 from netheal.errors import BundleError
 
 _CONFIG_BYTES = 4 * MEGABYTE
