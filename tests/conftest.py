@@ -14,6 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 Eventually = Callable[[Callable[[], bool]], None]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much of what can be made larger at will."""
+    parser.addoption("--intake-mutants", type=int, default=200, help="mutants of good bundles to examine")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

@@ -37,12 +37,24 @@ def serve_threat(
     threshold: float = 0.5,
 ) -> ServedBundle:
     """A threat detector whose score is the mean of the networks'; raises BundleError without parity."""
+    onnx = ensemble_onnx(networks, len(contract.features), scaling)
+    return threat_bundle(onnx, contract, encoders, origin, evidence, threshold)
+
+
+def threat_bundle(
+    onnx: bytes,
+    contract: Contract,
+    encoders: Mapping[str, Sequence[str]],
+    origin: Origin,
+    evidence: Evidence,
+    threshold: float = 0.5,
+) -> ServedBundle:
+    """A threat detector of a graph that is there; raises BundleError without parity."""
     if not 0.0 < threshold < 1.0:
         raise BundleError(f"a threshold of {threshold} separates nothing: it must lie between 0 and 1")
     unknown = set(encoders) - {feature.name for feature in contract.features if feature.category}
     if unknown:
         raise BundleError(f"there are encoders for {sorted(unknown)}, which are no categories of the model")
-    onnx = ensemble_onnx(networks, len(contract.features), scaling)
     figures = prove_parity(onnx, evidence, threshold)
     manifest = replace(
         _manifest(contract, onnx, origin, figures),
@@ -65,6 +77,12 @@ def serve_attack(
     The manifest lists all classes of the product by their ids, whether the tree knows them or not, so that
     `label` is the product's class id. Raises BundleError for a class outside them, or without parity.
     """
+    onnx = tree_onnx(tree, len(contract.features), scaling, class_ids(class_names))
+    return attack_bundle(onnx, contract, origin, evidence)
+
+
+def class_ids(class_names: Sequence[str]) -> list[int]:
+    """The product's ids of a model's classes, in any known spelling; raises BundleError for another class."""
     known = attack_classes()
     canonical = [known.canonical(name) for name in class_names]
     strangers = [name for name, found in zip(class_names, canonical, strict=True) if found is None]
@@ -72,10 +90,14 @@ def serve_attack(
         raise BundleError(f"the model predicts {strangers}, which are none of the {len(known.names)} classes")
     if len(set(canonical)) != len(canonical):
         raise BundleError("the model has two classes of the same meaning: merge them in training")
-    ids = [known.id_of(name) for name in canonical if name is not None]
-    onnx = tree_onnx(tree, len(contract.features), scaling, ids)
+    return [known.id_of(name) for name in canonical if name is not None]
+
+
+def attack_bundle(onnx: bytes, contract: Contract, origin: Origin, evidence: Evidence) -> ServedBundle:
+    """An attack classifier of a graph that is there; raises BundleError without parity."""
     figures = prove_parity(onnx, evidence)
-    return ServedBundle(replace(_manifest(contract, onnx, origin, figures), classes=list(known.names)), onnx)
+    classes = list(attack_classes().names)
+    return ServedBundle(replace(_manifest(contract, onnx, origin, figures), classes=classes), onnx)
 
 
 def contract_for(names: Sequence[str], model_type: ModelType) -> Contract:

@@ -37,7 +37,6 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "tanh": ("Tanh", {}),
 }
 _CLIPS = {"hard_tanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
-_GATES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign"}
 
 
 def activation_name(config: Config, key: str = "activation", default: str = "linear") -> str:
@@ -124,40 +123,16 @@ def _batch_normalization(graph: GraphBuilder, tensor: Tensor, config: Config, we
     return Tensor(graph.add("Add", value, constant(graph, beta - mean * times)), tensor.shape)
 
 
-def _lstm(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
-    odd = [key for key in ("go_backwards", "stateful", "return_state", "time_major") if config.get(key)]
-    if odd or len(tensor.shape) != 2:
-        raise BundleError(f"an LSTM over {tensor.shape} with {odd or 'no options'} cannot be served")
-    (steps, inputs), units = tensor.shape, int(config["units"])
-    kernel = weights.take("LSTM kernel", (inputs, 4 * units))
-    recurrent = weights.take("LSTM recurrent kernel", (units, 4 * units))
-    use_bias = config.get("use_bias", True)
-    bias = weights.take("LSTM bias", (4 * units,)) if use_bias else np.zeros(4 * units, dtype=np.float32)
-    operands = (
-        graph.add("Transpose", tensor.name, perm=[1, 0, 2]),
-        graph.constant(_gates(kernel, units).T[None]),
-        graph.constant(_gates(recurrent, units).T[None]),
-        graph.constant(np.concatenate([_gates(bias, units), np.zeros(4 * units, dtype=np.float32)])[None]),
-    )
-    every, last = graph.add_many("LSTM", operands, 2, hidden_size=units, activations=_lstm_activations(config))
-    if not config.get("return_sequences"):
-        return Tensor(graph.add("Squeeze", last, graph.constant(np.array([0], dtype=np.int64))), (units,))
-    by_step = graph.add("Squeeze", every, graph.constant(np.array([1], dtype=np.int64)))
-    return Tensor(graph.add("Transpose", by_step, perm=[1, 0, 2]), (steps, units))
+def _pooled(operation: str) -> Layer:
+    """The mean or the largest value over all steps."""
 
+    def layer(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
+        if len(tensor.shape) != 2 or config.get("keepdims") or config.get("data_format") == "channels_first":
+            raise BundleError(f"pooling over values of shape {tensor.shape} with these options cannot be served")
+        steps = graph.constant(np.array([1], dtype=np.int64))
+        return Tensor(graph.add(operation, tensor.name, steps, keepdims=0), tensor.shape[1:])
 
-def _gates(array: NDArray[np.float32], units: int) -> NDArray[np.float32]:
-    """From Keras' order of gates (input, forget, cell, output) to ONNX' (input, output, forget, cell)."""
-    gate = [array[..., place * units : (place + 1) * units] for place in range(4)]
-    return np.concatenate([gate[0], gate[3], gate[1], gate[2]], axis=-1)
-
-
-def _lstm_activations(config: Config) -> list[str]:
-    inner = activation_name(config, "activation", "tanh")
-    gate = activation_name(config, "recurrent_activation", "sigmoid")
-    if inner not in _GATES or gate not in _GATES:
-        raise BundleError(f"an LSTM with activations {gate!r} and {inner!r} cannot be served")
-    return [_GATES[gate], _GATES[inner], _GATES[inner]]
+    return layer
 
 
 LAYERS: dict[str, Layer] = {
@@ -166,7 +141,8 @@ LAYERS: dict[str, Layer] = {
     "Dense": _dense,
     "Dropout": _nothing,
     "Flatten": _flatten,
-    "LSTM": _lstm,
+    "GlobalAveragePooling1D": _pooled("ReduceMean"),
+    "GlobalMaxPooling1D": _pooled("ReduceMax"),
     "Rescaling": _rescaling,
     "Reshape": _reshape,
 }

@@ -9,10 +9,14 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto
 
 from netheal.bundles.graph import GraphBuilder
-from netheal.bundles.layers import LAYERS, Config, Tensor, activation_name, reshape
+from netheal.bundles.layers import LAYERS as PLAIN_LAYERS
+from netheal.bundles.layers import Config, Layer, Tensor, activation_name, reshape
+from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
+
+LAYERS: dict[str, Layer] = {**PLAIN_LAYERS, **RECURRENT}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def ensemble_onnx(networks: Sequence[Network], n_features: int, scaling: Scaling
 
 def _score(graph: GraphBuilder, scaled: Tensor, network: Network) -> str:
     """Append one network; returns its score, float32 [N]."""
-    entries, shape = _layers(network.config), _input_shape(network.config)
+    entries, shape = layer_chain(network.config), input_shape(network.config)
     tensor = reshape(graph, scaled, shape or scaled.shape)
     weights = WeightReader(network.weights)
     last = "linear"
@@ -69,7 +73,7 @@ def _body(config: Config) -> Config:
     return inner if isinstance(inner, dict) and "layers" in inner else config
 
 
-def _layers(config: Config) -> list[Config]:
+def layer_chain(config: Config) -> list[Config]:
     """The layers after the input, in order; raises BundleError where they are no chain."""
     entries = _body(config).get("layers")
     if not isinstance(entries, list) or not all(
@@ -99,7 +103,7 @@ def _parents(inbound: Any) -> set[str]:
     return set()
 
 
-def _input_shape(config: Config) -> tuple[int, ...] | None:
+def input_shape(config: Config) -> tuple[int, ...] | None:
     """The declared input shape without the batch; None where the network declares none."""
     body = _body(config)
     first = body["layers"][0]["config"] if body.get("layers") else {}

@@ -31,6 +31,13 @@ class Scaling:
             value = graph.add("Clip", value, _scalar(graph, low), _scalar(graph, high))
         return value
 
+    def apply(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scaled rows, by numpy."""
+        steps = {"Sub": np.subtract, "Div": np.divide, "Mul": np.multiply, "Add": np.add}
+        for operation, operand in self.steps:
+            rows = steps[operation](rows, operand)
+        return rows if self.clip is None else np.clip(rows, *self.clip)
+
 
 def standard(mean: ArrayLike | None, scale: ArrayLike | None) -> Scaling:
     """StandardScaler, and RobustScaler with its `center_` for a mean; None leaves a step out."""

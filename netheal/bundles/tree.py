@@ -39,6 +39,16 @@ def tree_from_arrays(
     left: ArrayLike, right: ArrayLike, feature: ArrayLike, threshold: ArrayLike, value: ArrayLike
 ) -> Tree:
     """A checked tree; `value` may be [m, k] or scikit-learn's [m, 1, k]. Raises BundleError."""
+    tree = regression_tree(left, right, feature, threshold, value)
+    if (tree.value < 0).any() or (tree.value.sum(axis=1) <= 0).any():
+        raise BundleError("the tree's class values are no counts or fractions: train it again")
+    return tree
+
+
+def regression_tree(
+    left: ArrayLike, right: ArrayLike, feature: ArrayLike, threshold: ArrayLike, value: ArrayLike
+) -> Tree:
+    """A checked tree whose values may be any finite numbers. Raises BundleError."""
     values = np.asarray(value, dtype=np.float64)
     if values.ndim == 3 and values.shape[1] == 1:
         values = values[:, 0, :]
@@ -60,13 +70,10 @@ def tree_onnx(tree: Tree, n_features: int, scaling: Scaling, class_ids: Sequence
     """
     if len(class_ids) != tree.value.shape[1]:
         raise BundleError(f"the tree has {tree.value.shape[1]} classes and {len(class_ids)} have names")
-    inner = tree.left != _LEAF
-    if inner.any() and not 0 <= tree.feature[inner].min() <= tree.feature[inner].max() < n_features:
-        raise BundleError(f"the tree asks for a feature outside its {n_features}: it is another bundle's")
+    require_features(tree, n_features)
     graph = GraphBuilder(n_features)
     scaled = graph.cast(scaling.add_to(graph), TensorProto.FLOAT)
-    found = graph.add("TreeEnsembleRegressor", scaled, domain=ML_DOMAIN, **_attributes(tree))
-    leaf = graph.cast(graph.flat(found), TensorProto.INT64)
+    leaf = leaves_in(graph, scaled, tree)
     best = tree.value.argmax(axis=1)
     share = tree.value / tree.value.sum(axis=1, keepdims=True)
     labels = graph.constant(np.asarray(class_ids, dtype=np.int64)[best])
@@ -89,6 +96,31 @@ def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
         nearest = threshold.astype(np.float32)
     lower = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest.astype(np.float64) > threshold, lower, nearest).astype(np.float32)
+
+
+def leaf_of(tree: Tree, rows: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The node at which each scaled row ends, by numpy, [N]."""
+    place = np.zeros(len(rows), dtype=np.int64)
+    every = np.arange(len(rows))
+    while True:
+        inner = tree.left[place] != _LEAF
+        if not inner.any():
+            return place
+        goes_left = rows[every, np.where(inner, tree.feature[place], 0)].astype(np.float64) <= tree.threshold[place]
+        place = np.where(inner, np.where(goes_left, tree.left[place], tree.right[place]), place)
+
+
+def leaves_in(graph: GraphBuilder, rows: str, tree: Tree) -> str:
+    """Append the search for each row's leaf, int64 [N]; `rows` are scaled, float32."""
+    found = graph.add("TreeEnsembleRegressor", rows, domain=ML_DOMAIN, **_attributes(tree))
+    return graph.cast(graph.flat(found), TensorProto.INT64)
+
+
+def require_features(tree: Tree, n_features: int) -> None:
+    """Raises BundleError where the tree asks for a feature that is not there."""
+    inner = tree.left != _LEAF
+    if inner.any() and not 0 <= tree.feature[inner].min() <= tree.feature[inner].max() < n_features:
+        raise BundleError(f"the tree asks for a feature outside its {n_features}: it is another bundle's")
 
 
 def _attributes(tree: Tree) -> dict[str, Any]:
@@ -127,5 +159,5 @@ def _check(tree: Tree) -> None:
         raise BundleError("a node of the tree comes before its parent: the file is damaged")
     if not np.isfinite(tree.threshold[inner]).all():
         raise BundleError("a threshold of the tree is not finite: train it again")
-    if not np.isfinite(tree.value).all() or (tree.value < 0).any() or (tree.value.sum(axis=1) <= 0).any():
-        raise BundleError("the tree's class values are no counts or fractions: train it again")
+    if not np.isfinite(tree.value).all():
+        raise BundleError("a value of the tree is not finite: train it again")

@@ -70,7 +70,21 @@ def test_a_wrong_argument_is_refused(ordered: Order, words: list[str]) -> None:
     assert status == 2 and "Invalid value" in said
 
 
-@pytest.mark.parametrize("command", ["up", "traffic", "topic", "jars", "doctor"])
+@pytest.mark.parametrize("command", ["up", "traffic", "topic", "models", "jars", "doctor"])
 def test_the_help_names_every_command(command: str) -> None:
     assert command in CliRunner().invoke(app, ["--help"]).output
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+
+
+def test_a_bundle_is_validated(models: Path, tmp_path: Path) -> None:
+    folder = models / "attack_classifier"
+    words = ["models", "validate", str(folder / "attack_classifier.joblib"), "--model-type", "attack_classifier"]
+    accepted = CliRunner().invoke(app, [*words, "--profile", str(folder / "attack_classifier_profile.json")])
+    assert accepted.exit_code == 0
+    assert "accepted" in accepted.output
+    (tmp_path / "bundle.pkl").write_bytes(b"\x80\x04cos\nsystem\n(X\x04\x00\x00\x00truetR.")
+    refused = CliRunner().invoke(
+        app, ["models", "validate", str(tmp_path / "bundle.pkl"), "--model-type", "threat_detector", "--json"]
+    )
+    assert refused.exit_code == 1
+    assert "os.system" in refused.output

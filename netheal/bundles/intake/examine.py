@@ -1,0 +1,176 @@
+"""The examination of one file, in this process: every step, then the report and the served form.
+
+It executes nothing of the file, but it may run out of memory or time: `sandbox` runs it in a child.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from netheal.bundles.build import Origin
+from netheal.bundles.intake.decompress import plain_bytes
+from netheal.bundles.intake.fields import Fields
+from netheal.bundles.intake.layouts import Parts, bare_network, feature_names, parts_of
+from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
+from netheal.bundles.intake.profile import read_profile, require_profile
+from netheal.bundles.intake.report import STEPS, Report, Step
+from netheal.bundles.intake.rows import wild_rows
+from netheal.bundles.intake.serve import contract_of, serve
+from netheal.bundles.intake.unpickle import unpickle
+from netheal.bundles.parity import run_graph
+from netheal.bundles.served import ServedBundle
+from netheal.contracts import Contract
+from netheal.contracts.contract import ModelType
+from netheal.errors import NethealError
+
+SUFFIXES = (".joblib", ".pkl", ".h5")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be examined: the file's name ends in `suffix`; `profile` is the JSON beside it."""
+
+    suffix: str
+    model_type: ModelType
+    profile: bytes | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The report, and the served form where every step passed."""
+
+    report: Report
+    bundle: ServedBundle | None
+
+
+@dataclass
+class _Work:
+    order: Order
+    data: memoryview
+    figures: dict[str, Any] = field(default_factory=dict)
+    profile: Fields | None = None
+    plain: memoryview = field(default_factory=lambda: memoryview(b""))
+    value: Any = None
+    parts: Parts | None = None
+    contract: Contract | None = None
+    bundle: ServedBundle | None = None
+
+
+def examine(data: memoryview, order: Order) -> Examined:
+    """Take a file through every step, up to the first that fails."""
+    work = _Work(order, data)
+    steps: list[Step] = []
+    for name in STEPS:
+        if steps and not steps[-1].passed:
+            steps.append(Step(name, None, "not reached"))
+        else:
+            steps.append(_tried(name, work))
+    report = Report(order.model_type, steps, work.figures)
+    return Examined(report, work.bundle if report.accepted else None)
+
+
+def _tried(name: str, work: _Work) -> Step:
+    try:
+        return Step(name, True, _STAGES[name](work))
+    except NethealError as error:
+        return Step(name, False, str(error)[:1000])
+    except MemoryError:
+        return Step(name, False, "reading the file takes more memory than a bundle may use")
+    except _DAMAGE as error:
+        return Step(name, False, f"the file is damaged: {error!r:.300}")
+
+
+def _file_format(work: _Work) -> str:
+    size = work.data.nbytes
+    work.figures |= {"file_bytes": size, "source_sha256": hashlib.sha256(work.data).hexdigest()}
+    if work.order.suffix not in SUFFIXES:
+        raise NethealError(f"a file ending in {work.order.suffix[:20]!r} is none of {', '.join(SUFFIXES)}")
+    if not 0 < size <= FILE_BYTES:
+        raise NethealError(f"the file has {size} bytes: 1 to {FILE_BYTES // MEGABYTE} MB are accepted")
+    if work.order.profile is not None:
+        work.profile = read_profile(work.order.profile)
+    is_hdf5 = bytes(work.data[:8]) == _HDF5
+    if is_hdf5 != (work.order.suffix == ".h5"):
+        raise NethealError(f"the file's content is not what a {work.order.suffix} file holds")
+    compression, work.plain = ("none", work.data) if is_hdf5 else plain_bytes(work.data)
+    work.figures |= {"compression": compression, "plain_bytes": work.plain.nbytes}
+    return f"{work.order.suffix} of {size:,} bytes, compression {compression}"
+
+
+def _loading(work: _Work) -> str:
+    if work.order.suffix == ".h5":
+        from netheal.bundles.intake.h5 import read_network
+
+        work.value = read_network(work.plain)
+    else:
+        work.value = unpickle(work.plain)
+    return "read as data; nothing of the file was executed"
+
+
+def _structure(work: _Work) -> str:
+    if work.order.suffix == ".h5":
+        if work.profile is None:
+            raise NethealError("a bare .h5 needs a profile that names its features (expected_features)")
+        parts = bare_network(work.value, feature_names(work.profile, "expected_features"))
+    else:
+        parts = parts_of(work.value, work.order.model_type)
+    work.parts, work.value = parts, None
+    work.figures |= {"layout": parts.layout, "model": parts.model, "scaler": parts.scaler.kind}
+    return f"{parts.layout} layout, {parts.model}, scaler {parts.scaler.kind or 'none'}"
+
+
+def _features(work: _Work) -> str:
+    assert work.parts is not None
+    work.contract = contract_of(work.parts, work.order.model_type)
+    if work.profile is not None:
+        require_profile(work.profile, work.parts)
+    work.figures |= {
+        "contract": work.contract.id,
+        "contract_hash": work.contract.hash,
+        "expected_features": list(work.contract.names),
+        "class_labels": work.parts.classes if work.order.model_type == "attack_classifier" else ["Normal", "Attack"],
+    }
+    return f"{len(work.contract.names)} features of contract {work.contract.id}"
+
+
+def _test_prediction(work: _Work) -> str:
+    assert work.parts is not None
+    assert work.contract is not None
+    sha256 = work.figures["source_sha256"]
+    kind = "ensemble" if work.parts.networks else "model"
+    version = work.order.version or work.parts.version or f"{kind}_{sha256[:8]}"
+    facts = {"layout": work.parts.layout, "model": work.parts.model}
+    bundle = work.bundle = serve(work.parts, work.contract, Origin(version, sha256, facts))
+    work.figures |= {
+        "version": version,
+        "parity": bundle.manifest.parity,
+        "rows_per_s": _rows_per_s(bundle, work.contract),
+        "onnx_bytes": len(bundle.onnx),
+        "onnx_sha256": bundle.manifest.onnx_sha256,
+        "bundle_hash": bundle.hash,
+        "threshold": bundle.manifest.threshold,
+    }
+    parity = bundle.manifest.parity
+    error = f"{parity['max_abs_error']:.1e}"
+    return f"{parity['rows']} made-up rows, graph against plain numpy: every class the same, scores within {error}"
+
+
+def _rows_per_s(bundle: ServedBundle, contract: Contract) -> int:
+    rows = wild_rows(contract, bundle.manifest.encoders)
+    start = time.perf_counter()
+    run_graph(bundle.onnx, rows)
+    return round(len(rows) / (time.perf_counter() - start))
+
+
+_STAGES: dict[str, Callable[[_Work], str]] = {
+    "file_format": _file_format,
+    "loading": _loading,
+    "structure": _structure,
+    "features": _features,
+    "test_prediction": _test_prediction,
+}

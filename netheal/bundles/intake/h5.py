@@ -1,0 +1,165 @@
+"""A bare Keras `.h5`, of Keras 2 or 3, read as data: its configuration's JSON and its weights."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from netheal.bundles.intake.fields import json_values
+from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
+from netheal.bundles.neural import LAYERS, Network, layer_chain
+from netheal.errors import BundleError
+
+_CONFIG_BYTES = 4 * MEGABYTE
+_NAMES_BYTES = MEGABYTE
+_ARRAY_BYTES = 256 * MEGABYTE
+_FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+_KERAS_MODULES = ("keras", "keras.layers", "keras.src", "keras.initializers", "keras.regularizers", "keras.constraints")
+_HDF5_MODULES = ("keras.activations", "keras.models", "keras.optimizers", "keras.losses", "keras.metrics", "builtins")
+
+
+class _MappedFile:
+    """h5py's view of bytes that are mapped, without a copy and without a name on disk."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data, self._place = data, 0
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._data.nbytes if size < 0 else self._place + size
+        piece = bytes(self._data[self._place : end])
+        self._place += len(piece)
+        return piece
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(memoryview(buffer)))
+        memoryview(buffer)[: len(piece)] = piece
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        start = (0, self._place, self._data.nbytes)[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def write(self, data: bytes) -> int:
+        raise OSError("the file is only read")
+
+    def truncate(self, size: int | None = None) -> int:
+        raise OSError("the file is only read")
+
+    def flush(self) -> None:
+        """Nothing was written."""
+
+
+def read_network(data: memoryview) -> Network:
+    """The network in the file; raises BundleError for anything but a plain configuration and plain weights."""
+    try:
+        with h5py.File(_MappedFile(data), "r") as file:
+            _require_plain(file)
+            config = _config(file)
+            weights = file.get("model_weights")
+            if not isinstance(weights, h5py.Group):
+                raise BundleError("the .h5 has no model_weights: save the whole model")
+            order = [name for name in _layer_names(config) if name in weights]
+            return Network(config, [array for name in order for array in _layer_weights(weights[name])])
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BundleError(f"the .h5 is damaged or not what Keras writes: {error!r:.300}") from error
+
+
+def _require_plain(file: h5py.File) -> None:
+    """Every link is a hard one, every dataset lies in the file itself, and there are not too many."""
+    left = [4 * MOST_NETWORK_ARRAYS]
+
+    def walk(group: h5py.Group, depth: int) -> None:
+        for name in group:
+            left[0] -= 1
+            if left[0] < 0 or depth > 12:
+                raise BundleError("the .h5 holds more groups than a network has")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise BundleError(f"the .h5 has a link at {name[:60]!r} that leads elsewhere: save the model anew")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                walk(item, depth + 1)
+            elif not isinstance(item, h5py.Dataset):
+                raise BundleError(f"the .h5 holds a {type(item).__name__}, which is no array")
+            elif item.external or item.is_virtual:
+                raise BundleError(f"the array {name[:60]!r} of the .h5 lies in another file")
+
+    walk(file, 0)
+
+
+def _attribute(item: Any, name: str, most: int) -> Any:
+    if name not in item.attrs:
+        raise BundleError(f"the .h5 has no {name}: it is not a whole Keras model")
+    found = item.attrs.get_id(name)
+    size = math.prod(found.shape) * found.dtype.itemsize
+    if size > most:
+        raise BundleError(f"{name} of the .h5 has {size} bytes: no network has that")
+    return item.attrs[name]
+
+
+def _config(file: h5py.File) -> dict[str, Any]:
+    text = _attribute(file, "model_config", _CONFIG_BYTES)
+    text = text.decode("utf-8") if isinstance(text, bytes) else text
+    if not isinstance(text, str) or len(text) > _CONFIG_BYTES:
+        raise BundleError("model_config of the .h5 is no text")
+    try:
+        document = json_values(json.loads(text), "model_config")
+    except RecursionError as error:
+        raise BundleError("model_config of the .h5 is too deep") from error
+    if type(document) is not dict or document.get("class_name") not in ("Sequential", "Functional", "Model"):
+        raise BundleError("the .h5 is neither a Sequential nor a functional model")
+    for entry in layer_chain(document):
+        if entry["class_name"] not in LAYERS:
+            raise BundleError(f"layer {str(entry['class_name'])[:60]} is not one that can be served")
+    for module, kind in _classes(document):
+        if module not in (*_KERAS_MODULES, *_HDF5_MODULES) and not module.startswith("keras.src."):
+            raise BundleError(f"the .h5 names {f'{module}.{kind}'[:120]!r}, code of its own: it cannot be served")
+    return dict(document)
+
+
+def _classes(value: Any) -> Iterator[tuple[str, str]]:
+    """Every (module, class) that a configuration names; a name registered by the user counts as a module."""
+    if isinstance(value, dict):
+        kind = value.get("class_name")
+        if kind is not None:
+            registered = value.get("registered_name")
+            if isinstance(registered, str) and ">" in registered:
+                yield registered, str(kind)
+            yield str(value.get("module") or "keras"), str(kind)
+        if any(key.startswith("__") for key in value):
+            yield "a key with underscores", "in a configuration"
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _classes(inner)
+
+
+def _layer_names(config: dict[str, Any]) -> list[str]:
+    return [str(entry["config"].get("name") or entry.get("name")) for entry in layer_chain(config)]
+
+
+def _layer_weights(group: Any) -> list[NDArray[np.float32]]:
+    """A layer's arrays, in the order that Keras gives them."""
+    if not isinstance(group, h5py.Group):
+        raise BundleError("a layer of the .h5 is no group")
+    names = _attribute(group, "weight_names", _NAMES_BYTES)
+    names = [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names]
+    if len(names) > MOST_NETWORK_ARRAYS or any(".." in name or name.startswith("/") for name in names):
+        raise BundleError("a layer of the .h5 names arrays outside itself")
+    return [_array(group[name], name) for name in names]
+
+
+def _array(item: Any, name: str) -> NDArray[np.float32]:
+    if not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or len(item.shape) > 4:
+        raise BundleError(f"{name[:80]!r} of the .h5 is no array of floats")
+    if item.size * item.dtype.itemsize > _ARRAY_BYTES:
+        raise BundleError(f"{name[:80]!r} of the .h5 is larger than a network's array")
+    stored = item.id.get_create_plist()
+    if any(stored.get_filter(place)[0] not in _FILTERS for place in range(stored.get_nfilters())):
+        raise BundleError(f"{name[:80]!r} of the .h5 is compressed in another way than gzip")
+    return np.asarray(item[()], dtype=np.float32)

@@ -1,0 +1,109 @@
+"""The names that a pickle may mention, and what each of them becomes; none is ever imported."""
+
+from enum import Enum, auto
+
+from netheal.errors import BundleError
+
+
+class Kind(Enum):
+    """What a name stands for in our reading."""
+
+    DTYPE = auto()
+    NDARRAY = auto()
+    RECONSTRUCT = auto()
+    FROM_BUFFER = auto()
+    SCALAR = auto()
+    ENCODE = auto()
+    DICT = auto()
+    WRAPPER = auto()
+    TYPE = auto()
+    OBJECT = auto()
+
+
+_MOVED = {
+    "numpy.core.multiarray": "numpy._core.multiarray",
+    "numpy.core.numeric": "numpy._core.numeric",
+    "__builtin__": "builtins",
+}
+_KINDS = {
+    "numpy.dtype": Kind.DTYPE,
+    "numpy.ndarray": Kind.NDARRAY,
+    "numpy._core.multiarray._reconstruct": Kind.RECONSTRUCT,
+    "numpy._core.multiarray.scalar": Kind.SCALAR,
+    "numpy._core.numeric._frombuffer": Kind.FROM_BUFFER,
+    "_codecs.encode": Kind.ENCODE,
+    "collections.OrderedDict": Kind.DICT,
+    "sklearn.utils.Bunch": Kind.DICT,
+    "sklearn.utils._bunch.Bunch": Kind.DICT,
+    "joblib.numpy_pickle.NumpyArrayWrapper": Kind.WRAPPER,
+    "builtins.float": Kind.TYPE,
+    "builtins.int": Kind.TYPE,
+    "builtins.str": Kind.TYPE,
+    "builtins.object": Kind.TYPE,
+    **{f"numpy.{name}": Kind.TYPE for name in ("float32", "float64", "int32", "int64", "str_", "object_")},
+    **dict.fromkeys(
+        (
+            "sklearn.dummy.DummyClassifier",
+            "sklearn.ensemble._forest.ExtraTreesClassifier",
+            "sklearn.ensemble._forest.RandomForestClassifier",
+            "sklearn.ensemble._gb.GradientBoostingClassifier",
+            "sklearn.ensemble._voting.VotingClassifier",
+            "sklearn.linear_model._logistic.LogisticRegression",
+            "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+            "sklearn.preprocessing._data.MaxAbsScaler",
+            "sklearn.preprocessing._data.MinMaxScaler",
+            "sklearn.preprocessing._data.RobustScaler",
+            "sklearn.preprocessing._data.StandardScaler",
+            "sklearn.preprocessing._encoders.OrdinalEncoder",
+            "sklearn.preprocessing._label.LabelBinarizer",
+            "sklearn.preprocessing._label.LabelEncoder",
+            "sklearn.tree._classes.DecisionTreeClassifier",
+            "sklearn.tree._classes.DecisionTreeRegressor",
+            "sklearn.tree._classes.ExtraTreeClassifier",
+            "sklearn.tree._tree.Tree",
+            # Parts of accepted models that nothing reads: generators, optimisers, losses.
+            "numpy.random._mt19937.MT19937",
+            "numpy.random._pickle.__bit_generator_ctor",
+            "numpy.random._pickle.__randomstate_ctor",
+            "numpy.random.bit_generator.SeedSequence",
+            "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
+            "sklearn.ensemble._gb_losses.BinomialDeviance",
+            "sklearn.ensemble._gb_losses.ExponentialLoss",
+            "sklearn.ensemble._gb_losses.MultinomialDeviance",
+            "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+            "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+            *(
+                f"sklearn._loss.{name}"
+                for name in (
+                    "_loss.CyExponentialLoss",
+                    "_loss.CyHalfBinomialLoss",
+                    "_loss.CyHalfMultinomialLoss",
+                    "_loss.__pyx_unpickle_CyExponentialLoss",
+                    "_loss.__pyx_unpickle_CyHalfBinomialLoss",
+                    "_loss.__pyx_unpickle_CyHalfMultinomialLoss",
+                    "link.HalfLogitLink",
+                    "link.Interval",
+                    "link.LogitLink",
+                    "link.MultinomialLogit",
+                    "loss.ExponentialLoss",
+                    "loss.HalfBinomialLoss",
+                    "loss.HalfMultinomialLoss",
+                )
+            ),
+        ),
+        Kind.OBJECT,
+    ),
+}
+
+
+def kind_of(module: str, name: str) -> tuple[str, Kind]:
+    """The full name as of today, and its kind; raises BundleError for a name outside the list."""
+    full = f"{_MOVED.get(module, module)}.{name}"
+    kind = _KINDS.get(full)
+    if kind is None:
+        raise BundleError(
+            f"the file names {full[:200]!r}, which is not part of any accepted model: accepted are scikit-learn's"
+            " trees, forests, gradient boosting, logistic regression, MLP and voting classifiers, its scalers and"
+            " encoders, numpy arrays and plain values"
+        )
+    return full, kind

@@ -1,0 +1,53 @@
+"""The profile that lies beside a bundle, and whether it says what the bundle says."""
+
+import json
+from typing import Any
+
+from netheal.bundles.build import class_ids
+from netheal.bundles.intake.fields import Fields
+from netheal.bundles.intake.layouts import Parts
+from netheal.bundles.intake.limits import PROFILE_BYTES
+from netheal.contracts import attack_classes
+from netheal.errors import BundleError
+
+
+def read_profile(text: bytes) -> Fields:
+    """A profile's fields; raises BundleError for anything but a JSON object."""
+    if len(text) > PROFILE_BYTES:
+        raise BundleError(f"the profile has {len(text)} bytes: at most {PROFILE_BYTES} are read")
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"the profile is no JSON: {error}") from error
+    return Fields(document, "the profile")
+
+
+def require_profile(profile: Fields, parts: Parts) -> None:
+    """Raises BundleError where the profile names other features, classes or another scaler than the bundle."""
+    _require_features(profile, "expected_features", parts)
+    if "class_labels" in profile and parts.layout != "bare Keras":
+        _require_classes(profile.texts("class_labels"), parts)
+    if "preprocessing_pipeline" not in profile:
+        return
+    pipeline = profile.fields("preprocessing_pipeline")
+    _require_features(pipeline, "selected_features", parts)
+    count = pipeline.get("n_features_selected", len(parts.features))
+    if count != len(parts.features):
+        raise BundleError(f"the profile says {count!r:.20} features and the bundle has {len(parts.features)}")
+    scaler = pipeline.get("scaler_type")
+    if scaler not in (None, "", parts.scaler.kind) and not (scaler == "None" and parts.scaler.kind is None):
+        raise BundleError(f"the profile says the scaler is {scaler!r:.60} and the bundle has {parts.scaler.kind}")
+
+
+def _require_features(fields: Fields, key: str, parts: Parts) -> None:
+    if key in fields and fields.texts(key) != parts.features:
+        raise BundleError(f"{key!r} of the profile are not the bundle's features in the bundle's order")
+
+
+def _require_classes(labels: list[str], parts: Parts) -> None:
+    if parts.networks or (len(parts.classes) == 2 and attack_classes().canonical(parts.classes[0]) is None):
+        if len(labels) != 2:
+            raise BundleError(f"the profile has {len(labels)} classes and a threat detector has 2")
+        return
+    if not set(class_ids(parts.classes)) <= set(class_ids(labels)):
+        raise BundleError("the bundle predicts classes that 'class_labels' of the profile do not name")

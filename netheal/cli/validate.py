@@ -1,0 +1,62 @@
+"""`netheal models validate`, and research/validate_bundle.py: a bundle's report for a person."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netheal.bundles.intake.examine import Order
+from netheal.bundles.intake.report import STEPS, Report
+from netheal.bundles.intake.sandbox import examine_file
+from netheal.contracts.contract import ModelType
+from netheal.errors import SettingsError
+
+_FIGURES = {
+    "layout": "layout",
+    "model": "model",
+    "scaler": "scaler",
+    "contract": "contract",
+    "contract_hash": "contract hash",
+    "version": "version",
+    "threshold": "threshold",
+    "parity": "parity with plain numpy",
+    "rows_per_s": "rows a second",
+    "file_bytes": "file, bytes",
+    "onnx_bytes": "served graph, bytes",
+    "source_sha256": "sha256 of the file",
+    "bundle_hash": "hash of the served form",
+    "network": "network while reading",
+}
+
+
+def validate(file: Path, model_type: str, profile: Path | None, as_json: bool = False) -> int:
+    """Examine the file, print the report; 0 where it is accepted, else 1."""
+    known: dict[str, ModelType] = {name: name for name in get_args(ModelType)}
+    if model_type not in known:
+        raise SettingsError(f"the model type is one of {', '.join(known)}, not {model_type!r}")
+    text = profile.read_bytes() if profile is not None else None
+    examined = examine_file(file, Order(file.suffix.lower(), known[model_type], text))
+    if as_json:
+        print(json.dumps(examined.report.to_document(), indent=1))
+    else:
+        _print(file, examined.report)
+    return 0 if examined.report.accepted else 1
+
+
+def _print(file: Path, report: Report) -> None:
+    console = Console(highlight=False)
+    steps = Table(title=escape(f"{file.name} as {report.model_type}"), title_justify="left")
+    for heading in ("step", "result", "why"):
+        steps.add_column(heading)
+    words = {True: "[green]pass[/green]", False: "[red]fail[/red]", None: "[dim]not reached[/dim]"}
+    for step in report.steps:
+        steps.add_row(STEPS[step.name], words[step.passed], escape(step.reason))
+    console.print(steps)
+    for name, heading in _FIGURES.items():
+        if report.figures.get(name) is not None:
+            console.print(f"{heading}: {escape(str(report.figures[name]))}", soft_wrap=True)
+    verdict = "[green]accepted[/green]" if report.accepted else f"[red]refused[/red]: {escape(report.reason)}"
+    console.print(verdict, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""Good bundles with bytes changed, lost, doubled or moved: each is answered soon, and none breaks the reading."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netheal.bundles.intake.examine import Order, examine
+from tests.unit.bundles.intake.honest_bundles import honest, packed
+
+Random = np.random.Generator
+
+
+def _flip(data: bytearray, random: Random) -> None:
+    for place in random.integers(0, len(data), random.integers(1, 9)):
+        data[place] = random.integers(0, 256)
+
+
+def _flip_in_the_pickle(data: bytearray, random: Random) -> None:
+    data[random.integers(0, min(len(data), 3000))] = random.integers(0, 256)
+
+
+def _cut(data: bytearray, random: Random) -> None:
+    del data[random.integers(1, len(data)) :]
+
+
+def _lose(data: bytearray, random: Random) -> None:
+    start = random.integers(0, len(data))
+    del data[start : start + random.integers(1, 40)]
+
+
+def _double(data: bytearray, random: Random) -> None:
+    start = random.integers(0, len(data))
+    data[start:start] = data[start : start + random.integers(1, 40)]
+
+
+def _opcode(data: bytearray, random: Random) -> None:
+    data[random.integers(0, len(data))] = random.choice(list(b"RbioPQc\x93\x81\x82\x92.0012hjq\x94(tae"))
+
+
+def _large(data: bytearray, random: Random) -> None:
+    start = random.integers(0, max(1, len(data) - 8))
+    data[start : start + 8] = b"\xff" * random.integers(1, 9)
+
+
+CHANGES: list[Callable[[bytearray, Random], None]] = [
+    _flip,
+    _flip_in_the_pickle,
+    _cut,
+    _lose,
+    _double,
+    _opcode,
+    _large,
+]
+
+
+def _bundles(models: Path) -> list[tuple[str, str, bytes]]:
+    threat = models / "threat_detector" / "threat_detector_ensemble.joblib"
+    found = [("threat_detector", ".joblib", threat.read_bytes())]
+    for model in ("tree", "boosting", "voting"):
+        for form in ("none", "pkl2", "pkl5", "zlib"):
+            found.append(("attack_classifier", *packed(honest(model).layout, form)))
+    return found
+
+
+def test_mutants_are_answered(models: Path, pytestconfig: pytest.Config) -> None:
+    bundles, random, refused, slowest = _bundles(models), np.random.default_rng(20_241_201), 0, 0.0
+    count = pytestconfig.getoption("--intake-mutants")
+    for number in range(count):
+        model_type, suffix, good = bundles[number % len(bundles)]
+        data = bytearray(good)
+        CHANGES[random.integers(len(CHANGES))](data, random)
+        start = time.perf_counter()
+        report = examine(memoryview(bytes(data)), Order(suffix, model_type)).report
+        slowest = max(slowest, time.perf_counter() - start)
+        refused += not report.accepted
+        assert report.accepted or len(report.reason) > 20, f"mutant {number}"
+    print(f"{refused} of {count} mutants refused, slowest {slowest:.2f} s")
+    assert slowest < 10
