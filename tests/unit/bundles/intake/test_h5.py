@@ -94,7 +94,7 @@ def _external(file: h5py.File, document: dict[str, Any]) -> None:
 
 def _virtual(file: h5py.File, document: dict[str, Any]) -> None:
     layout = h5py.VirtualLayout((4,), "f4")
-    layout[:] = h5py.VirtualSource("/tmp/other.h5", "x", (4,))
+    layout[:] = h5py.VirtualSource("elsewhere.h5", "x", (4,))
     file.create_virtual_dataset("model_weights/dense3/outside", layout)
 
 
