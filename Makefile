@@ -21,6 +21,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PIP_CACHE_DIR := $(CURDIR)/var/cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export KERAS_HOME := $(CURDIR)/var/cache/keras
 export PYTHON
 unexport PYTHONPATH PYTHONHOME CONDA_PREFIX
 
