@@ -144,7 +144,8 @@ class _Session:
             self._stop.wait(_LOOK_S) if not self._stop.is_set() else time.sleep(_LOOK_S)
 
     def _look(self, reader: StatusReader) -> bool:
-        """Take one look; whether all is done."""
+        """Take one look; whether all is done. A lag that was read after the feed was done is that of all rows."""
+        sent = self._feed is None or self._feed.done
         try:
             status = reader.read()
         except ServiceUnavailable:
@@ -155,10 +156,10 @@ class _Session:
             self._view.state = "running" if status.batches else "starting"
             return False
         self._view.state = "draining"
-        if self._feed is not None and not self._feed.done:
+        if self._feed is not None and not sent:
             threading.Thread(target=self._feed.stop, daemon=True).start()
             return False
-        self.drained = reader.lag() == 0
+        self.drained = status.lag == 0
         return self.drained
 
     @property
