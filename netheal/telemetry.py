@@ -19,6 +19,7 @@ Event = Literal[
     "batch.skipped",
     "batch.committed",
     "stream.refused",
+    "delta.compacted",
     "child.started",
     "child.stopped",
     "child.died",

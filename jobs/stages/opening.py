@@ -1,6 +1,5 @@
 """What the job makes sure of before its first micro-batch."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,18 +9,18 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.score_task import OpenSinks, SinkPlan
 from jobs.stages.source import CheckpointOffsets
+from jobs.stages.upkeep import Upkeep
 from netheal.healing.policy import read_policy
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.models import import_starters
 from netheal.settings import Settings
-from netheal.store.database import Connection, connect, ensure_partitions, migrate
+from netheal.store.database import Connection, connect, migrate
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Ledger, fence
 from netheal.store.topics import settle_topic
 from netheal.telemetry import emit
 from netheal.traffic.topics import ensure_stream_topics, topic_id
 
-_UPKEEP_S = 60.0
 _PATH_SAFE = str.maketrans("/+", "_-")
 
 
@@ -35,8 +34,8 @@ class Stream:
     topic_id: str
     offset_base: int
     open_sinks: OpenSinks
+    upkeep: Upkeep
     _batch: MicroBatch | None = None
-    _upkeep_due: float = 0.0
 
     @property
     def checkpoint(self) -> str:
@@ -48,16 +47,8 @@ class Stream:
         if self._batch is None:
             query_id = records.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
             self._batch = self._open_batch(str(query_id))
-        self._keep_up()
+        self.upkeep.look_after([self._batch.verdicts, self._batch.quarantine])
         self._batch(records, batch_id)
-
-    def _keep_up(self) -> None:
-        """Now and then: the days ahead get their partitions, and the topic is still the one we know."""
-        if time.monotonic() < self._upkeep_due:
-            return
-        ensure_partitions(self.connection)
-        settle_topic(self.connection, self.settings.input_topic, _topic_id(self.settings))
-        self._upkeep_due = time.monotonic() + _UPKEEP_S
 
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
@@ -105,9 +96,13 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
         ensure_stream_topics(settings)
         current = _topic_id(settings)
         offset_base = settle_topic(connection, settings.input_topic, current)
-        stream = Stream(spark, settings, connection, current, offset_base, open_sinks)
+        upkeep = Upkeep(connection, settings.input_topic, lambda: _topic_id(settings))
+        stream = Stream(spark, settings, connection, current, offset_base, open_sinks, upkeep)
         fence(connection, stream.checkpoint)
         emit("job.started", topic=settings.input_topic, topic_id=current, delta=settings.delta_root)
-        yield stream
+        try:
+            yield stream
+        finally:
+            upkeep.stop()
     finally:
         connection.close()

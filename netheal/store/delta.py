@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Transaction
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
@@ -15,6 +15,13 @@ from netheal.errors import ServiceUnavailable
 from netheal.store.schema import rejected_schema, verdict_schema
 
 DATE_COLUMN = "date"
+PROPERTIES = {
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+"""A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
+_COMMIT_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -68,29 +75,32 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class DeltaLog:
-    """Commits to one table; keeps it open, so that a commit reads only what came since the last."""
+    """Commits to one table; keeps it open, so that a commit reads only what came since the last.
+
+    `parts` is the number of parts there were when it was opened, and of those committed since.
+    """
 
     def __init__(self, layout: Layout, root: str) -> None:
         self._layout = layout
-        self._uri = layout.uri(root)
+        self.uri = layout.uri(root)
         try:
             self._table = self._open()
+            self.parts = len(self._table.file_uris())
         except (DeltaError, OSError) as error:
-            raise ServiceUnavailable(f"cannot open the Delta table {self._uri}: {error}") from error
+            raise ServiceUnavailable(f"cannot open the Delta table {self.uri}: {error}") from error
 
     def _open(self) -> DeltaTable:
         DeltaTable.create(
-            self._uri,
+            self.uri,
             self._layout.stored,
             mode="ignore",
             partition_by=[DATE_COLUMN],
             name=self._layout.name,
-            configuration={
-                "delta.checkpointInterval": "100",
-                "delta.logRetentionDuration": "interval 30 days",
-            },
+            configuration=PROPERTIES,
         )
-        table = DeltaTable(self._uri)
+        table = DeltaTable(self.uri)
+        if PROPERTIES.items() - table.metadata().configuration.items():
+            table.alter.set_table_properties(PROPERTIES)
         there = {field.name for field in table.schema().fields}
         missing = [f for f in Schema.from_arrow(self._layout.stored).fields if f.name not in there]
         if missing:
@@ -108,16 +118,26 @@ class DeltaLog:
         An empty commit is not written. Raises ServiceUnavailable where the store fails: try the batch again.
         """
         try:
-            last = self.committed(app_id)
-            if not parts or (last is not None and last >= batch_id):
-                return False
-            self._table.create_write_transaction(
-                [part.to_action() for part in parts],
-                "append",
-                self._table.schema(),
-                partition_by=[DATE_COLUMN],
-                commit_properties=CommitProperties(app_transactions=[Transaction(app_id, batch_id)]),
-            )
+            for tries_left in reversed(range(_COMMIT_TRIES)):
+                last = self.committed(app_id)
+                if not parts or (last is not None and last >= batch_id):
+                    return False
+                try:
+                    self._append(parts, Transaction(app_id, batch_id))
+                    break
+                except CommitFailedError:  # another writer was quicker: a compaction
+                    if not tries_left:
+                        raise
         except (DeltaError, OSError) as error:
-            raise ServiceUnavailable(f"cannot commit to the Delta table {self._uri}: {error}") from error
+            raise ServiceUnavailable(f"cannot commit to the Delta table {self.uri}: {error}") from error
+        self.parts += len(parts)
         return True
+
+    def _append(self, parts: Sequence[Part], transaction: Transaction) -> None:
+        self._table.create_write_transaction(
+            [part.to_action() for part in parts],
+            "append",
+            self._table.schema(),
+            partition_by=[DATE_COLUMN],
+            commit_properties=CommitProperties(app_transactions=[transaction]),
+        )

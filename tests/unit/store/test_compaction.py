@@ -1,0 +1,123 @@
+"""Compaction changes no row, and stands in no commit's way."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from jobs.stages import upkeep
+from jobs.stages.upkeep import PARTS_WORTH_A_COMPACTION, Upkeep
+from netheal.store.compaction import compact
+from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
+
+LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("at", pa.timestamp("us", "UTC"))]))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> DeltaLog:
+    return DeltaLog(LAYOUT, str(tmp_path))
+
+
+def part(log: DeltaLog, number: int) -> Part:
+    """A file of one row."""
+    path = Path(log.uri) / "date=2024-12-01" / f"{number}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"event_id": [number], "at": [number]}, LAYOUT.schema), path)
+    bounds = {"event_id": number}, {"event_id": number}
+    return Part(
+        f"{path.parent.name}/{path.name}", path.stat().st_size, "2024-12-01", 1, int(time.time() * 1000), *bounds
+    )
+
+
+def table_of(log: DeltaLog) -> pa.Table:
+    return DeltaTable(log.uri).to_pyarrow_table().sort_by("event_id")
+
+
+def test_every_row_is_there_afterwards_in_fewer_parts(log: DeltaLog) -> None:
+    for number in range(20):
+        log.commit([part(log, number)], "app", number)
+    before = table_of(log)
+    assert compact(log.uri) == 20
+    assert table_of(log).equals(before)
+    assert len(DeltaTable(log.uri).file_uris()) == 1
+
+
+def test_the_log_goes_on_and_remembers_what_was_committed(log: DeltaLog) -> None:
+    for number in range(3):
+        log.commit([part(log, number)], "app", number)
+    compact(log.uri)
+    assert not log.commit([part(log, 99)], "app", 2)
+    assert log.commit([part(log, 3)], "app", 3)
+    assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_appends_and_compactions_at_once_lose_nothing(log: DeltaLog) -> None:
+    done = threading.Event()
+
+    def compact_until_done() -> None:
+        while not done.is_set():
+            compact(log.uri)
+
+    compacting = threading.Thread(target=compact_until_done)
+    compacting.start()
+    try:
+        for number in range(60):
+            assert log.commit([part(log, number)], "app", number)
+    finally:
+        done.set()
+        compacting.join()
+    assert table_of(log)["event_id"].to_pylist() == list(range(60))
+
+
+def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> None:
+    for number in range(3):
+        log.commit([part(log, number)], "app", number)
+    waiting = part(log, 3)
+    compact(log.uri, kept_hours=0)
+    files = {path.name for path in (Path(log.uri) / "date=2024-12-01").iterdir()}
+    assert files.isdisjoint({"0.parquet", "1.parquet", "2.parquet"})
+    assert log.commit([waiting], "app", 3)
+    assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
+    uri = str(tmp_path / "sample")
+    DeltaTable.create(uri, LAYOUT.stored, partition_by=["date"], configuration={"delta.checkpointInterval": "7"})
+    DeltaLog(LAYOUT, str(tmp_path))
+    assert DeltaTable(uri).metadata().configuration == PROPERTIES
+
+
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Upkeep, DeltaLog], None]:
+    """A look whose time has come."""
+    monkeypatch.setattr(upkeep, "ensure_partitions", Mock())
+    monkeypatch.setattr(upkeep, "settle_topic", Mock())
+    monkeypatch.setattr(upkeep, "_LOOK_S", 0.0)
+    return lambda keeper, log: keeper.look_after([log])
+
+
+def test_a_stream_compacts_when_enough_parts_came(
+    log: DeltaLog, look: Callable[[Upkeep, DeltaLog], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    begin = upkeep.start_compaction
+    monkeypatch.setattr(upkeep, "start_compaction", lambda uri: started.append(begin(uri)) or started[-1])
+    keeper = Upkeep(Mock(), "topic", str)
+    for number in range(3):
+        log.commit([part(log, number)], "app", number)
+    look(keeper, log)
+    assert not started
+    log.parts = PARTS_WORTH_A_COMPACTION
+    look(keeper, log)
+    assert started[0].wait(60) == 0
+    look(keeper, log)
+    assert len(started) == 1
+    assert len(DeltaTable(log.uri).file_uris()) == 1
+    keeper.stop()
