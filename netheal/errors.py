@@ -20,6 +20,15 @@ class BundleError(NethealError):
 class ModelFailure(NethealError):
     """A served model failed on checked rows: deactivate it, the rows are as they were."""
 
+    def __init__(self, message: str, bundle_hash: str) -> None:
+        super().__init__(message, bundle_hash)
+        self.message = message
+        self.bundle_hash = bundle_hash
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return self.message
+
 
 class ServiceUnavailable(NethealError):
     """Kafka, Postgres or the object store did not answer: retry later, nothing was half done."""
@@ -27,3 +36,15 @@ class ServiceUnavailable(NethealError):
 
 class StreamRefused(NethealError):
     """Going on would lose or repeat rows: stop, and let a person decide as the message says."""
+
+
+class NotThere(NethealError):
+    """What was asked for does not exist: look at the list of what does."""
+
+
+class Conflict(NethealError):
+    """The thing is not in a state in which this can be done: do first what the message says."""
+
+
+class NotAllowed(NethealError):
+    """The caller may not do this: use a token whose role allows it."""

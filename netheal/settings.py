@@ -60,6 +60,22 @@ class Settings(BaseSettings):
     driver_memory: str = Field("2g", description="Heap of the driver on a single machine")
     scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
 
+    artefacts_root: str = Field(
+        "", description="Folder of the served models, shared by the job and the API; empty: under var_dir"
+    )
+    api_host: str = Field("127.0.0.1", description="Address the API listens on; any but loopback needs tokens")
+    api_port: int = Field(8000, ge=0, le=65535, description="0: any free port")
+    api_threads: int = Field(64, ge=4, description="Threads of the API; each open WebSocket holds one")
+    api_hosts: list[str] = Field(
+        default_factory=list, description="Host names the API answers to, beside those of loopback and api_host"
+    )
+    api_origins: list[str] = Field(
+        default_factory=list, description="Origins of web pages that may use the API, beside its own"
+    )
+    api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
+    api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
+    api_body_timeout_s: float = Field(30.0, gt=0, description="Seconds without a byte after which a body is given up")
+
     @property
     def delta_root(self) -> str:
         """Where the Delta tables are."""
@@ -73,7 +89,7 @@ class Settings(BaseSettings):
     @property
     def artefacts_dir(self) -> Path:
         """Where served bundles are, by content hash."""
-        return self.var_dir / "artefacts"
+        return Path(self.artefacts_root) if self.artefacts_root else self.var_dir / "artefacts"
 
     @property
     def policy_path(self) -> Path:

@@ -8,11 +8,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.score_task import OpenSinks, SinkPlan
+from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.upkeep import Upkeep
 from netheal.healing.policy import read_policy
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.models import import_starters
+from netheal.registry.starters import import_starters
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, migrate
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
@@ -52,29 +53,39 @@ class Stream:
 
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
-        return MicroBatch(
+        ledger = Ledger(self.connection, query_id)
+        scoring = Scoring(
             spark=self.spark,
             connection=self.connection,
-            ledger=Ledger(self.connection, query_id),
-            offsets=CheckpointOffsets(self.spark, self.checkpoint, settings.input_topic),
+            ledger=ledger,
             artefacts=Artefacts(settings.artefacts_dir),
-            verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
-            quarantine=DeltaLog(quarantine_layout(), settings.delta_root),
-            sink_plan=SinkPlan(
-                settings.delta_root,
-                settings.postgres_dsn.get_secret_value(),
-                settings.kafka_bootstrap_servers,
-                settings.kafka_options,
-                settings.output_topic,
-            ),
-            policy_path=settings.policy_path,
-            topic=settings.input_topic,
-            topic_id=self.topic_id,
+            sink_plan=_sink_plan(settings),
             offset_base=self.offset_base,
-            app_id=f"netheal-{query_id}",
             tasks=settings.scoring_tasks,
             open_sinks=self.open_sinks,
         )
+        return MicroBatch(
+            connection=self.connection,
+            ledger=ledger,
+            offsets=CheckpointOffsets(self.spark, self.checkpoint, settings.input_topic),
+            scoring=scoring,
+            verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
+            quarantine=DeltaLog(quarantine_layout(), settings.delta_root),
+            policy_path=settings.policy_path,
+            topic=settings.input_topic,
+            topic_id=self.topic_id,
+            app_id=f"netheal-{query_id}",
+        )
+
+
+def _sink_plan(settings: Settings) -> SinkPlan:
+    return SinkPlan(
+        settings.delta_root,
+        settings.postgres_dsn.get_secret_value(),
+        settings.kafka_bootstrap_servers,
+        settings.kafka_options,
+        settings.output_topic,
+    )
 
 
 def _topic_id(settings: Settings) -> str:

@@ -18,6 +18,8 @@ class Receipt(msgspec.Struct, frozen=True):
     verdict_parts: list[Part]
     quarantine_parts: list[Part]
     counts: list[tuple[int, str, str, int]]
+    failure: tuple[str, str] | None = None
+    """Why a model failed, and its bundle's hash; the task then made nothing durable."""
 
     def to_batch(self) -> pa.RecordBatch:
         """As the one row that a task gives back to Spark."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from jobs.stages.receipt import Receipt
 from jobs.stages.sinks.delta_part import DeltaPartWriter
 from jobs.stages.sinks.output_topic import OutputTopicWriter
 from jobs.stages.sinks.postgres_rows import PostgresRowWriter
+from netheal.errors import ModelFailure
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.judge import Judged
@@ -26,6 +27,8 @@ class SinkPlan:
     bootstrap_servers: str
     kafka_options: dict[str, str]
     output_topic: str
+    model_ids: dict[str, int] = field(default_factory=dict)
+    """Bundle hash -> registry id, of the models of the batch."""
 
     def __repr__(self) -> str:
         """Without the password."""
@@ -38,7 +41,7 @@ class Sinks:
     def __init__(self, plan: SinkPlan, batch_id: int) -> None:
         self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id)
         self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id)
-        self.serving_rows = PostgresRowWriter(handles.postgres(plan.postgres_dsn))
+        self.serving_rows = PostgresRowWriter(handles.postgres(plan.postgres_dsn), plan.model_ids)
         producer = handles.producer(plan.bootstrap_servers, plan.kafka_options)
         self.messages = OutputTopicWriter(producer, plan.output_topic)
 
@@ -70,6 +73,13 @@ class ScoreTask:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Arrow batches in `RAW_SCHEMA` in, one receipt out."""
+        try:
+            receipt = self._judge_and_write(batches)
+        except ModelFailure as failure:
+            receipt = Receipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
+        yield receipt.to_batch()
+
+    def _judge_and_write(self, batches: Iterator[pa.RecordBatch]) -> Receipt:
         judge = self.judge_plan.judge()
         sinks = self.open_sinks(self.sink_plan, self.judge_plan.batch_id)
         counts: MinuteCounts = Counter()
@@ -80,4 +90,4 @@ class ScoreTask:
             counts.update(count_rows(judged.verdicts, judged.rejected))
             verdicts += judged.verdicts.num_rows
             rejected += judged.rejected.num_rows
-        yield sinks.receipt(verdicts, rejected, counts).to_batch()
+        return sinks.receipt(verdicts, rejected, counts)

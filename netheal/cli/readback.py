@@ -37,7 +37,10 @@ class Run:
         first = np.zeros(partitions, dtype=np.int64)
         for partition, offset in self.start.items():
             first[int(partition)] = offset + self.offset_base
-        return event_ids // PARTITIONS_PER_TOPIC >= first[event_ids % PARTITIONS_PER_TOPIC]
+        of = event_ids % PARTITIONS_PER_TOPIC
+        of_topic = of < partitions  # rows of uploads are of none
+        mine: npt.NDArray[np.bool_] = of_topic & (event_ids // PARTITIONS_PER_TOPIC >= first[np.where(of_topic, of, 0)])
+        return mine
 
 
 @dataclass(frozen=True)

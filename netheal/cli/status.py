@@ -79,7 +79,7 @@ class StatusReader:
                 " from batches where state = 'done' order by closed_at desc limit 1"
             )
             batches, rows, seconds = cursor.fetchone() or (0, 0, 0.0)
-            cursor.execute("select version from models where state = 'active' order by model_type desc")
+            cursor.execute("select model_version from models where state = 'active' order by model_type desc")
             models = tuple(version for (version,) in cursor.fetchall())
         return Status(counts, self.lag(), batches, rows, seconds, models)
 

@@ -1,5 +1,7 @@
 """Served bundles on disk, by content hash."""
 
+import shutil
+import uuid
 from pathlib import Path
 
 from netheal.bundles.served import ServedBundle, read_served
@@ -16,9 +18,14 @@ class Artefacts:
         """Store a bundle, once; its hash."""
         folder = self._root / bundle.hash
         if not folder.exists():
-            fresh = self._root / f".{bundle.hash}.new"
+            fresh = self._root / f".{bundle.hash}.{uuid.uuid4().hex}"
             bundle.write(fresh)
-            fresh.rename(folder)
+            try:
+                fresh.rename(folder)
+            except OSError:  # somebody else stored the same just now
+                shutil.rmtree(fresh)
+                if not folder.exists():
+                    raise
         return bundle.hash
 
     def get(self, bundle_hash: str) -> ServedBundle:
@@ -27,3 +34,12 @@ class Artefacts:
         if bundle.hash != bundle_hash:
             raise BundleError(f"the stored bundle {bundle_hash} was altered: restore it from its source")
         return bundle
+
+    def remove(self, bundle_hash: str) -> None:
+        """Remove a bundle for good; one that is not there is no error."""
+        shutil.rmtree(self._root / bundle_hash, ignore_errors=True)
+
+    def size_bytes(self, bundle_hash: str) -> int:
+        """What a bundle takes on disk; 0 where it is not there."""
+        folder = self._root / bundle_hash
+        return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0

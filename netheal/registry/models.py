@@ -1,59 +1,136 @@
-"""The registry's rows: which models there are, and which one is active for each type."""
+"""The registry's models: which are active, and how a new one comes in."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from psycopg2.extras import Json
 
-from netheal.bundles.served import ServedBundle, read_served
+from netheal.bundles.served import ServedBundle
 from netheal.registry.artefacts import Artefacts
-from netheal.store.database import Connection, transaction
+from netheal.registry.changes import Reason, changes, set_state
+from netheal.registry.records import ModelRecord, find_model
+from netheal.store.database import Connection, Cursor, transaction
 from netheal.telemetry import emit
+
+_UPLOAD_VERSION = "%Y%m%d_%H%M%S"
+_OWN_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
 class ActiveModel:
     """The model that is active for its type."""
 
+    id: int
     model_type: str
     version: str
     bundle_hash: str
     contract_id: str
 
 
-def active_models(connection: Connection) -> list[ActiveModel]:
+@dataclass(frozen=True)
+class Upload:
+    """What comes with a bundle and is kept beside it."""
+
+    source_name: str
+    source_bytes: int
+    description: str = ""
+    profile: dict[str, Any] | None = None
+    validation: dict[str, Any] = field(default_factory=dict)
+    card: str | None = None
+
+
+def active_models(cursor: Cursor) -> list[ActiveModel]:
     """The active models, at most one a type."""
+    cursor.execute(
+        "select id, model_type, model_version, bundle_hash, manifest -> 'contract' ->> 'id' from models"
+        " where state = 'active' order by model_type"
+    )
+    return [ActiveModel(*row) for row in cursor.fetchall()]
+
+
+def model_ids(connection: Connection, bundle_hashes: list[str]) -> dict[str, int]:
+    """Bundle hash -> registry id."""
     with transaction(connection) as cursor:
-        cursor.execute(
-            "select model_type, version, bundle_hash, manifest -> 'contract' ->> 'id' from models"
-            " where state = 'active' order by model_type"
-        )
-        return [ActiveModel(*row) for row in cursor.fetchall()]
+        cursor.execute("select bundle_hash, id from models where bundle_hash = any(%s)", (bundle_hashes,))
+        return dict(cursor.fetchall())
 
 
-def import_starters(connection: Connection, artefacts: Artefacts, folder: Path) -> None:
-    """Register the bundles below `folder`; one is activated where its type has never had a model."""
-    for manifest in sorted(folder.glob("*/manifest.json")):
-        _register(connection, artefacts, read_served(manifest.parent))
+def add_model(
+    connection: Connection, artefacts: Artefacts, bundle: ServedBundle, upload: Upload, reason: Reason
+) -> ModelRecord:
+    """Store an examined bundle; its record, in state `validated`.
+
+    Its verdicts are named by the version that the bundle itself carries, where it does and no other model has
+    that name; else by what it is, a running number of its type, and today: decision_tree_v2_20241201.
+    """
+    with changes(connection) as cursor:
+        now = datetime.now(UTC)
+        named = _named(cursor, bundle, now)
+        artefacts.put(named)
+        model_id = _insert(cursor, named, upload, reason.actor, _upload_version(cursor, bundle, now))
+        model = find_model(cursor, model_id)
+        set_state(cursor, model, "validated", reason)
+        emit("model.imported", model_type=model.model_type, version=model.model_version, hash=model.bundle_hash)
+        return find_model(cursor, model_id)
 
 
-def _register(connection: Connection, artefacts: Artefacts, bundle: ServedBundle) -> None:
-    artefacts.put(bundle)
+def _insert(cursor: Cursor, bundle: ServedBundle, upload: Upload, actor: str, version: str) -> int:
     manifest = bundle.manifest
-    with transaction(connection) as cursor:
-        cursor.execute("lock table models in share row exclusive mode")
-        cursor.execute(
-            "insert into models (model_type, version, state, bundle_hash, manifest)"
-            " select %(type)s, %(version)s, case when exists"
-            " (select 1 from models where model_type = %(type)s) then 'validated' else 'active' end,"
-            " %(hash)s, %(manifest)s on conflict do nothing",
-            {
-                "type": manifest.model_type,
-                "version": manifest.version,
-                "hash": bundle.hash,
-                "manifest": Json(None, dumps=lambda _: manifest.to_json().decode()),
-            },
-        )
-        added = cursor.rowcount == 1
-    if added:
-        emit("model.imported", model_type=manifest.model_type, version=manifest.version, hash=bundle.hash)
+    cursor.execute(
+        "insert into models (model_type, version, model_version, state, bundle_hash, manifest, description,"
+        " source_name, source_bytes, created_by, profile, validation, card)"
+        " values (%s, %s, %s, 'uploaded', %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
+        (
+            manifest.model_type,
+            version,
+            manifest.version,
+            bundle.hash,
+            Json(None, dumps=lambda _: manifest.to_json().decode()),
+            upload.description,
+            upload.source_name,
+            upload.source_bytes,
+            actor,
+            Json(upload.profile) if upload.profile is not None else None,
+            Json(upload.validation),
+            upload.card,
+        ),
+    )
+    (model_id,) = cursor.fetchone() or (0,)
+    cursor.execute(
+        "insert into model_events (model_id, model_type, actor, from_state, to_state)"
+        " values (%s, %s, %s, null, 'uploaded')",
+        (model_id, manifest.model_type, actor),
+    )
+    return int(model_id)
+
+
+def _named(cursor: Cursor, bundle: ServedBundle, now: datetime) -> ServedBundle:
+    manifest = bundle.manifest
+    cursor.execute(
+        "select count(*), count(*) filter (where model_version = %s) from models where model_type = %s",
+        (manifest.version, manifest.model_type),
+    )
+    there, same_name = cursor.fetchone() or (0, 0)
+    made_up = manifest.version.endswith(manifest.source_sha256[:8])
+    if _OWN_VERSION.fullmatch(manifest.version) and not made_up and not same_name:
+        return bundle
+    version = f"{_kind(bundle)}_v{there + 1}_{now:%Y%m%d}"
+    return ServedBundle(replace(manifest, version=version), bundle.onnx)
+
+
+def _kind(bundle: ServedBundle) -> str:
+    """decision_tree, random_forest, …; what consists of networks is an ensemble."""
+    model = re.sub(r"Classifier$", "", str(bundle.manifest.training.get("model", "")).split(" ")[0])
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model).lower()
+    return snake if re.fullmatch(r"[a-z][a-z_]{2,40}", snake) else "ensemble"
+
+
+def _upload_version(cursor: Cursor, bundle: ServedBundle, now: datetime) -> str:
+    """The second of the upload, or the next one that no model of the type has."""
+    cursor.execute("select version from models where model_type = %s", (bundle.manifest.model_type,))
+    taken = {version for (version,) in cursor.fetchall()}
+    while f"{now:{_UPLOAD_VERSION}}" in taken:
+        now += timedelta(seconds=1)
+    return f"{now:{_UPLOAD_VERSION}}"

@@ -77,19 +77,24 @@ class ServedModel:
         parts = [self._run(["score"], block)[0] for block in np.split(padded, blocks)] if blocks else []
         scores = np.concatenate([np.empty(0), *(part.reshape(-1) for part in parts)])[: len(features)]
         if not ((scores >= 0) & (scores <= 1)).all():
-            raise ModelFailure(f"{self.bundle.manifest.version} gave a score outside [0, 1] or NaN")
+            raise self._failure("gave a score outside [0, 1] or NaN")
         return scores.astype(np.float64)
 
     def attack_scores(self, features: FloatArray) -> AttackScores:
         """Classes and confidences for features as in `threat_scores`; raises ModelFailure likewise."""
         label, confidence = self._run(["label", "confidence"], features)
-        confidence = confidence.reshape(-1).astype(np.float64)
+        confidence, label = confidence.reshape(-1).astype(np.float64), label.reshape(-1)
+        if not ((label >= 0) & (label < len(self._class_ids))).all():
+            raise self._failure("gave a class that is none of its own")
         if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
-            raise ModelFailure(f"{self.bundle.manifest.version} gave a confidence outside [0, 1] or NaN")
-        return AttackScores(self._class_ids[label.reshape(-1)], np.minimum(confidence, 1.0))
+            raise self._failure("gave a confidence outside [0, 1] or NaN")
+        return AttackScores(self._class_ids[label], np.minimum(confidence, 1.0))
 
     def _run(self, outputs: list[str], features: FloatArray) -> list[npt.NDArray[np.float64]]:
         try:
             return self._session.run(outputs, {"features": np.ascontiguousarray(features)})  # type: ignore[no-any-return]
         except _FAILURES as error:
-            raise ModelFailure(f"{self.bundle.manifest.version} failed: {error}") from error
+            raise self._failure(f"failed: {error}") from error
+
+    def _failure(self, what: str) -> ModelFailure:
+        return ModelFailure(f"{self.bundle.manifest.version} {what}", self.bundle.hash)

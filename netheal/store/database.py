@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from netheal.errors import ServiceUnavailable, StreamRefused
 
 Connection = psycopg2.extensions.connection
+Cursor = psycopg2.extensions.cursor
 
 PARTITIONED = ("verdicts", "rejected")
 HOT_WINDOW_DAYS = 7
@@ -46,7 +47,7 @@ def connect(dsn: str) -> Connection:
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[psycopg2.extensions.cursor]:
+def transaction(connection: Connection) -> Iterator[Cursor]:
     """One transaction: committed at the end, rolled back on any exception; a lost server is ServiceUnavailable."""
     try:
         with connection, connection.cursor() as cursor:
@@ -67,7 +68,7 @@ def ensure_partitions(connection: Connection, today: date | None = None) -> None
                 _ensure_day(cursor, table, today + timedelta(days=offset))
 
 
-def _ensure_day(cursor: psycopg2.extensions.cursor, table: str, day: date) -> None:
+def _ensure_day(cursor: Cursor, table: str, day: date) -> None:
     name = f"{table}_{day:%Y%m%d}"
     bounds = (datetime(day.year, day.month, day.day, tzinfo=UTC),) * 2
     low, high = bounds[0], bounds[1] + timedelta(days=1)

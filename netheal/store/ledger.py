@@ -7,7 +7,8 @@ from typing import Any, Literal
 from psycopg2.extras import Json, execute_values
 
 from netheal.errors import StreamRefused
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, Cursor, transaction
+from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 _PAUSE_S = 0.1
 
@@ -108,6 +109,23 @@ class Ledger:
             )
         return entry
 
+    def pin_again(self, cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
+        """Bind an open batch to other models, in the caller's transaction; what tasks stored of it is taken back."""
+        cursor.execute(
+            "update batches set models = %s where query_id = %s and batch_id = %s and state = 'open'",
+            (Json(pins.models), self._query_id, batch_id),
+        )
+        for partition, end in pins.end_offsets.items():
+            events = {
+                "batch": batch_id,
+                "partition": int(partition),
+                "first": (offset_base + pins.start_offsets.get(partition, 0)) * PARTITIONS_PER_TOPIC,
+                "end": (offset_base + end) * PARTITIONS_PER_TOPIC,
+                "all": PARTITIONS_PER_TOPIC,
+            }
+            for statement in _TAKE_BACK:
+                cursor.execute(statement, events)
+
     def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
         """Add the counts and mark the batch done, in one transaction; a batch that is done stays as it is."""
         with transaction(self._connection) as cursor:
@@ -126,6 +144,11 @@ class Ledger:
                 execute_values(cursor, _ADD_TOTALS, [(*key, n) for key, n in totals.items()])
 
 
+_OF_BATCH = (
+    " where event_id >= %(first)s and event_id < %(end)s and event_id %% %(all)s = %(partition)s"
+    " and batch_id = %(batch)s"
+)
+_TAKE_BACK = tuple(f"delete from {table}{_OF_BATCH}" for table in ("verdicts", "rejected"))
 _MINUTE = "(to_timestamp(%s), %s, %s, %s)"
 _ADD_MINUTES = (
     "insert into minute_counts (minute, kind, name, n) values %s"

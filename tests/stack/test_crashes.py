@@ -44,7 +44,8 @@ def other_version(world: World) -> ServedBundle:
     bundle = ServedBundle(replace(starter.manifest, version="decision_tree_v9_other"), starter.onnx)
     Artefacts(world.settings.artefacts_dir).put(bundle)
     world.ask(
-        "insert into models (model_type, version, state, bundle_hash, manifest) values (%s, %s, 'validated', %s, %s)",
+        "insert into models (model_type, version, model_version, state, bundle_hash, manifest)"
+        " values (%s, '20261122_000000', %s, 'validated', %s, %s)",
         bundle.manifest.model_type,
         bundle.manifest.version,
         bundle.hash,

@@ -22,7 +22,10 @@ _VERDICT_COLUMNS = (
     "sensor_id",
     "src_ip",
     "dst_ip",
+    "action_description",
+    "action_params",
 )
+_MODELS = {"threat_model_id": "threat_model_hash", "attack_model_id": "attack_model_hash"}
 _REJECTED_COLUMNS = (
     "event_id",
     "recorded_at",
@@ -34,22 +37,34 @@ _REJECTED_COLUMNS = (
     "field",
     "detail",
 )
-_CLIENT_TEXT = frozenset({"sensor_id", "src_ip", "dst_ip", "field", "detail"})
+_CLIENT_TEXT = frozenset({"sensor_id", "src_ip", "dst_ip", "field", "detail", "action_description"})
 
 
 class PostgresRowWriter:
     """Collects the narrow rows of a task and copies them at its end; a row that is there already stays."""
 
-    def __init__(self, connection: adbc.Connection) -> None:
+    def __init__(self, connection: adbc.Connection, model_ids: dict[str, int]) -> None:
         self._connection = connection
+        self._model_ids = model_ids
         self._tables: dict[str, list[pa.Table]] = {"verdicts": [], "rejected": []}
 
     def write(self, verdicts: pa.Table, rejected: pa.Table) -> None:
         """Keep the rows for the end of the task."""
-        self._tables["verdicts"].append(_narrow(verdicts, _VERDICT_COLUMNS))
+        rows = _narrow(verdicts, _VERDICT_COLUMNS)
+        for column, hashes in _MODELS.items():
+            rows = rows.append_column(column, self._ids(verdicts[hashes]))
+        self._tables["verdicts"].append(rows)
         heads = _narrow(rejected, _REJECTED_COLUMNS)
         head = pc.binary_slice(rejected["value"], 0, _HEAD_BYTES)
         self._tables["rejected"].append(heads.append_column("head", head))
+
+    def _ids(self, hashes: pa.ChunkedArray) -> pa.Array:
+        """Registry ids of models, for their hashes; null where there is none: then the column has no dictionary."""
+        if not pa.types.is_dictionary(hashes.type):
+            return pa.nulls(len(hashes), pa.int32())
+        encoded = hashes.unify_dictionaries().combine_chunks()
+        ids = [self._model_ids.get(key) for key in encoded.dictionary.to_pylist()]
+        return pa.array(ids, pa.int32()).take(encoded.indices)
 
     def receipt(self) -> int:
         """Copy and commit; the number of rows handed over. Raises ServiceUnavailable where Postgres fails."""

@@ -1,0 +1,103 @@
+"""One shape for every error: {"error": {"code", "message", "details"}}; no stack trace ever leaves."""
+
+from typing import Any
+
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from netheal.errors import (
+    BundleError,
+    Conflict,
+    ContractError,
+    ModelFailure,
+    NethealError,
+    NotAllowed,
+    NotThere,
+    ServiceUnavailable,
+)
+from netheal.telemetry import emit
+
+_STATUS: dict[type[NethealError], tuple[int, str]] = {
+    NotThere: (404, "not_found"),
+    Conflict: (409, "conflict"),
+    NotAllowed: (403, "forbidden"),
+    BundleError: (422, "bundle_refused"),
+    ContractError: (422, "contract_violated"),
+    ModelFailure: (503, "model_failed"),
+    ServiceUnavailable: (503, "service_unavailable"),
+}
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "body_too_slow",
+    409: "conflict",
+    411: "length_required",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "service_unavailable",
+}
+
+
+class Refusal(Exception):
+    """An answer that is an error, with what the caller may need to mend the request."""
+
+    def __init__(self, status: int, code: str, message: str, details: Any = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+
+def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    """The one shape."""
+    return {"error": {"code": code, "message": message, "details": details or {}}}
+
+
+def register_errors(app: APIFlask) -> None:
+    """Every error that can leave a handler gets the shape."""
+    app.register_error_handler(Refusal, _refusal)
+    app.register_error_handler(NethealError, _netheal_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    app.error_processor(_apiflask_error)
+
+
+def _answer(status: int, code: str, message: str, details: Any = None) -> Response:
+    response = jsonify(error_body(code, message, details))
+    response.status_code = status
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _refusal(error: Refusal) -> Response:
+    return _answer(error.status, error.code, error.message, error.details)
+
+
+def _netheal_error(error: NethealError) -> Response:
+    status, code = _STATUS.get(type(error), (500, "internal"))
+    return _answer(status, code, str(error))
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = _answer(status, _CODES.get(status, "error"), error.description or error.name)
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "retry-after", "www-authenticate"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    emit("api.failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+    return _answer(500, "internal", "something went wrong inside; the log of the API says what")
+
+
+def _apiflask_error(error: HTTPError) -> tuple[dict[str, Any], int, Any]:
+    code = _CODES.get(error.status_code, "error")
+    return error_body(code, error.message or code, error.detail), error.status_code, error.headers

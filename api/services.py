@@ -1,0 +1,31 @@
+"""What the handlers of the API work with; made once by `create_app`."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from netheal.registry.artefacts import Artefacts
+from netheal.settings import Settings
+from netheal.store.pool import Pool
+
+_KEY = "netheal"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings, Postgres, and the served models on disk."""
+
+    settings: Settings
+    pool: Pool
+    artefacts: Artefacts
+
+
+def services() -> Services:
+    """Those of the app that handles the present request."""
+    return cast(Services, current_app.extensions[_KEY])
+
+
+def open_services(settings: Settings) -> Services:
+    """Of these settings."""
+    return Services(settings, Pool(settings.postgres_dsn.get_secret_value()), Artefacts(settings.artefacts_dir))

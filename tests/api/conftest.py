@@ -1,0 +1,86 @@
+"""The API on a real PostgreSQL: a migrated database and folders of its own for each test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from psycopg2 import sql
+from pydantic import SecretStr
+
+from api.app import create_app
+from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.settings import Settings, load_settings
+from netheal.store.database import Connection, connect, ensure_partitions, migrate
+
+_NUMBERS = itertools.count()
+_TEMPLATE = "api_template"
+
+
+def _administer(dsn: str, statement: sql.Composable) -> None:
+    connection = psycopg2.connect(dsn, connect_timeout=10)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One server for all tests, with a migrated database to copy."""
+    folder = Path(tempfile.mkdtemp(prefix="netheal-api-"))
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(folder / "postgres", 0, folder / "log")
+    try:
+        server.start()
+        _administer(server.dsn, sql.SQL("create database {}").format(sql.Identifier(_TEMPLATE)))
+        template = f"{server.dsn.rpartition('/')[0]}/{_TEMPLATE}"
+        migrate(template)
+        connection = connect(template)
+        ensure_partitions(connection)
+        connection.close()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def api_settings(postgres: EmbeddedPostgres, tmp_path: Path) -> Settings:
+    """Settings that name a fresh database; no broker answers at the address given."""
+    name = f"api{os.getpid()}_{next(_NUMBERS)}"
+    copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_TEMPLATE))
+    _administer(postgres.dsn, copy)
+    return load_settings(
+        tmp_path / "no-such-file.toml",
+        var_dir=tmp_path / "var",
+        postgres_dsn=SecretStr(f"{postgres.dsn.rpartition('/')[0]}/{name}"),
+        kafka_bootstrap_servers="127.0.0.1:1",
+    )
+
+
+@pytest.fixture
+def app(api_settings: Settings) -> APIFlask:
+    return create_app(api_settings)
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """A client on loopback, where no token is asked for."""
+    return app.test_client()
+
+
+@pytest.fixture
+def database(api_settings: Settings) -> Iterator[Connection]:
+    """A connection of the test's own to the same database."""
+    connection = connect(api_settings.postgres_dsn.get_secret_value())
+    yield connection
+    connection.close()
