@@ -5,6 +5,7 @@ from apiflask import APIFlask
 from api.errors import register_errors
 from api.resources.batches import batches
 from api.resources.predictions import predictions
+from api.security.guard import register_guard
 from api.services import open_services
 from netheal.settings import Settings
 
@@ -17,6 +18,7 @@ def create_app(settings: Settings) -> APIFlask:
     app.config["OPENAPI_VERSION"] = "3.1.0"
     app.extensions["netheal"] = open_services(settings)
     register_errors(app)
+    register_guard(app, settings)
     for blueprint in (predictions, batches):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
     return app

@@ -1,5 +1,6 @@
 """One shape for every error: {"error": {"code", "message", "details"}}; no stack trace ever leaves."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from apiflask import APIFlask
@@ -39,6 +40,7 @@ _CODES = {
     411: "length_required",
     413: "too_large",
     415: "unsupported_media_type",
+    421: "wrong_host",
     422: "invalid",
     429: "too_many_requests",
     503: "service_unavailable",
@@ -48,9 +50,12 @@ _CODES = {
 class Refusal(Exception):
     """An answer that is an error, with what the caller may need to mend the request."""
 
-    def __init__(self, status: int, code: str, message: str, details: Any = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.details = status, code, message, details
+        self.headers = dict(headers or {})
 
 
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
@@ -76,7 +81,11 @@ def _answer(status: int, code: str, message: str, details: Any = None) -> Respon
 
 
 def _refusal(error: Refusal) -> Response:
-    return _answer(error.status, error.code, error.message, error.details)
+    response = _answer(error.status, error.code, error.message, error.details)
+    response.headers.update(error.headers)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _netheal_error(error: NethealError) -> Response:

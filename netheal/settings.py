@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
     api_body_timeout_s: float = Field(30.0, gt=0, description="Seconds without a byte after which a body is given up")
 
+    api_tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
+    api_url: str = Field("", description="The API that commands like `netheal tokens` talk to; empty: this machine's")
+    api_token: SecretStr = Field(SecretStr(""), description="The token that these commands send")
+
     @property
     def delta_root(self) -> str:
         """Where the Delta tables are."""

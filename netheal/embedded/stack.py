@@ -144,5 +144,6 @@ def job_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables, for a child that is to have the same."""
     fields = settings.model_dump(mode="json")
     fields["postgres_dsn"] = settings.postgres_dsn.get_secret_value()
+    fields["api_token"] = ""  # a person's, for their own commands
     text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
     return {f"NETHEAL_{name.upper()}": value for name, value in text.items()}

@@ -1,0 +1,106 @@
+"""What is looked at before any handler runs: Host, Origin, token, role, rate, size of the body."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app, g, request
+
+from api.errors import Refusal
+from api.security.hosts import Names
+from api.security.identity import Caller, identify
+from api.security.marks import Demands, demands_of
+from api.security.rates import Rates
+from api.services import services
+from netheal.settings import Settings
+
+_KEY = "netheal-guard"
+_FORM_FIELD_BYTES = 4 * 2**20
+"""Werkzeug's own bound for the fields of a form is 500 kB, less than a profile may have."""
+_FORM_PARTS = 32
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What the guard of one app knows."""
+
+    names: Names
+    rates: Rates
+
+
+def register_guard(app: Flask, settings: Settings) -> None:
+    """Guard every request of the app."""
+    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings))
+    app.before_request(_check)
+
+
+def actor() -> str:
+    """Who makes the present request, for the record of what they did: the token's name, or `local`."""
+    return caller().name
+
+
+def caller() -> Caller:
+    """Who makes the present request."""
+    found = known_caller()
+    if found is None:
+        raise Refusal(401, "unauthorized", "send a token: Authorization: Bearer nh_…")
+    return found
+
+
+def known_caller() -> Caller | None:
+    """The same, None where they did not say."""
+    return cast("Caller | None", g.get("caller"))
+
+
+def _check() -> None:
+    guard: Guard = current_app.extensions[_KEY]
+    demands = demands_of(current_app.view_functions.get(request.endpoint or ""))
+    _limit_body(demands)
+    _check_host(guard.names)
+    _check_origin(guard.names)
+    if request.method == "OPTIONS":
+        return
+    g.caller = identify(request, services().settings, services().pool)
+    _check_role(demands)
+    _check_rate(guard.rates, demands)
+
+
+def _limit_body(demands: Demands) -> None:
+    request.max_content_length = demands.body_bytes
+    request.max_form_memory_size = min(_FORM_FIELD_BYTES, demands.body_bytes)
+    request.max_form_parts = _FORM_PARTS
+    if (request.content_length or 0) > demands.body_bytes:
+        most = f"{demands.body_bytes / 2**20:g} MiB"
+        raise Refusal(413, "too_large", f"the body is larger than the {most} that this takes", {"most": most})
+
+
+def _check_host(names: Names) -> None:
+    host = request.headers.get("Host", "")
+    if not names.answers_to(host, int(request.environ.get("SERVER_PORT") or 0), request.scheme):
+        raise Refusal(
+            421, "wrong_host", f"the API does not answer to the host name {host!r}: add it to NETHEAL_API_HOSTS"
+        )
+
+
+def _check_origin(names: Names) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        if not names.may_use(origin, request.headers.get("Host", "")):
+            raise Refusal(403, "wrong_origin", f"pages of {origin} may not use the API: add it to NETHEAL_API_ORIGINS")
+    elif request.method not in _READING and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Refusal(403, "wrong_origin", "a page of another site may not change anything here")
+
+
+def _check_role(demands: Demands) -> None:
+    role = demands.role_for(request.method)
+    if role is not None and not caller().may(role):
+        raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
+
+
+def _check_rate(rates: Rates, demands: Demands) -> None:
+    known = known_caller()
+    key = known.rate_key if known is not None else f"address {request.remote_addr}"
+    wait_s = rates.wait_s(key, demands.upload)
+    if wait_s:
+        message = f"too many {'uploads or requests' if demands.upload else 'requests'}: try again in {wait_s} s"
+        raise Refusal(429, "too_many_requests", message, {"retry_after_s": wait_s}, {"Retry-After": str(wait_s)})

@@ -1,0 +1,75 @@
+"""Which names the API answers to, and which web pages may use it.
+
+A page of any site can make a browser on this machine send requests to loopback, or (DNS rebinding) give its own
+name the address of loopback. The first shows in `Origin`, the second in `Host`; both are looked at in every request.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from netheal.settings import Settings
+
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name localhost, is this machine itself."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names and pages of one API."""
+
+    api_host: str
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Names":
+        """As the settings say."""
+        origins = frozenset(origin.rstrip("/").lower() for origin in settings.api_origins)
+        return cls(settings.api_host.lower(), frozenset(map(str.lower, settings.api_hosts)), origins)
+
+    def answers_to(self, host: str, server_port: int, scheme: str = "http") -> bool:
+        """Whether a Host header names this API, which listens on `server_port`.
+
+        A name of the setting api_hosts may come with any port (a proxy's, say) unless it is given with one.
+        """
+        name, port = _split(host)
+        if not name:
+            return False
+        if name in self.hosts or host.lower() in self.hosts:
+            return True
+        if (port or _DEFAULT_PORTS.get(scheme, 80)) != server_port:
+            return False
+        if name in _LOOPBACK_NAMES or name == self.api_host:
+            return True
+        return self.api_host in _WILDCARDS and _address(name) is not None
+
+    def may_use(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may use the API: its own (that of `host`), and those of the setting."""
+        return origin.lower() in {f"http://{host.lower()}", f"https://{host.lower()}"} | self.origins
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{host}")
+        if parts.username is not None or parts.path or parts.query or parts.fragment:
+            return "", None
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,54 @@
+"""Who calls: the holder of a token, or a person on this machine."""
+
+from dataclasses import dataclass
+
+from flask import Request
+
+from api.errors import Refusal
+from api.security.hosts import is_loopback
+from netheal.settings import Settings
+from netheal.store.pool import Pool
+from netheal.store.tokens import ROLES, Role, usable_token
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls; `rate_key` is what their requests are counted under."""
+
+    name: str
+    role: Role
+    rate_key: str
+
+    def may(self, role: Role) -> bool:
+        """Whether their role is this one, or above it."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def without_token(settings: Settings) -> bool:
+    """Whether callers on this machine need no token: only if nobody else can reach the API."""
+    return is_loopback(settings.api_host) and not settings.api_tokens_required
+
+
+def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
+    """The caller, None where they do not say; raises Refusal (401) for a token that opens nothing.
+
+    Who says who they are is taken at that, also on loopback. X-Forwarded-For and its like are looked at nowhere.
+    """
+    header = request.headers.get("Authorization")
+    if header is not None:
+        return _holder(header, pool)
+    if without_token(settings) and is_loopback(request.remote_addr or ""):
+        return Caller(LOCAL, "admin", f"address {request.remote_addr}")
+    return None
+
+
+def _holder(header: str, pool: Pool) -> Caller:
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() == "bearer" and text.strip():
+        with pool.connection() as connection:
+            token = usable_token(connection, text.strip())
+        if token is not None:
+            return Caller(token.name, token.role, f"token {token.id}")
+    raise Refusal(401, "unauthorized", "this token is not known, is revoked or has expired: ask an admin for another")

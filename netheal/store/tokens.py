@@ -1,0 +1,94 @@
+"""Access tokens of the API: only their SHA-256 is stored, so that a copy of the database opens nothing."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+import psycopg2.errors
+
+from netheal.errors import Conflict, NotThere
+from netheal.store.database import Connection, transaction
+
+Role = Literal["viewer", "analyst", "operator", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""Each may do all that those before it may."""
+
+PREFIX = "nh_"
+_SECRET_BYTES = 32
+_FIELDS = "id, name, role, created_at, created_by, expires_at, revoked_at"
+_USABLE = "revoked_at is null and (expires_at is null or expires_at > now())"
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is known of a token; the token itself is known to its holder only."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it opens anything now."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > datetime.now(UTC))
+
+
+def create_token(
+    connection: Connection, name: str, role: Role, created_by: str, expires_at: datetime | None
+) -> tuple[Token, str]:
+    """A new token, and its text, which nobody can read again; raises Conflict where the name is taken."""
+    text = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute(
+                "insert into tokens (name, role, sha256, created_by, expires_at) values (%s, %s, %s, %s, %s)"
+                f" returning {_FIELDS}",
+                (name, role, _digest(text), created_by, expires_at),
+            )
+            return Token(*(cursor.fetchone() or ())), text
+    except psycopg2.errors.UniqueViolation as error:
+        raise Conflict(f"there is, or was, a token {name!r}: take another name") from error
+
+
+def list_tokens(connection: Connection) -> list[Token]:
+    """Every token there is or was, oldest first."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select {_FIELDS} from tokens order by id")
+        return [Token(*row) for row in cursor.fetchall()]
+
+
+def revoke_token(connection: Connection, token_id: int) -> Token:
+    """Revoke it, from the next request on; once revoked it stays as it was. Raises NotThere."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            f"update tokens set revoked_at = coalesce(revoked_at, now()) where id = %s returning {_FIELDS}", (token_id,)
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise NotThere(f"there is no token {token_id}: `netheal tokens list` names those there are")
+    return Token(*row)
+
+
+def usable_token(connection: Connection, text: str) -> Token | None:
+    """The token with this text, if it opens anything now."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select {_FIELDS} from tokens where sha256 = %s and {_USABLE}", (_digest(text),))
+        row = cursor.fetchone()
+    return None if row is None else Token(*row)
+
+
+def admin_exists(connection: Connection) -> bool:
+    """Whether anybody could manage an API that asks for tokens."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select exists (select 1 from tokens where role = 'admin' and {_USABLE})")
+        return cursor.fetchone() == (True,)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
