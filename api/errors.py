@@ -17,6 +17,7 @@ from netheal.errors import (
     NotAllowed,
     NotThere,
     ServiceUnavailable,
+    TooBroad,
 )
 from netheal.telemetry import emit
 
@@ -28,6 +29,7 @@ _STATUS: dict[type[NethealError], tuple[int, str]] = {
     ContractError: (422, "contract_violated"),
     ModelFailure: (503, "model_failed"),
     ServiceUnavailable: (503, "service_unavailable"),
+    TooBroad: (503, "too_broad"),
 }
 _CODES = {
     400: "bad_request",

@@ -42,6 +42,10 @@ class NotThere(NethealError):
     """What was asked for does not exist: look at the list of what does."""
 
 
+class TooBroad(NethealError):
+    """Answering would take too long: ask for less, in the way that the message says."""
+
+
 class Conflict(NethealError):
     """The thing is not in a state in which this can be done: do first what the message says."""
 
