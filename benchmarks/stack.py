@@ -49,6 +49,7 @@ def _embedded(folder: Path) -> Settings:
         postgres_dsn=SecretStr(""),
         embedded_kafka_port=0,
         embedded_postgres_port=0,
+        api_port=0,
         store_root="",
         checkpoint_dir="",
     )

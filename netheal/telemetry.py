@@ -22,6 +22,7 @@ Event = Literal[
     "stream.refused",
     "delta.compacted",
     "api.failed",
+    "api.server",
     "api.started",
     "api.stopped",
     "child.started",

@@ -70,8 +70,12 @@ def _limit_body(demands: Demands) -> None:
     request.max_form_memory_size = min(_FORM_FIELD_BYTES, demands.body_bytes)
     request.max_form_parts = _FORM_PARTS
     if (request.content_length or 0) > demands.body_bytes:
-        most = f"{demands.body_bytes / 2**20:g} MiB"
-        raise Refusal(413, "too_large", f"the body is larger than the {most} that this takes", {"most": most})
+        raise Refusal(
+            413,
+            "too_large",
+            f"the body is larger than the {demands.body_bytes} bytes that this takes",
+            {"most_bytes": demands.body_bytes},
+        )
 
 
 def _check_host(names: Names) -> None:

@@ -35,9 +35,10 @@ def up_command(
     duration: Annotated[float | None, typer.Option(min=0.1, help="Seconds of traffic, then stop.")] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Stop once every row is in every sink.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on the last line.")] = False,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API and the dashboard, too.")] = True,
     var: VarDir = None,
 ) -> None:
-    """Run all of netheal on this machine: broker, Postgres, the streaming job, traffic, a live view."""
+    """Run all of netheal on this machine: broker, Postgres, the streaming job, the API, traffic, a live view."""
     from netheal.cli.up import GENERATED, Order, up
 
     sources = (*(traffic or ()), *context.args)
@@ -45,7 +46,7 @@ def up_command(
         raise SettingsError("--traffic takes either `generated` or files, not both")
     settings = _settings(var)
     configure_logging(settings.log_dir / "netheal.log")
-    raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json)))
+    raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json, api)))
 
 
 @traffic_app.command("send")

@@ -120,6 +120,7 @@ def _ports(settings: Settings) -> str:
         wanted["NETHEAL_EMBEDDED_KAFKA_PORT"] = settings.embedded_kafka_port
     if not settings.postgres_dsn.get_secret_value():
         wanted["NETHEAL_EMBEDDED_POSTGRES_PORT"] = settings.embedded_postgres_port
+    wanted["NETHEAL_API_PORT"] = settings.api_port
     given = {name: port for name, port in wanted.items() if port}
     taken = {name: port for name, port in given.items() if not is_free(port)}
     if taken and not FolderLock(settings.var_dir).held_elsewhere():

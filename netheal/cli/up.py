@@ -41,6 +41,7 @@ class Order:
     duration_s: float | None
     drain: bool
     as_json: bool
+    api: bool = True
 
 
 def up(settings: Settings, order: Order) -> int:
@@ -50,9 +51,11 @@ def up(settings: Settings, order: Order) -> int:
     for path in files:
         if not path.is_file():
             raise ServiceUnavailable(f"there is no file {path}")
-    preflight(settings)
+    preflight(settings if order.api else settings.model_copy(update={"api_port": 0}))
     with _stop_requests() as stop, LocalStack(settings, console.print) as stack:
         run = _prepare(stack.settings)
+        if order.api:
+            stack.start_api()
         stack.start_job()
         feed = _feed(stack.settings, order, files)
         session = _Session(stack, feed, order, stop, console)

@@ -1,4 +1,4 @@
-"""Everything netheal needs on one machine, as child processes: broker, Postgres, the job; started, kept up, ended."""
+"""Everything netheal needs on one machine, as child processes: broker, Postgres, job, API; started, kept up, ended."""
 
 import json
 import os
@@ -12,14 +12,17 @@ from pydantic import SecretStr
 from netheal.embedded.child import Child, Command
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.lock import FolderLock
+from netheal.embedded.ports import settle_port
 from netheal.embedded.postgres import EmbeddedPostgres
-from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
+from netheal.errors import NethealError, ServiceUnavailable, SettingsError, StreamRefused
 from netheal.settings import PROJECT_ROOT, Settings
 from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
+API_MODULE = "api.server"
 _REFUSED = 2
 _STOP_BOUND_S = 40.0
+_API_STOP_BOUND_S = 15.0
 _LOOK_S = 0.5
 
 Tell = Callable[[str], None]
@@ -29,8 +32,8 @@ Tell = Callable[[str], None]
 class LocalStack:
     """The children of one `var` folder; a service that the settings name elsewhere is not started.
 
-    A child that dies is started again, the broker and Postgres with their data and ports. A job that
-    refuses to go on is not: `failure` then says why.
+    A child that dies is started again, all but the job with its port, and the servers with their data. A job or
+    an API that refuses to go on is not: `failure` then says why.
     """
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
@@ -40,6 +43,7 @@ class LocalStack:
         self._kafka: EmbeddedKafka | None = None
         self._postgres: EmbeddedPostgres | None = None
         self._job: Child | None = None
+        self._api: Child | None = None
         self._lock = FolderLock(settings.var_dir)
         self._ending = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="netheal-watch", daemon=True)
@@ -61,7 +65,7 @@ class LocalStack:
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of what runs, by name."""
-        running = {"broker": self._kafka, "postgres": self._postgres, "job": self._job}
+        running = {"broker": self._kafka, "postgres": self._postgres, "job": self._job, "api": self._api}
         return {name: child.pid for name, child in running.items() if child is not None and child.pid is not None}
 
     def _start_services(self) -> None:
@@ -81,6 +85,19 @@ class LocalStack:
             found["kafka_bootstrap_servers"] = self._kafka.bootstrap_servers
         self.settings = settings.model_copy(update=found)
 
+    def start_api(self) -> None:
+        """Start the API, on tables that are there; with port 0 it keeps the free one that is found now.
+
+        Raises SettingsError where the port that was asked for is taken.
+        """
+        settings = self.settings
+        port = settle_port(settings.var_dir, "api", settings.api_port)
+        self.settings = settings.model_copy(update={"api_port": port})
+        self._api = self._child("the API", API_MODULE, "api")
+        self._api.start()
+        host = settings.api_host
+        self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
+
     def start_job(self) -> None:
         """Start the streaming job, and the watch over all children."""
         self._tell("starting the streaming job")
@@ -98,7 +115,11 @@ class LocalStack:
             self._job = None
 
     def stop(self) -> None:
-        """End everything, the job first."""
+        """End everything, the API and the job first."""
+        self._ending.set()
+        if self._api is not None:
+            self._api.stop(_API_STOP_BOUND_S)
+            self._api = None
         self.stop_job()
         for service in (self._kafka, self._postgres):
             if service is not None:
@@ -106,13 +127,16 @@ class LocalStack:
         self._lock.release()
 
     def _new_job(self) -> Child:
+        return self._child("the streaming job", JOB_MODULE, "job")
+
+    def _child(self, name: str, module: str, files: str) -> Child:
         settings = self.settings
         return Child(
             Command(
-                name="the streaming job",
-                argv=(sys.executable, "-m", JOB_MODULE),
-                log=settings.log_dir / "job.log",
-                record=settings.var_dir / "job.pid",
+                name=name,
+                argv=(sys.executable, "-m", module),
+                log=settings.log_dir / f"{files}.log",
+                record=settings.var_dir / f"{files}.pid",
                 env={**os.environ, **job_environment(settings)},
                 cwd=PROJECT_ROOT,
             )
@@ -130,11 +154,24 @@ class LocalStack:
             if service is not None and not service.alive:
                 emit("child.died", child=name)
                 service.start()
-        if self._job is None or self._job.alive or self.failure is not None:
+        if self.failure is not None:
             return
-        emit("child.died", child="job", returncode=self._job.returncode)
-        if self._job.returncode == _REFUSED:
-            self.failure = StreamRefused(f"the job refused to go on: {self._job.log_tail()}")
+        if self._api is not None and not self._api.alive:
+            self._restart_api(self._api)
+        if self._job is not None and not self._job.alive:
+            self._restart_job(self._job)
+
+    def _restart_api(self, api: Child) -> None:
+        emit("child.died", child="api", returncode=api.returncode)
+        if api.returncode == _REFUSED:
+            self.failure = SettingsError(f"the API refused to start: {api.log_tail()}")
+            return
+        api.start()
+
+    def _restart_job(self, job: Child) -> None:
+        emit("child.died", child="job", returncode=job.returncode)
+        if job.returncode == _REFUSED:
+            self.failure = StreamRefused(f"the job refused to go on: {job.log_tail()}")
             return
         self._job = self._new_job()
         self._job.start()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 import sqlalchemy
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -38,7 +39,7 @@ class Pool:
         """A connection for one piece of work; raises ServiceUnavailable where there is none to be had."""
         try:
             lent = self._engine.raw_connection()
-        except (OperationalError, PoolTimeout) as error:
+        except (psycopg2.OperationalError, OperationalError, PoolTimeout) as error:
             raise ServiceUnavailable(f"Postgres does not answer: {str(error).splitlines()[0]}") from error
         try:
             yield lent.driver_connection  # type: ignore[misc]

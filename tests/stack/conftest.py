@@ -40,6 +40,12 @@ class Services:
         return f"{self.postgres.dsn.rpartition('/')[0]}/{name}"
 
 
+@pytest.fixture(autouse=True)
+def free_api_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stack of a test may need the port of another one, or of a netheal that runs on this machine."""
+    monkeypatch.setenv("NETHEAL_API_PORT", "0")
+
+
 def _open_folder() -> Path:
     """Open to every user, which the folders of pytest are not: PostgreSQL may run as another."""
     folder = Path(tempfile.mkdtemp(prefix="netheal-test-"))

@@ -27,7 +27,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in ("spark", "broker"):
         (tmp_path / "jars" / name).mkdir(parents=True)
         (tmp_path / "jars" / name / "a.jar").touch()
-    return load_settings(conf=tmp_path / "none.toml", var_dir=tmp_path / "var", tools_dir=tmp_path / "jars")
+    folders = {"var_dir": tmp_path / "var", "tools_dir": tmp_path / "jars"}
+    return load_settings(conf=tmp_path / "none.toml", api_port=0, **folders)
 
 
 def with_settings(machine: Settings, **changes: object) -> Settings:

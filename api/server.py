@@ -1,0 +1,183 @@
+"""`python -m api.server`: the API under gunicorn, one process with threads.
+
+Exit status 2: it refuses to start, and the last line on stderr says why in one sentence.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIFlask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+
+from api.app import create_app
+from api.pace import PacedWorker
+from api.security.identity import without_token
+from netheal.embedded.ports import is_free
+from netheal.errors import NethealError, ServiceUnavailable, SettingsError
+from netheal.settings import Settings, load_settings
+from netheal.store.database import connect, migrate
+from netheal.store.tokens import admin_exists
+from netheal.telemetry import configure_logging, emit
+
+_REFUSED = 2
+_GRACE_S = 10
+_HEARTBEAT_S = 120
+_PORT_PATIENCE_S = 5.0
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    configure_logging()
+    try:
+        settings = load_settings()
+        _check(settings)
+    except ServiceUnavailable as error:
+        emit("api.failed", error=str(error))
+        sys.exit(1)
+    except NethealError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_REFUSED)
+    Server(settings).run()
+
+
+def address_note(settings: Settings) -> Path:
+    """Where a running API says where it is."""
+    return settings.var_dir / "api.json"
+
+
+def _check(settings: Settings) -> None:
+    """Raises SettingsError where the API must not be started as it is told to."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    if not dsn:
+        raise SettingsError("no database is named: set NETHEAL_POSTGRES_DSN, or run `netheal up`, which has its own")
+    if not _free_soon(settings.api_port):
+        raise SettingsError(f"port {settings.api_port} is taken: end what listens there or change NETHEAL_API_PORT")
+    migrate(dsn)
+    if without_token(settings):
+        return
+    connection = connect(dsn)
+    try:
+        if not admin_exists(connection):
+            raise SettingsError(
+                "this API asks for tokens and there is no admin's: run it on loopback without"
+                " NETHEAL_API_TOKENS_REQUIRED first, and `netheal tokens create NAME --role admin` there"
+            )
+    finally:
+        connection.close()
+
+
+def _free_soon(port: int) -> bool:
+    """Whether the port can be had; what is left of a killed API gives it up within a second or two."""
+    limit = time.monotonic() + _PORT_PATIENCE_S
+    while not is_free(port):
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, told by our settings alone: no configuration file, no GUNICORN_CMD_ARGS."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn."""
+        host = self._settings.api_host
+        self.cfg.body_pause_s = self._settings.api_body_timeout_s
+        for name, value in {
+            "bind": [f"[{host}]:{self._settings.api_port}" if ":" in host else f"{host}:{self._settings.api_port}"],
+            "workers": 1,
+            "worker_class": PacedWorker,
+            "threads": self._settings.api_threads,
+            "timeout": _HEARTBEAT_S,
+            "graceful_timeout": _GRACE_S,
+            "control_socket_disable": True,
+            "logger_class": EventLogger,
+            # Nobody in front of us is believed, see `api.security`.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
+            "when_ready": self._ready,
+            "on_exit": self._ended,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> APIFlask:
+        """Called by gunicorn in its worker."""
+        return create_app(self._settings)
+
+    def _ready(self, arbiter: Arbiter) -> None:
+        host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]
+        address = {"pid": os.getpid(), "host": host, "port": port, "url": _url(host, port)}
+        note = address_note(self._settings)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        half = note.with_suffix(f".{os.getpid()}")
+        half.write_text(json.dumps(address))
+        half.replace(note)
+        emit("api.started", **address)
+
+    def _ended(self, _: Arbiter) -> None:
+        note = address_note(self._settings)
+        try:
+            if json.loads(note.read_text())["pid"] == os.getpid():
+                note.unlink()
+        except (OSError, ValueError, KeyError):
+            pass
+        emit("api.stopped", pid=os.getpid())
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class EventLogger(Logger):  # type: ignore[misc]
+    """What gunicorn has to say, as events; requests are counted in /metrics instead of logged one by one."""
+
+    def setup(self, cfg: Any) -> None:
+        """No handlers."""
+        self.cfg = cfg
+
+    def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """An event."""
+        _tell("critical", msg, args, kwargs)
+
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """An event."""
+        _tell("error", msg, args, kwargs)
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """An event with the exception."""
+        _tell("error", msg, args, {**kwargs, "exc_info": True})
+
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """An event."""
+        _tell("warning", msg, args, kwargs)
+
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: our own events say what matters."""
+
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Nothing."""
+
+
+def _tell(level: str, message: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    text = str(message) % args if args else str(message)
+    emit("api.server", server_level=level, message=text, exc_info=kwargs.get("exc_info"))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    main()
