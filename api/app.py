@@ -4,8 +4,10 @@ from apiflask import APIFlask
 
 from api.errors import register_errors
 from api.resources.batches import batches
+from api.resources.models import models
 from api.resources.predictions import predictions
 from api.security.guard import register_guard
+from api.security.headers import register_headers
 from api.services import open_services
 from netheal.settings import Settings
 
@@ -19,6 +21,7 @@ def create_app(settings: Settings) -> APIFlask:
     app.extensions["netheal"] = open_services(settings)
     register_errors(app)
     register_guard(app, settings)
-    for blueprint in (predictions, batches):
+    register_headers(app, settings)
+    for blueprint in (predictions, batches, models):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
     return app

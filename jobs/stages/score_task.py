@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from jobs.stages import handles
 from jobs.stages.receipt import Receipt
-from jobs.stages.sinks.delta_part import DeltaPartWriter
 from jobs.stages.sinks.output_topic import OutputTopicWriter
-from jobs.stages.sinks.postgres_rows import PostgresRowWriter
 from netheal.errors import ModelFailure
 from netheal.store.delta import quarantine_layout, verdicts_layout
+from netheal.store.delta_part import DeltaPartWriter
+from netheal.store.serving_rows import PostgresRowWriter
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.judge import Judged
 from udfs.arrow import JudgePlan
@@ -85,7 +85,12 @@ class ScoreTask:
         counts: MinuteCounts = Counter()
         verdicts = rejected = 0
         for batch in batches:
-            judged = judge.judge(batch, self.judge_plan.batch_id)
+            try:
+                judged = judge.judge(batch, self.judge_plan.batch_id)
+            except ModelFailure:
+                # What is in the producer's queue must not come after the messages of the next attempt.
+                sinks.messages.receipt()
+                raise
             sinks.write(judged)
             counts.update(count_rows(judged.verdicts, judged.rejected))
             verdicts += judged.verdicts.num_rows

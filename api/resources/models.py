@@ -1,0 +1,235 @@
+"""`/models`: what the registry has, and every change of it."""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePath
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+from werkzeug.datastructures import FileStorage
+
+from api.errors import Refusal
+from api.schemas.models import (
+    MODEL_TYPES,
+    Card,
+    DeleteQuery,
+    History,
+    Model,
+    ModelChange,
+    ModelQuery,
+    Models,
+    Profile,
+    ReasonBody,
+    Storage,
+    UploadForm,
+    event_document,
+    model_document,
+)
+from api.security import actor, body_limit, requires, upload_rate
+from api.services import services
+from netheal.bundles.intake.examine import SUFFIXES, Order
+from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
+from netheal.errors import NotThere
+from netheal.registry.changes import Change, Reason, activate, deactivate, delete, rollback
+from netheal.registry.models import Upload
+from netheal.registry.records import active_model, get_model, list_models, model_history
+from netheal.uploads.bundles import BundleRefused, Registry, take_in
+
+models = APIBlueprint("models", __name__, tag="models")
+Document = dict[str, Any]
+_NAME_CHARS = 200
+
+
+@models.get("/models/")
+@models.input(ModelQuery, location="query")
+@models.output(Models)
+@requires("viewer")
+def list_all(query_data: Document) -> Document:
+    """List models, newest first."""
+    with services().pool.connection() as connection:
+        found = list_models(connection, query_data.get("model_type"), query_data["deleted"])
+    return {"models": [model_document(record) for record in found], "total": len(found)}
+
+
+@models.get("/models/<int:model_id>")
+@models.output(Model)
+@requires("viewer")
+def show(model_id: int) -> Document:
+    """Show one model."""
+    with services().pool.connection() as connection:
+        return model_document(get_model(connection, _known(model_id)))
+
+
+@models.get("/models/<int:model_id>/history")
+@models.output(History)
+@requires("viewer")
+def history(model_id: int) -> Document:
+    """Show who changed a model, when, from what to what, and why."""
+    with services().pool.connection() as connection:
+        events = model_history(connection, _known(model_id))
+    return {"model_id": model_id, "events": [event_document(event) for event in events]}
+
+
+@models.get("/models/<int:model_id>/card")
+@models.output(Card)
+@requires("viewer")
+def card(model_id: int) -> Document:
+    """Show the model card, where one came with the bundle."""
+    with services().pool.connection() as connection:
+        text = get_model(connection, _known(model_id)).card
+    if text is None:
+        raise NotThere(f"model {model_id} came without a model card")
+    return {"model_id": model_id, "card": text}
+
+
+@models.get("/models/profile/<model_type>")
+@models.output(Profile)
+@requires("viewer")
+def profile(model_type: str) -> Document:
+    """Show what the active model of a type expects."""
+    with services().pool.connection() as connection:
+        record = active_model(connection, _known_type(model_type))
+    if record is None:
+        raise NotThere(f"no {model_type} is active: activate one")
+    told = record.profile or {}
+    return {
+        "model_type": model_type,
+        "model_id": record.id,
+        "model_version": record.model_version,
+        "expected_features": record.expected_features,
+        "class_labels": record.class_labels,
+        "preprocessing_notes": told.get("preprocessing_notes"),
+        "preprocessing_pipeline": told.get("preprocessing_pipeline"),
+    }
+
+
+@models.get("/models/stats/storage")
+@models.output(Storage)
+@requires("viewer")
+def storage() -> Document:
+    """Show how many models there are, and what they take on disk."""
+    with services().pool.connection() as connection:
+        found = list_models(connection, with_deleted=True)
+    sizes = {record.id: services().artefacts.size_bytes(record.bundle_hash) for record in found}
+    by_type: dict[str, Document] = {name: {"models": 0, "bytes": 0} for name in MODEL_TYPES}
+    by_state: dict[str, int] = {}
+    for record in found:
+        by_type[record.model_type]["models"] += 1
+        by_type[record.model_type]["bytes"] += sizes[record.id]
+        by_state[record.state] = by_state.get(record.state, 0) + 1
+    return {
+        "total_models": len(found),
+        "total_bytes": sum(sizes.values()),
+        "by_type": by_type,
+        "by_state": by_state,
+        "newest_upload": max((record.created_at for record in found), default=None),
+    }
+
+
+@models.post("/models/upload")
+@body_limit(FILE_BYTES + 2 * MEGABYTE)
+@upload_rate
+@requires("operator")
+@models.input(UploadForm, location="form_and_files")
+@models.output(Model, status_code=201)
+def upload(form_and_files_data: Document) -> Document:
+    """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good."""
+    file: FileStorage = form_and_files_data["file"]
+    name = _shown_name(file.filename)
+    order = Order(PurePath(name).suffix.lower(), form_and_files_data["model_type"], _profile_bytes())
+    if order.suffix not in SUFFIXES:
+        raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
+    at = services()
+    registry = Registry(at.pool, at.artefacts, at.settings.delta_root)
+    with tempfile.TemporaryDirectory(prefix="netheal-upload-") as folder:
+        source = Path(folder) / "bundle"
+        with source.open("wb") as target:
+            shutil.copyfileobj(file.stream, target, MEGABYTE)
+        told = Upload(name, source.stat().st_size, form_and_files_data["description"])
+        try:
+            return model_document(take_in(registry, source, order, told, Reason(actor(), "uploaded")))
+        except BundleRefused as refused:
+            details = {"validation_results": refused.validation}
+            raise Refusal(422, "bundle_refused", str(refused), details) from refused
+
+
+@models.post("/models/<int:model_id>/activate")
+@requires("operator")
+@models.input(ReasonBody, location="json_or_form")
+@models.output(ModelChange)
+def activate_one(model_id: int, json_or_form_data: Document) -> Document:
+    """Make a model the active one of its type: the API uses it at once, every job at its next batch."""
+    with services().pool.connection() as connection:
+        change = activate(connection, _known(model_id), Reason(actor(), json_or_form_data["why"]))
+    return _changed("activated", change)
+
+
+@models.post("/models/<int:model_id>/deactivate")
+@requires("operator")
+@models.input(ReasonBody, location="json_or_form")
+@models.output(ModelChange)
+def deactivate_one(model_id: int, json_or_form_data: Document) -> Document:
+    """Have no active model of its type: rows that need one go to quarantine until another is activated."""
+    with services().pool.connection() as connection:
+        change = deactivate(connection, _known(model_id), Reason(actor(), json_or_form_data["why"]))
+    return _changed("deactivated", change)
+
+
+@models.post("/models/rollback/<model_type>")
+@requires("operator")
+@models.input(ReasonBody, location="json_or_form")
+@models.output(ModelChange)
+def rollback_type(model_type: str, json_or_form_data: Document) -> Document:
+    """Activate the model that was active before the present one."""
+    with services().pool.connection() as connection:
+        change = rollback(connection, _known_type(model_type), Reason(actor(), json_or_form_data["why"]))
+    return _changed("activated again", change)
+
+
+@models.delete("/models/<int:model_id>")
+@requires("operator")
+@models.input(DeleteQuery, location="query")
+@models.output(ModelChange)
+def delete_one(model_id: int, query_data: Document) -> Document:
+    """Delete a model that is not active; its record and history stay."""
+    artefacts = services().artefacts if query_data["delete_file"] else None
+    with services().pool.connection() as connection:
+        change = delete(connection, _known(model_id), Reason(actor()), artefacts)
+    return _changed("deleted", change)
+
+
+def _changed(what: str, change: Change) -> Document:
+    model = change.model
+    return {
+        "message": f"Model {model.id} ({model.model_version}) {what}",
+        "model": model_document(model),
+        "replaced": model_document(change.replaced) if change.replaced else None,
+    }
+
+
+def _known(model_id: int) -> int:
+    """Ids are bigints; a larger number is no model's."""
+    if model_id >= 2**63:
+        raise NotThere(f"there is no model {model_id}")
+    return model_id
+
+
+def _known_type(model_type: str) -> str:
+    if model_type not in MODEL_TYPES:
+        raise NotThere(f"there is no model type {model_type[:50]!r}: {' and '.join(MODEL_TYPES)} are")
+    return model_type
+
+
+def _shown_name(name: str | None) -> str:
+    """A client's file name, for people to read; it never becomes a path."""
+    printable = "".join(char for char in PurePath(name or "").name if char.isprintable())
+    return printable[-_NAME_CHARS:]
+
+
+def _profile_bytes() -> bytes | None:
+    """The profile: a file of the form, or a field of it; none where it is empty."""
+    sent = request.files.get("profile_config")
+    if sent is not None:
+        return sent.stream.read(PROFILE_BYTES + 1) or None
+    return request.form.get("profile_config", "").encode() or None

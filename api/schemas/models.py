@@ -1,0 +1,181 @@
+"""What the API takes and gives about models."""
+
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
+from apiflask.validators import Length, OneOf, Regexp
+
+from api.schemas.times import iso_utc
+from netheal.registry.records import ModelEvent, ModelRecord
+
+MODEL_TYPES = ("threat_detector", "attack_classifier")
+_PLAIN = Regexp(r"^[^\x00]*$", error="it must not contain NUL characters")
+
+
+class ModelQuery(Schema):
+    """Which models."""
+
+    model_type = String(validate=OneOf(MODEL_TYPES))
+    deleted = Boolean(load_default=False, metadata={"description": "Deleted ones, too"})
+
+
+class UploadForm(Schema):
+    """A bundle with what belongs to it."""
+
+    file = File(  # type: ignore[no-untyped-call]
+        required=True, metadata={"description": ".joblib, .pkl or .h5, 500 MB at most"}
+    )
+    model_type = String(required=True, validate=OneOf(MODEL_TYPES))
+    description = String(load_default="", validate=[Length(max=2000), _PLAIN])
+    profile_config = Raw(metadata={"description": "The profile JSON, as a file or as text"})
+
+
+class ReasonBody(Schema):
+    """Why somebody changes something; kept in the history."""
+
+    why = String(load_default="", validate=[Length(max=1000), _PLAIN])
+
+
+class DeleteQuery(Schema):
+    """Whether the artefact goes, too."""
+
+    delete_file = Boolean(load_default=False)
+
+
+class Model(Schema):
+    """A model of the registry."""
+
+    id = Integer()
+    model_type = String()
+    version = String(metadata={"description": "When it was uploaded: 20241201_143022"})
+    model_version = String(metadata={"description": "As predictions name it: decision_tree_v2_20241201"})
+    state = String()
+    is_active = Boolean()
+    description = String()
+    file_name = String(metadata={"description": "As the client named it; never used as a path"})
+    file_bytes = Integer(allow_none=True)
+    bundle_hash = String()
+    contract = String()
+    contract_hash = String()
+    source_sha256 = String()
+    onnx_sha256 = String()
+    threshold = Float(allow_none=True)
+    expected_features = List(String())
+    class_labels = List(String())
+    parity = Dict()
+    training = Dict()
+    profile = Dict(allow_none=True)
+    validation_results = Dict(allow_none=True)
+    created_at = String()
+    created_by = String()
+    activated_at = String(allow_none=True)
+    artefact_deleted_at = String(allow_none=True)
+
+
+class Models(Schema):
+    """Models, newest first."""
+
+    models = List(Nested(Model))
+    total = Integer()
+
+
+class ModelChange(Schema):
+    """What a change did."""
+
+    message = String()
+    model = Nested(Model)
+    replaced = Nested(Model, allow_none=True)
+
+
+class Event(Schema):
+    """A line of the audit table."""
+
+    id = Integer()
+    at = String()
+    actor = String()
+    from_state = String(allow_none=True)
+    to_state = String(allow_none=True)
+    rollback = Boolean()
+    why = String()
+
+
+class History(Schema):
+    """Everything that happened to a model, oldest first."""
+
+    model_id = Integer()
+    events = List(Nested(Event))
+
+
+class Card(Schema):
+    """A model card, in Markdown."""
+
+    model_id = Integer()
+    card = String()
+
+
+class Profile(Schema):
+    """What the active model of a type expects."""
+
+    model_type = String()
+    model_id = Integer()
+    model_version = String()
+    expected_features = List(String())
+    class_labels = List(String())
+    preprocessing_notes = Raw(allow_none=True)
+    preprocessing_pipeline = Raw(allow_none=True)
+
+
+class Storage(Schema):
+    """What the artefacts take on disk."""
+
+    total_models = Integer()
+    total_bytes = Integer()
+    by_type = Dict()
+    by_state = Dict()
+    newest_upload = DateTime(allow_none=True)
+
+
+def model_document(record: ModelRecord) -> dict[str, Any]:
+    """A record as `Model`."""
+    manifest = record.manifest
+    return {
+        "id": record.id,
+        "model_type": record.model_type,
+        "version": record.version,
+        "model_version": record.model_version,
+        "state": record.state,
+        "is_active": record.is_active,
+        "description": record.description,
+        "file_name": record.source_name,
+        "file_bytes": record.source_bytes,
+        "bundle_hash": record.bundle_hash,
+        "contract": manifest["contract"]["id"],
+        "contract_hash": manifest["contract_hash"],
+        "source_sha256": manifest["source_sha256"],
+        "onnx_sha256": manifest["onnx_sha256"],
+        "threshold": manifest["threshold"],
+        "expected_features": record.expected_features,
+        "class_labels": record.class_labels,
+        "parity": manifest["parity"],
+        "training": manifest["training"],
+        "profile": record.profile,
+        "validation_results": record.validation,
+        "created_at": iso_utc(record.created_at),
+        "created_by": record.created_by,
+        "activated_at": iso_utc(record.activated_at),
+        "artefact_deleted_at": iso_utc(record.artefact_deleted_at),
+    }
+
+
+def event_document(event: ModelEvent) -> dict[str, Any]:
+    """An event as `Event`."""
+    return {
+        "id": event.id,
+        "at": iso_utc(event.at),
+        "actor": event.actor,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
+        "rollback": event.rollback,
+        "why": event.why,
+    }

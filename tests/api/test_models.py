@@ -1,0 +1,238 @@
+"""A bundle's life over the API: handed in, examined, activated, rolled back, deleted; each step told to all."""
+
+import io
+import itertools
+import json
+import pickle
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from netheal.bundles.intake import sandbox
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.models import active_models
+from netheal.registry.starters import import_starters
+from netheal.settings import Settings
+from netheal.store.database import Connection, transaction
+
+ATTACK = "attack_classifier"
+UploadStarter = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def upload_starter(client: FlaskClient, models: Path) -> UploadStarter:
+    """Hands in the starter attack classifier; the answer."""
+
+    def send(name: str = "attack_classifier.joblib", **fields: Any) -> dict[str, Any]:
+        folder = models / ATTACK
+        form = {
+            "file": ((folder / "attack_classifier.joblib").open("rb"), name),
+            "model_type": ATTACK,
+            "profile_config": ((folder / "attack_classifier_profile.json").open("rb"), "profile.json"),
+            **fields,
+        }
+        answer = client.post("/api/v1/models/upload", data=form)
+        assert answer.status_code == 201, answer.json
+        return dict(answer.json)
+
+    return send
+
+
+@pytest.fixture
+def starters(database: Connection, api_settings: Settings) -> None:
+    """The starter models are registered and active."""
+    import_starters(database, Artefacts(api_settings.artefacts_dir), api_settings.starter_models_dir)
+
+
+def change(client: FlaskClient, model: dict[str, Any], what: str) -> dict[str, Any]:
+    answer = client.post(f"/api/v1/models/{model['id']}/{what}")
+    assert answer.status_code == 200, answer.json
+    return dict(answer.json)
+
+
+def active(database: Connection) -> dict[str, str]:
+    with transaction(database) as cursor:
+        return {model.model_type: model.version for model in active_models(cursor)}
+
+
+def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client: FlaskClient) -> None:
+    model = upload_starter(description="a tree")
+    assert model["model_type"] == ATTACK
+    assert (model["state"], model["is_active"], model["description"]) == ("validated", False, "a tree")
+    assert len(model["version"]) == len("20241201_143022")
+    assert model["model_version"].startswith("decision_tree_v1_")
+    assert (len(model["expected_features"]), len(model["class_labels"])) == (42, 14)
+    steps = {step["name"]: step["passed"] for step in model["validation_results"]["steps"]}
+    assert steps == dict.fromkeys(
+        ["file_format", "loading", "structure", "features", "test_prediction", "storage_and_record"], True
+    )
+    assert client.get(f"/api/v1/models/{model['id']}").json == model
+    assert client.get("/api/v1/models/").json == {"models": [model], "total": 1}
+    assert client.get("/api/v1/models/?model_type=threat_detector").json == {"models": [], "total": 0}
+
+
+def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskClient) -> None:
+    found = client.get("/api/v1/models/").json["models"]
+    assert {(model["model_type"], model["state"]) for model in found} == {
+        ("threat_detector", "active"),
+        (ATTACK, "active"),
+    }
+    for model in found:
+        assert model["validation_results"]["accepted"]
+        assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").json["card"].lower()
+
+
+def test_a_life_from_upload_to_deletion(
+    starters: None, upload_starter: UploadStarter, client: FlaskClient, database: Connection, api_settings: Settings
+) -> None:
+    first = active(database)[ATTACK]
+    model = upload_starter()
+    changed = change(client, model, "activate")
+    assert changed["replaced"]["model_version"] == first
+    assert active(database)[ATTACK] == model["model_version"]
+    assert client.delete(f"/api/v1/models/{model['id']}").status_code == 409
+    back = client.post(f"/api/v1/models/rollback/{ATTACK}").json
+    assert back["model"]["model_version"] == first == active(database)[ATTACK]
+    assert client.post(f"/api/v1/models/rollback/{ATTACK}").status_code == 409, "nothing lies before the starter"
+    artefact = api_settings.artefacts_dir / model["bundle_hash"]
+    assert artefact.is_dir()
+    assert client.delete(f"/api/v1/models/{model['id']}?delete_file=true").status_code == 200
+    assert not artefact.exists()
+    gone = client.get(f"/api/v1/models/{model['id']}").json
+    assert (gone["state"], gone["artefact_deleted_at"] is None) == ("deleted", False)
+    assert client.post(f"/api/v1/models/{model['id']}/activate").status_code == 409
+    events = client.get(f"/api/v1/models/{model['id']}/history").json["events"]
+    states = [(event["from_state"], event["to_state"]) for event in events]
+    assert states == [
+        (None, "uploaded"),
+        ("uploaded", "validated"),
+        ("validated", "active"),
+        ("active", "inactive"),
+        ("inactive", "deleted"),
+    ]
+    assert {event["actor"] for event in events} == {"local"}
+
+
+def test_deactivate_then_activate_the_earlier_one(
+    starters: None, upload_starter: UploadStarter, client: FlaskClient, database: Connection
+) -> None:
+    (earlier,) = client.get(f"/api/v1/models/?model_type={ATTACK}").json["models"]
+    model = upload_starter()
+    change(client, model, "activate")
+    change(client, model, "deactivate")
+    assert ATTACK not in active(database)
+    change(client, earlier, "activate")
+    assert active(database)[ATTACK] == earlier["model_version"]
+
+
+def test_rollbacks_go_further_back_each_time(upload_starter: UploadStarter, client: FlaskClient) -> None:
+    models = [upload_starter() for _ in range(3)]
+    assert len({model["version"] for model in models}) == 3
+    for model in models:
+        change(client, model, "activate")
+    back = [client.post(f"/api/v1/models/rollback/{ATTACK}").json["model"]["id"] for _ in range(2)]
+    assert back == [models[1]["id"], models[0]["id"]]
+
+
+def test_two_clients_at_once_get_one_order(upload_starter: UploadStarter, app: APIFlask, database: Connection) -> None:
+    models = [upload_starter() for _ in range(2)]
+    start = threading.Barrier(8)
+
+    def switch(at: int) -> tuple[int, dict[str, Any]]:
+        start.wait()
+        answer = app.test_client().post(f"/api/v1/models/{models[at % 2]['id']}/activate")
+        return answer.status_code, answer.json
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(switch, range(8)))
+    assert {status for status, _ in answers} <= {200, 409}
+    with transaction(database) as cursor:
+        cursor.execute("select model_id from model_events where to_state = 'active' order by id")
+        order = [model_id for (model_id,) in cursor.fetchall()]
+    assert len(order) == sum(status == 200 for status, _ in answers)
+    assert all(a != b for a, b in itertools.pairwise(order)), "each activation found the other one active"
+    told = {body["model"]["id"]: body["replaced"] for status, body in answers if status == 200}
+    assert set(told) == set(order)
+    assert len(active(database)) == 1
+
+
+def test_a_new_model_is_compared_with_the_active_one(starters: None, upload_starter: UploadStarter) -> None:
+    against = upload_starter()["validation_results"]["figures"]["against_active"]
+    assert against["text"] == f"differs from the active model {against['active']} on 0 of 0 stored rows"
+
+
+def test_a_program_in_place_of_a_bundle_is_refused_and_not_run(client: FlaskClient, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+
+    class Hostile:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (marker,)
+
+    form = {"file": (io.BytesIO(pickle.dumps(Hostile())), "bundle.pkl"), "model_type": ATTACK}
+    answer = client.post("/api/v1/models/upload", data=form)
+    assert answer.status_code == 422
+    error = answer.json["error"]
+    assert error["code"] == "bundle_refused"
+    assert [step["passed"] for step in error["details"]["validation_results"]["steps"]] == [True, False, *[None] * 3]
+    assert not marker.exists()
+    assert client.get("/api/v1/models/").json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"model_type": ATTACK}, 422),
+        ({"file": (io.BytesIO(b"x"), "bundle.joblib")}, 422),
+        ({"file": (io.BytesIO(b"x"), "bundle.joblib"), "model_type": "other"}, 422),
+        ({"file": (io.BytesIO(b"x"), "bundle.exe"), "model_type": ATTACK}, 422),
+        ({"file": (io.BytesIO(b"x"), "../../bundle"), "model_type": ATTACK}, 422),
+        ({"file": (io.BytesIO(b""), "bundle.pkl"), "model_type": ATTACK}, 422),
+        ({"file": (io.BytesIO(b"x"), "b.pkl"), "model_type": ATTACK, "description": "a\0b"}, 422),
+        ({"file": (io.BytesIO(b"x"), "b.pkl"), "model_type": ATTACK, "profile_config": "{"}, 422),
+    ],
+)
+def test_a_wrong_form_is_refused_with_a_reason(client: FlaskClient, fields: dict[str, Any], status: int) -> None:
+    answer = client.post("/api/v1/models/upload", data=fields, content_type="multipart/form-data")
+    assert answer.status_code == status, answer.json
+    assert answer.json["error"]["message"]
+
+
+def test_a_clients_file_name_is_shown_and_never_a_path(
+    upload_starter: UploadStarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    examine = sandbox.examine_file
+    monkeypatch.setattr(
+        "netheal.uploads.bundles.examine_file", lambda path, order: opened.append(path) or examine(path, order)
+    )
+    model = upload_starter("../../etc/pass\x07wd.joblib")
+    assert model["file_name"] == "passwd.joblib"
+    assert [path.name for path in opened] == ["bundle"]
+
+
+@pytest.mark.parametrize("path", ["999999", "99999999999999999999999", "999999/history", "999999/card"])
+def test_a_model_that_is_not_there_is_404(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"/api/v1/models/{path}")
+    assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
+
+
+def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, models: Path) -> None:
+    profile = client.get(f"/api/v1/models/profile/{ATTACK}").json
+    shipped = json.loads((models / ATTACK / "attack_classifier_profile.json").read_text("utf-8"))
+    assert profile["expected_features"] == shipped["expected_features"]
+    assert profile["preprocessing_pipeline"] == shipped["preprocessing_pipeline"]
+    assert client.get("/api/v1/models/profile/other").status_code == 404
+
+
+def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api_settings: Settings) -> None:
+    told = client.get("/api/v1/models/stats/storage").json
+    files = [file for file in api_settings.artefacts_dir.rglob("*") if file.is_file()]
+    assert told["total_models"] == 2
+    assert told["total_bytes"] == sum(file.stat().st_size for file in files)
+    assert told["by_state"] == {"active": 2}
