@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     VotingClassifier,
 )
@@ -34,12 +35,21 @@ MODELS: dict[str, Callable[[], Any]] = {
     "extra": lambda: ExtraTreesClassifier(8, max_depth=5, random_state=1),
     "boosting": lambda: GradientBoostingClassifier(n_estimators=6, random_state=1),
     "zero_boosting": lambda: GradientBoostingClassifier(n_estimators=4, init="zero", random_state=1),
+    "histogram": lambda: HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=9, random_state=1),
     "logistic": lambda: LogisticRegression(max_iter=50),
     "mlp": lambda: MLPClassifier((8, 4), max_iter=10, random_state=1),
     "voting": lambda: VotingClassifier(
         [("a", DecisionTreeClassifier(max_depth=3)), ("b", LogisticRegression(max_iter=20))],
         voting="soft",
         weights=[2, 1],
+    ),
+    "hard_voting": lambda: VotingClassifier(
+        [
+            ("a", DecisionTreeClassifier(max_depth=2, random_state=1)),
+            ("b", LogisticRegression(max_iter=20)),
+            ("c", HistGradientBoostingClassifier(max_iter=3, random_state=1)),
+            ("d", RandomForestClassifier(5, max_depth=2, random_state=1)),
+        ]
     ),
 }
 SCALERS = {
@@ -59,6 +69,16 @@ class Honest:
     layout: dict[str, Any]
     rows: NDArray[np.float64]
     shares: NDArray[np.float64]
+
+
+def predicted(model: Any, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The model's probabilities; of hard votes the shares of them, ties given to the first class."""
+    if getattr(model, "voting", "soft") == "soft":
+        return np.asarray(model.predict_proba(scaled))
+    votes = np.eye(len(model.classes_))[model.transform(scaled)]
+    shares = np.average(votes, axis=1, weights=model.weights) * (1 - 1e-9 * np.arange(votes.shape[2]))
+    assert (model.classes_[shares.argmax(axis=1)] == model.predict(scaled)).all()
+    return np.asarray(shares)
 
 
 def packed(value: Any, form: str) -> tuple[str, bytes]:
@@ -96,7 +116,7 @@ def honest(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(scaled, kinds)
-    shares = model.predict_proba(scaled)
+    shares = predicted(model, scaled)
     if not attack:
         layout = {
             "model": model,
