@@ -1,6 +1,7 @@
 """Honest bundles of every accepted kind, made anew with scikit-learn, and the original beside each."""
 
 import bz2
+import copy
 import gzip
 import io
 import lzma
@@ -9,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelEncoder, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from netheal.contracts import contract
 
@@ -102,7 +105,12 @@ def dumped(value: Any, method: str, folder: Path) -> tuple[str, bytes]:
 def honest(
     model_name: str, scaler_name: str = "standard", model_type: str = "attack_classifier", training: bool = False
 ) -> Honest:
-    """A bundle of a model, a scaler and a type, in one of the layouts."""
+    """A bundle of a model, a scaler and a type, in one of the layouts; the caller's to change."""
+    return copy.deepcopy(_made(model_name, scaler_name, model_type, training))
+
+
+@cache
+def _made(model_name: str, scaler_name: str, model_type: str, training: bool) -> Honest:
     random, attack = np.random.default_rng(3), model_type == "attack_classifier"
     names = contract("attack/v1" if attack else "threat/v1").names
     rows = np.abs(random.lognormal(2.0, 2.0, (300, len(names))))
@@ -113,10 +121,10 @@ def honest(
     scaler, model = SCALERS[scaler_name](), MODELS[model_name]()
     scaled = rows if scaler is None else scaler.fit_transform(rows)
     encoder = LabelEncoder().fit(CLASSES)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         model.fit(scaled, kinds)
-    shares = predicted(model, scaled)
+        shares = predicted(model, scaled)
     if not attack:
         layout = {
             "model": model,
