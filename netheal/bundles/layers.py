@@ -9,27 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.graph import GraphBuilder
+from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
-
-Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A float32 tensor of the graph; `shape` leaves out the batch."""
+    """A float32 tensor of the graph; `shape` leaves out the batch, `share` says that all values lie in [0, 1]."""
 
     name: str
     shape: tuple[int, ...]
+    share: bool = False
 
 
 Layer = Callable[[GraphBuilder, Tensor, Config, WeightReader], Tensor]
 
+KERAS_2_HARD_SIGMOID = "hard_sigmoid of Keras 2"
+IN_TRAINING_ONLY = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D")
 _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "elu": ("Elu", {"alpha": 1.0}),
     "exponential": ("Exp", {}),
     "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    KERAS_2_HARD_SIGMOID: ("HardSigmoid", {"alpha": 0.2, "beta": 0.5}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
     "relu": ("Relu", {}),
+    "selu": ("Selu", {}),
     "sigmoid": ("Sigmoid", {}),
     "softmax": ("Softmax", {"axis": -1}),
     "softplus": ("Softplus", {}),
@@ -37,6 +42,7 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "tanh": ("Tanh", {}),
 }
 _CLIPS = {"hard_tanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
+_SHARES = ("hard_sigmoid", KERAS_2_HARD_SIGMOID, "sigmoid", "softmax")
 
 
 def activation_name(config: Config, key: str = "activation", default: str = "linear") -> str:
@@ -59,10 +65,12 @@ def activate(graph: GraphBuilder, tensor: Tensor, name: str) -> Tensor:
     if name in _CLIPS:
         low, high = _CLIPS[name]
         return Tensor(graph.add("Clip", tensor.name, constant(graph, low), constant(graph, high)), tensor.shape)
+    if name in ("silu", "swish"):
+        return Tensor(graph.add("Mul", tensor.name, graph.add("Sigmoid", tensor.name)), tensor.shape)
     if name not in _NODES:
         raise BundleError(f"activation {name!r} is not one that can be served")
     op, attributes = _NODES[name]
-    return Tensor(graph.add(op, tensor.name, **attributes), tensor.shape)
+    return Tensor(graph.add(op, tensor.name, **attributes), tensor.shape, name in _SHARES)
 
 
 def _activation(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
@@ -99,7 +107,7 @@ def reshape(graph: GraphBuilder, tensor: Tensor, shape: tuple[int, ...]) -> Tens
     if shape == tensor.shape:
         return tensor
     target = graph.constant(np.array([-1, *shape], dtype=np.int64))
-    return Tensor(graph.add("Reshape", tensor.name, target), shape)
+    return Tensor(graph.add("Reshape", tensor.name, target), shape, tensor.share)
 
 
 def _rescaling(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
@@ -107,6 +115,21 @@ def _rescaling(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightRea
     if float(config.get("offset", 0.0)):
         value = graph.add("Add", value, constant(graph, float(config["offset"])))
     return Tensor(value, tensor.shape)
+
+
+def _leaky_relu(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
+    return Tensor(graph.add("LeakyRelu", tensor.name, alpha=leaky_slope(config)), tensor.shape)
+
+
+def leaky_slope(config: Config) -> float:
+    """The slope below zero, by Keras 3's name or Keras 2's."""
+    return float(config["negative_slope"] if "negative_slope" in config else config.get("alpha", 0.3))
+
+
+def _relu(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
+    if config.get("max_value") is not None or config.get("negative_slope") or config.get("threshold"):
+        raise BundleError("a ReLU with a largest value, a slope or a threshold cannot be served")
+    return activate(graph, tensor, "relu")
 
 
 def _batch_normalization(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
@@ -130,7 +153,7 @@ def _pooled(operation: str) -> Layer:
         if len(tensor.shape) != 2 or config.get("keepdims") or config.get("data_format") == "channels_first":
             raise BundleError(f"pooling over values of shape {tensor.shape} with these options cannot be served")
         steps = graph.constant(np.array([1], dtype=np.int64))
-        return Tensor(graph.add(operation, tensor.name, steps, keepdims=0), tensor.shape[1:])
+        return Tensor(graph.add(operation, tensor.name, steps, keepdims=0), tensor.shape[1:], tensor.share)
 
     return layer
 
@@ -139,10 +162,12 @@ LAYERS: dict[str, Layer] = {
     "Activation": _activation,
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
-    "Dropout": _nothing,
     "Flatten": _flatten,
     "GlobalAveragePooling1D": _pooled("ReduceMean"),
     "GlobalMaxPooling1D": _pooled("ReduceMax"),
+    "LeakyReLU": _leaky_relu,
+    "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
+    **dict.fromkeys(IN_TRAINING_ONLY, _nothing),
 }

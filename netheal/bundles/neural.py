@@ -1,6 +1,7 @@
 """Keras networks, given as their config and weights, as one ONNX graph whose scores are averaged."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import TensorProto
 
+from netheal.bundles.convolution import CONVOLUTION
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.layers import LAYERS as PLAIN_LAYERS
-from netheal.bundles.layers import Config, Layer, Tensor, activation_name, reshape
+from netheal.bundles.layers import Layer, Tensor, reshape
+from netheal.bundles.merging import MERGES
 from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
+from netheal.bundles.topology import Config, Step, input_shape, topology_of
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
 
-LAYERS: dict[str, Layer] = {**PLAIN_LAYERS, **RECURRENT}
+_MOST_VALUES = 2**20
+LAYERS: dict[str, Layer] = {**PLAIN_LAYERS, **RECURRENT, **CONVOLUTION}
 
 
 @dataclass(frozen=True)
@@ -47,72 +52,38 @@ def ensemble_onnx(networks: Sequence[Network], n_features: int, scaling: Scaling
 
 def _score(graph: GraphBuilder, scaled: Tensor, network: Network) -> str:
     """Append one network; returns its score, float32 [N]."""
-    entries, shape = layer_chain(network.config), input_shape(network.config)
-    tensor = reshape(graph, scaled, shape or scaled.shape)
-    weights = WeightReader(network.weights)
-    last = "linear"
-    for entry in entries:
-        kind, config = str(entry["class_name"]), entry["config"]
-        if kind not in LAYERS:
-            raise BundleError(f"layer {kind} is not one that can be served")
-        _require_float32(config)
+    topology, weights = topology_of(network.config), WeightReader(network.weights)
+    values = [reshape(graph, scaled, input_shape(network.config) or scaled.shape)]
+    for step in topology.steps:
+        _require_float32(step.config)
         try:
-            tensor = LAYERS[kind](graph, tensor, config, weights)
+            values.append(_applied(graph, step, [values[number] for number in step.takes], weights))
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"the configuration of layer {kind} cannot be read: {error!r}") from error
-        if kind in ("Activation", "Dense"):
-            last = activation_name(config)
+            raise BundleError(f"the configuration of layer {step.kind} cannot be read: {error!r}") from error
+        if math.prod(values[-1].shape) > _MOST_VALUES:
+            raise BundleError(f"layer {step.kind} makes more than {_MOST_VALUES} values of a row: no detector does")
     weights.finish()
-    if tensor.shape != (1,) or last != "sigmoid":
-        raise BundleError(f"the network ends in {last} over {tensor.shape}, not in one sigmoid score")
-    return graph.flat(tensor.name)
+    answer = values[topology.output]
+    if answer.shape != (1,) or not answer.share:
+        last = topology.steps[-1].kind if topology.steps else "nothing"
+        raise BundleError(f"the network ends in {last} over {answer.shape}, not in one sigmoid score")
+    return graph.flat(answer.name)
 
 
-def _body(config: Config) -> Config:
-    inner = config.get("config")
-    return inner if isinstance(inner, dict) and "layers" in inner else config
+def _applied(graph: GraphBuilder, step: Step, given: list[Tensor], weights: WeightReader) -> Tensor:
+    if step.kind in MERGES:
+        return MERGES[step.kind](graph, given, step.config)
+    require_served([step.kind])
+    if len(given) != 1:
+        raise BundleError(f"layer {step.kind} takes {len(given)} values: it cannot be served")
+    return LAYERS[step.kind](graph, given[0], step.config, weights)
 
 
-def layer_chain(config: Config) -> list[Config]:
-    """The layers after the input, in order; raises BundleError where they are no chain."""
-    entries = _body(config).get("layers")
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("config"), dict) and "class_name" in entry for entry in entries
-    ):
-        raise BundleError("the network's configuration lists no layers")
-    for before, entry in zip([None, *entries], entries, strict=False):
-        parents = _parents(entry.get("inbound_nodes"))
-        if parents and (before is None or parents != {before.get("name") or before["config"].get("name")}):
-            raise BundleError("the network's layers do not form one chain: it cannot be served")
-    if any(entry["class_name"] == "InputLayer" for entry in entries[1:]):
-        raise BundleError("a network with several inputs cannot be served")
-    return [entry for entry in entries if entry["class_name"] != "InputLayer"]
-
-
-def _parents(inbound: Any) -> set[str]:
-    """Names of the layers a functional layer takes its input from, in Keras 2's and Keras 3's notation."""
-    if isinstance(inbound, dict):
-        history = inbound.get("keras_history")
-        if history:
-            return {str(history[0])}
-        return set().union(*(_parents(value) for value in inbound.values()))
-    if isinstance(inbound, list | tuple):
-        if inbound and isinstance(inbound[0], str):
-            return {inbound[0]}
-        return set().union(*(_parents(value) for value in inbound))
-    return set()
-
-
-def input_shape(config: Config) -> tuple[int, ...] | None:
-    """The declared input shape without the batch; None where the network declares none."""
-    body = _body(config)
-    first = body["layers"][0]["config"] if body.get("layers") else {}
-    shape = first.get("batch_shape") or first.get("batch_input_shape") or body.get("build_input_shape")
-    if not shape:
-        return None
-    if any(side is None for side in shape[1:]):
-        raise BundleError(f"an input of open shape {list(shape)} cannot be served")
-    return tuple(int(side) for side in shape[1:])
+def require_served(kinds: Iterable[str]) -> None:
+    """Raises BundleError for a layer that is none of those that can be served."""
+    for kind in kinds:
+        if kind not in LAYERS and kind not in MERGES:
+            raise BundleError(f"layer {kind[:60]} is not one that can be served")
 
 
 def _require_float32(config: Config) -> None:

@@ -11,7 +11,7 @@ from netheal.bundles.graph import INPUT
 from netheal.errors import BundleError
 
 TOLERANCE = 1e-6
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Classifiers given as checked arrays: each as nodes of a graph, and as plain numpy to prove the graph by.
 
 All work in double on scaled rows [N, n] and give probabilities [N, k]. Trees, as in scikit-learn, see the
-rows as float32; a leaf's values are looked up in double, and trees are added in scikit-learn's order.
+rows as float32, or over histograms as they are; a leaf's values are looked up in double, and trees are added
+in scikit-learn's order.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from onnx import TensorProto
 
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.scaling import Scaling
-from netheal.bundles.tree import Tree, leaf_of, leaves_in
+from netheal.bundles.tree import Tree, leaf_of, leaves_in, leaves_in_all
 
 Doubles = NDArray[np.float64]
 
@@ -68,11 +69,13 @@ class Forest:
 
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
         floats = graph.cast(rows, TensorProto.FLOAT)
-        total = ""
-        for tree, table in zip(self.trees, self._tables, strict=True):
-            found = graph.add("Gather", graph.constant(table), leaves_in(graph, floats, tree))
-            total = graph.add("Add", total, found) if total else found
-        return graph.add("Div", total, graph.constant(np.array(len(self.trees), dtype=np.float64)))
+        if len(self.trees) == 1:
+            return graph.add("Gather", graph.constant(self._tables[0]), leaves_in(graph, floats, self.trees[0]))
+        table = graph.constant(np.concatenate(self._tables))
+        found = graph.add("Gather", table, leaves_in_all(graph, floats, self.trees))
+        return graph.add(
+            "Div", _summed(graph, found, len(self.trees)), graph.constant(np.array(float(len(self.trees))))
+        )
 
     def probabilities(self, rows: Doubles) -> Doubles:
         floats = rows.astype(np.float32)
@@ -84,36 +87,45 @@ class Forest:
 
 @dataclass(frozen=True)
 class Boosting:
-    """Raw values `start` [k or 1], to which every round's trees, one an output, add `rate` times theirs."""
+    """Raw values `start` [k or 1], to which every round's trees, one an output, add `rate` times theirs.
+
+    `wide` trees, those over histograms, compare rows in double.
+    """
 
     rounds: tuple[tuple[Tree, ...], ...]
     start: Doubles
     rate: float
     steepness: float = 1.0
+    wide: bool = False
 
     @property
     def n_classes(self) -> int:
         return max(2, len(self.start))
 
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
-        floats = graph.cast(rows, TensorProto.FLOAT)
-        columns = []
-        for output, start in enumerate(self.start):
-            value = graph.constant(np.array([[start]]))
-            for trees in self.rounds:
-                table = graph.constant(self.rate * trees[output].value)
-                value = graph.add("Add", value, graph.add("Gather", table, leaves_in(graph, floats, trees[output])))
-            columns.append(value)
-        if len(columns) > 1:
-            return graph.add("Softmax", graph.add("Concat", *columns, axis=1), axis=1)
-        return _two_classes(graph, _times(graph, columns[0], self.steepness))
+        seen = rows if self.wide else graph.cast(rows, TensorProto.FLOAT)
+        leaves = leaves_in_all(graph, seen, [tree for trees in self.rounds for tree in trees], self.wide)
+        found = graph.add("Gather", graph.constant(self._table()), leaves)
+        shape = graph.constant(np.array([-1, len(self.rounds), len(self.start)], dtype=np.int64))
+        raw = _summed(graph, graph.add("Reshape", found, shape), len(self.rounds))
+        if len(self.start) > 1:
+            return graph.add("Softmax", raw, axis=1)
+        return _two_classes(graph, times(graph, raw, self.steepness))
+
+    def _table(self) -> Doubles:
+        """What each node of all trees adds; those of the first round add the start, too."""
+        parts = []
+        for place, trees in enumerate(self.rounds):
+            for start, tree in zip(self.start, trees, strict=True):
+                parts.append(self.rate * tree.value[:, 0] + (0.0 if place else start))
+        return np.concatenate(parts)
 
     def probabilities(self, rows: Doubles) -> Doubles:
-        floats = rows.astype(np.float32)
+        seen = rows if self.wide else rows.astype(np.float32)
         raw = np.repeat(self.start[None, :], len(rows), axis=0)
         for trees in self.rounds:
             for output, tree in enumerate(trees):
-                raw[:, output] += self.rate * tree.value[leaf_of(tree, floats), 0]
+                raw[:, output] += self.rate * tree.value[leaf_of(tree, seen), 0]
         return softmax(raw) if raw.shape[1] > 1 else pair(sigmoid(self.steepness * raw))
 
 
@@ -155,29 +167,6 @@ class Layered:
         return pair(shares) if self.output == "sigmoid" else shares / shares.sum(axis=1, keepdims=True)
 
 
-@dataclass(frozen=True)
-class Voting:
-    """The weighted mean of several models' probabilities."""
-
-    members: tuple[Classifier, ...]
-    weights: tuple[float, ...]
-
-    @property
-    def n_classes(self) -> int:
-        return self.members[0].n_classes
-
-    def add_to(self, graph: GraphBuilder, rows: str) -> str:
-        total = ""
-        for member, weight in zip(self.members, self.weights, strict=True):
-            part = _times(graph, member.add_to(graph, rows), weight)
-            total = graph.add("Add", total, part) if total else part
-        return graph.add("Div", total, graph.constant(np.array(sum(self.weights))))
-
-    def probabilities(self, rows: Doubles) -> Doubles:
-        parts = [member.probabilities(rows) for member in self.members]
-        return np.asarray(np.average(parts, axis=0, weights=self.weights))
-
-
 def softmax(raw: Doubles) -> Doubles:
     """Rows as shares, [N, k]."""
     powers = np.exp(raw - raw.max(axis=1, keepdims=True))
@@ -195,12 +184,19 @@ def pair(share: Doubles) -> Doubles:
     return np.concatenate([1 - share, share], axis=1)
 
 
+def _summed(graph: GraphBuilder, parts: str, count: int) -> str:
+    """[N, count, k] added up one after the other, as a loop does, [N, k]: CumSum alone promises the order."""
+    running = graph.add("CumSum", parts, graph.constant(np.array(1, dtype=np.int64)))
+    return graph.add("Gather", running, graph.constant(np.array(count - 1, dtype=np.int64)), axis=1)
+
+
 def _fractions(value: Doubles) -> Doubles:
     total = value.sum(axis=1, keepdims=True)
     return value if np.allclose(total, 1.0, rtol=0, atol=1e-9) else value / total
 
 
-def _times(graph: GraphBuilder, value: str, factor: float) -> str:
+def times(graph: GraphBuilder, value: str, factor: float) -> str:
+    """Append a multiplication, where there is any."""
     return value if factor == 1 else graph.add("Mul", value, graph.constant(np.array(factor)))
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.graph import GraphBuilder
-from netheal.bundles.layers import Config, Layer, Tensor, activation_name
+from netheal.bundles.layers import Layer, Tensor, activation_name
+from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
 

@@ -1,14 +1,16 @@
 """A Keras network by plain numpy in double: what a served graph of it is proved against."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.layers import Config, activation_name
-from netheal.bundles.neural import Network, input_shape, layer_chain
+from netheal.bundles.layers import IN_TRAINING_ONLY, KERAS_2_HARD_SIGMOID, activation_name, leaky_slope
+from netheal.bundles.merging import concatenation_axis
+from netheal.bundles.neural import Network
 from netheal.bundles.probability import sigmoid, softmax
+from netheal.bundles.topology import Config, input_shape, topology_of
+from netheal.bundles.windows import Windows, windows_of
 from netheal.errors import BundleError
 
 Doubles = NDArray[np.float64]
@@ -19,13 +21,18 @@ _ACTIVATIONS: dict[str, Callable[[Doubles], Doubles]] = {
     "elu": lambda v: np.where(v > 0, v, np.expm1(np.minimum(v, 0))),
     "exponential": np.exp,
     "hard_sigmoid": lambda v: np.clip(v / 6 + 0.5, 0, 1),
+    KERAS_2_HARD_SIGMOID: lambda v: np.clip(v / 5 + 0.5, 0, 1),
     "hard_tanh": lambda v: np.clip(v, -1, 1),
     "relu": lambda v: np.maximum(v, 0),
+    "leaky_relu": lambda v: np.where(v > 0, v, 0.2 * v),
     "relu6": lambda v: np.clip(v, 0, 6),
+    "selu": lambda v: 1.0507009873554805 * np.where(v > 0, v, 1.6732632423543772 * np.expm1(np.minimum(v, 0))),
     "sigmoid": sigmoid,
+    "silu": lambda v: v * sigmoid(v),
     "softmax": softmax,
     "softplus": lambda v: np.logaddexp(0, v),
     "softsign": lambda v: v / (1 + np.abs(v)),
+    "swish": lambda v: v * sigmoid(v),
     "tanh": np.tanh,
 }
 
@@ -33,13 +40,17 @@ _ACTIVATIONS: dict[str, Callable[[Doubles], Doubles]] = {
 def network_scores(network: Network, scaled: Doubles) -> Doubles:
     """Scores, double [N], of scaled rows [N, n]; raises BundleError for a layer that it does not know."""
     weights = iter(np.asarray(array, dtype=np.float64) for array in network.weights)
-    value = scaled.reshape(len(scaled), *(input_shape(network.config) or scaled.shape[1:]))
-    for entry in layer_chain(network.config):
-        kind = str(entry["class_name"])
-        if kind not in _LAYERS:
-            raise BundleError(f"layer {kind} is not one that can be served")
-        value = _LAYERS[kind](value, entry["config"], lambda: next(weights))
-    return value.reshape(len(scaled))
+    topology = topology_of(network.config)
+    values = [scaled.reshape(len(scaled), *(input_shape(network.config) or scaled.shape[1:]))]
+    for step in topology.steps:
+        given = [values[number] for number in step.takes]
+        if step.kind in _MERGES:
+            values.append(_MERGES[step.kind](given, step.config))
+        elif step.kind in _LAYERS:
+            values.append(_LAYERS[step.kind](given[0], step.config, lambda: next(weights)))
+        else:
+            raise BundleError(f"layer {step.kind} is not one that can be served")
+    return values[topology.output].reshape(len(scaled))
 
 
 def _activated(value: Doubles, name: str) -> Doubles:
@@ -100,16 +111,54 @@ def _gru(value: Doubles, config: Config, take: Take) -> Doubles:
     return np.stack(every, axis=1) if config.get("return_sequences") else hidden
 
 
-_LAYERS: dict[str, Callable[[Doubles, dict[str, Any], Take], Doubles]] = {
+def _leaky_relu(value: Doubles, config: Config, take: Take) -> Doubles:
+    return np.where(value > 0, value, leaky_slope(config) * value)
+
+
+def _conv(value: Doubles, config: Config, take: Take) -> Doubles:
+    windows, kernel = windows_of(config, "kernel_size", value.shape[1]), take()
+    padded = np.pad(value, ((0, 0), (windows.before, windows.after), (0, 0)))
+    found = sum(padded[:, _places(windows, step)] @ kernel[step] for step in range(windows.size))
+    return _activated(found + (take() if config.get("use_bias", True) else 0.0), activation_name(config))
+
+
+def _pooling(choose: Callable[..., Doubles]) -> Callable[[Doubles, Config, Take], Doubles]:
+    def layer(value: Doubles, config: Config, take: Take) -> Doubles:
+        windows = windows_of(config, "pool_size", value.shape[1])
+        sides = ((0, 0), (windows.before, windows.after), (0, 0))
+        padded = np.pad(value, sides, constant_values=np.nan)
+        return choose([padded[:, _places(windows, step)] for step in range(windows.size)], axis=0)
+
+    return layer
+
+
+def _places(windows: Windows, step: int) -> slice:
+    start = step * windows.every
+    return slice(start, start + (windows.count - 1) * windows.stride + 1, windows.stride)
+
+
+_MERGES: dict[str, Callable[[list[Doubles], Config], Doubles]] = {
+    "Add": lambda values, config: np.sum(values, axis=0),
+    "Average": lambda values, config: np.mean(values, axis=0),
+    "Concatenate": lambda values, config: np.concatenate(
+        values, axis=1 + concatenation_axis(config, values[0].ndim - 1)
+    ),
+}
+_LAYERS: dict[str, Callable[[Doubles, Config, Take], Doubles]] = {
     "Activation": lambda value, config, take: _activated(value, activation_name(config)),
+    "AveragePooling1D": _pooling(np.nanmean),
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
-    "Dropout": lambda value, config, take: value,
+    "Conv1D": _conv,
     "Flatten": lambda value, config, take: value.reshape(len(value), -1),
     "GRU": _gru,
     "GlobalAveragePooling1D": lambda value, config, take: value.mean(axis=1),
     "GlobalMaxPooling1D": lambda value, config, take: value.max(axis=1),
     "LSTM": _lstm,
+    "LeakyReLU": _leaky_relu,
+    "MaxPooling1D": _pooling(np.nanmax),
+    "ReLU": lambda value, config, take: np.maximum(value, 0),
     "Rescaling": _rescaling,
     "Reshape": _reshape,
+    **dict.fromkeys(IN_TRAINING_ONLY, lambda value, config, take: value),
 }

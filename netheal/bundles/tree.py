@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from netheal.bundles.graph import ML_DOMAIN, GraphBuilder
 from netheal.bundles.scaling import Scaling
@@ -18,6 +18,7 @@ from netheal.errors import BundleError
 
 _LEAF = -1
 _MOST_NODES = 2**24  # leaf numbers travel as float32
+_NODES_AT_A_TIME = 2**17
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(nearest.astype(np.float64) > threshold, lower, nearest).astype(np.float32)
 
 
-def leaf_of(tree: Tree, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The node at which each scaled row ends, by numpy, [N]."""
+def leaf_of(tree: Tree, rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.int64]:
+    """The node at which each scaled row ends, by numpy, [N]; rows are compared as they are given."""
     place = np.zeros(len(rows), dtype=np.int64)
     every = np.arange(len(rows))
     while True:
@@ -112,8 +113,24 @@ def leaf_of(tree: Tree, rows: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def leaves_in(graph: GraphBuilder, rows: str, tree: Tree) -> str:
     """Append the search for each row's leaf, int64 [N]; `rows` are scaled, float32."""
-    found = graph.add("TreeEnsembleRegressor", rows, domain=ML_DOMAIN, **_attributes(tree))
+    found = graph.add("TreeEnsembleRegressor", rows, domain=ML_DOMAIN, **_attributes([tree], wide=False))
     return graph.cast(graph.flat(found), TensorProto.INT64)
+
+
+def leaves_in_all(graph: GraphBuilder, rows: str, trees: Sequence[Tree], wide: bool = False) -> str:
+    """Append the search for each row's leaf in each tree, int64 [N, trees].
+
+    Nodes are numbered through all trees, one tree after the other. `rows` are scaled, float32, or double where
+    `wide`. Trees are searched many at a time: a graph of thousands of nodes takes longer to load than to run.
+    """
+    counts = np.array([len(tree.left) for tree in trees])
+    group = np.cumsum(counts) // _NODES_AT_A_TIME
+    found = []
+    for number in np.unique(group):
+        some = [tree for tree, its in zip(trees, group, strict=True) if its == number]
+        found.append(graph.add("TreeEnsembleRegressor", rows, domain=ML_DOMAIN, **_attributes(some, wide)))
+    local = graph.cast(graph.add("Concat", *found, axis=1) if len(found) > 1 else found[0], TensorProto.INT64)
+    return graph.add("Add", local, graph.constant(np.cumsum(counts) - counts))
 
 
 def require_features(tree: Tree, n_features: int) -> None:
@@ -123,22 +140,36 @@ def require_features(tree: Tree, n_features: int) -> None:
         raise BundleError(f"the tree asks for a feature outside its {n_features}: it is another bundle's")
 
 
-def _attributes(tree: Tree) -> dict[str, Any]:
-    count, leaves = len(tree.left), np.flatnonzero(tree.left == _LEAF)
-    inner = tree.left != _LEAF
+def _attributes(trees: Sequence[Tree], wide: bool) -> dict[str, Any]:
+    """Each tree is a target of its own, to which it gives its leaf's number."""
+    counts = [len(tree.left) for tree in trees]
+    left, right, feature, threshold = (
+        np.concatenate([getattr(tree, name) for tree in trees]) for name in ("left", "right", "feature", "threshold")
+    )
+    owner = np.repeat(np.arange(len(trees)), counts)
+    number = np.concatenate([np.arange(count) for count in counts])
+    leaf = left == _LEAF
     return {
-        "n_targets": 1,
-        "nodes_treeids": [0] * count,
-        "nodes_nodeids": list(range(count)),
-        "nodes_modes": ["BRANCH_LEQ" if branch else "LEAF" for branch in inner],
-        "nodes_featureids": np.where(inner, tree.feature, 0).tolist(),
-        "nodes_values": np.where(inner, float32_at_most(tree.threshold), np.float32(0)).tolist(),
-        "nodes_truenodeids": np.where(inner, tree.left, 0).tolist(),
-        "nodes_falsenodeids": np.where(inner, tree.right, 0).tolist(),
-        "target_treeids": [0] * len(leaves),
-        "target_nodeids": leaves.tolist(),
-        "target_ids": [0] * len(leaves),
-        "target_weights": leaves.astype(np.float64).tolist(),
+        "n_targets": len(trees),
+        "nodes_treeids": owner.tolist(),
+        "nodes_nodeids": number.tolist(),
+        "nodes_modes": ["LEAF" if end else "BRANCH_LEQ" for end in leaf],
+        "nodes_featureids": np.where(leaf, 0, feature).tolist(),
+        "nodes_truenodeids": np.where(leaf, 0, left).tolist(),
+        "nodes_falsenodeids": np.where(leaf, 0, right).tolist(),
+        "target_treeids": owner[leaf].tolist(),
+        "target_nodeids": number[leaf].tolist(),
+        "target_ids": owner[leaf].tolist(),
+        **_numbers(np.where(leaf, 0.0, threshold), number[leaf].astype(np.float64), wide),
+    }
+
+
+def _numbers(thresholds: NDArray[np.float64], leaves: NDArray[np.float64], wide: bool) -> dict[str, Any]:
+    if not wide:
+        return {"nodes_values": float32_at_most(thresholds).tolist(), "target_weights": leaves.tolist()}
+    return {
+        "nodes_values_as_tensor": numpy_helper.from_array(thresholds, "thresholds"),
+        "target_weights_as_tensor": numpy_helper.from_array(leaves, "leaves"),
     }
 
 

@@ -1,11 +1,45 @@
 """A network's weights, taken one after the other as its layers declare them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from netheal.bundles.topology import Config
 from netheal.errors import BundleError
+
+
+def in_layers_order(leaves: Sequence[Config], arrays: Sequence[Any]) -> list[Any]:
+    """A model's arrays layer by layer, as `get_weights()` has them.
+
+    Within a file, a model in a model has all arrays that training changes first, then all others.
+    """
+    counts = [_counts(leaf) for leaf in leaves]
+    if sum(changing + fixed for changing, fixed in counts) != len(arrays):
+        raise BundleError(f"a model within the network has {len(arrays)} weight arrays, which its layers do not take")
+    first = iter(arrays[: sum(changing for changing, _ in counts)])
+    rest = iter(arrays[sum(changing for changing, _ in counts) :])
+    return [
+        next(source)
+        for changing, fixed in counts
+        for source, count in ((first, changing), (rest, fixed))
+        for _ in range(count)
+    ]
+
+
+def _counts(leaf: Config) -> tuple[int, int]:
+    """How many arrays of a layer training changes, and how many it does not."""
+    config, kind = leaf["config"], leaf["class_name"]
+    changing, fixed = int(bool(config.get("use_bias", True))), 0
+    if kind == "BatchNormalization":
+        changing, fixed = int(bool(config.get("scale", True))) + int(bool(config.get("center", True))), 2
+    else:
+        changing = changing + _KERNELS[kind] if kind in _KERNELS else 0
+    return (0, changing + fixed) if config.get("trainable") is False else (changing, fixed)
+
+
+_KERNELS = {"Conv1D": 1, "Dense": 1, "GRU": 2, "LSTM": 2}
 
 
 class WeightReader:

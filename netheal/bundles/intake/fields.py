@@ -42,6 +42,15 @@ class Fields:
             raise BundleError(f"{key!r} of {self.of} is a {type(value).__name__}, not a model's object")
         return value
 
+    def records(self, key: str, most: int) -> list[Record]:
+        """A list of objects."""
+        values = self.need(key)
+        if type(values) is not list or not 0 < len(values) <= most:
+            raise BundleError(f"{key!r} of {self.of} is no list of 1 to {most} models")
+        if not all(isinstance(value, Record) for value in values):
+            raise BundleError(f"{key!r} of {self.of} holds something that is no model")
+        return values
+
     def fields(self, key: str) -> "Fields":
         """A dictionary."""
         return Fields(self.need(key), f"{key!r} of {self.of}")

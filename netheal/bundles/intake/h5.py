@@ -1,25 +1,24 @@
 """A bare Keras `.h5`, of Keras 2 or 3, read as data: its configuration's JSON and its weights."""
 
-import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.intake.fields import json_values
+from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
-from netheal.bundles.neural import LAYERS, Network, layer_chain
+from netheal.bundles.neural import Network
+from netheal.bundles.topology import body_of, entries_of, is_model, leaves_of, name_of
+from netheal.bundles.weights import in_layers_order
 from netheal.errors import BundleError
 
 _CONFIG_BYTES = 4 * MEGABYTE
 _NAMES_BYTES = MEGABYTE
+_VERSION_BYTES = 100
 _ARRAY_BYTES = 256 * MEGABYTE
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
-_KERAS_MODULES = ("keras", "keras.layers", "keras.src", "keras.initializers", "keras.regularizers", "keras.constraints")
-_HDF5_MODULES = ("keras.activations", "keras.models", "keras.optimizers", "keras.losses", "keras.metrics", "builtins")
 
 
 class _MappedFile:
@@ -66,8 +65,7 @@ def read_network(data: memoryview) -> Network:
             weights = file.get("model_weights")
             if not isinstance(weights, h5py.Group):
                 raise BundleError("the .h5 has no model_weights: save the whole model")
-            order = [name for name in _layer_names(config) if name in weights]
-            return Network(config, [array for name in order for array in _layer_weights(weights[name])])
+            return Network(config, _arrays(weights, config))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise BundleError(f"the .h5 is damaged or not what Keras writes: {error!r:.300}") from error
 
@@ -109,38 +107,19 @@ def _config(file: h5py.File) -> dict[str, Any]:
     text = text.decode("utf-8") if isinstance(text, bytes) else text
     if not isinstance(text, str) or len(text) > _CONFIG_BYTES:
         raise BundleError("model_config of the .h5 is no text")
-    try:
-        document = json_values(json.loads(text), "model_config")
-    except RecursionError as error:
-        raise BundleError("model_config of the .h5 is too deep") from error
-    if type(document) is not dict or document.get("class_name") not in ("Sequential", "Functional", "Model"):
-        raise BundleError("the .h5 is neither a Sequential nor a functional model")
-    for entry in layer_chain(document):
-        if entry["class_name"] not in LAYERS:
-            raise BundleError(f"layer {str(entry['class_name'])[:60]} is not one that can be served")
-    for module, kind in _classes(document):
-        if module not in (*_KERAS_MODULES, *_HDF5_MODULES) and not module.startswith("keras.src."):
-            raise BundleError(f"the .h5 names {f'{module}.{kind}'[:120]!r}, code of its own: it cannot be served")
-    return dict(document)
+    version = _attribute(file, "keras_version", _VERSION_BYTES) if "keras_version" in file.attrs else None
+    return keras_config(text, "model_config of the .h5", version)
 
 
-def _classes(value: Any) -> Iterator[tuple[str, str]]:
-    """Every (module, class) that a configuration names; a name registered by the user counts as a module."""
-    if isinstance(value, dict):
-        kind = value.get("class_name")
-        if kind is not None:
-            registered = value.get("registered_name")
-            if isinstance(registered, str) and ">" in registered:
-                yield registered, str(kind)
-            yield str(value.get("module") or "keras"), str(kind)
-        if any(key.startswith("__") for key in value):
-            yield "a key with underscores", "in a configuration"
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _classes(inner)
-
-
-def _layer_names(config: dict[str, Any]) -> list[str]:
-    return [str(entry["config"].get("name") or entry.get("name")) for entry in layer_chain(config)]
+def _arrays(weights: h5py.Group, config: dict[str, Any]) -> list[NDArray[np.float32]]:
+    """All arrays, in the order that the network's `get_weights()` has."""
+    found: list[NDArray[np.float32]] = []
+    for entry in entries_of(body_of(config)):
+        name = name_of(entry)
+        if name in weights:
+            arrays = _layer_weights(weights[name])
+            found += in_layers_order(list(leaves_of(entry)), arrays) if is_model(entry) else arrays
+    return found
 
 
 def _layer_weights(group: Any) -> list[NDArray[np.float32]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.estimators import classifier_of
-from netheal.bundles.intake.fields import Fields, Plain, json_values, raw_array
+from netheal.bundles.intake.fields import Fields, Plain, raw_array
+from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
 from netheal.bundles.intake.values import Record, shown
@@ -77,7 +78,7 @@ def _network(top: Fields, name: str) -> Network:
     arrays = [raw_array(array, f"an array of {name}_weights") for array in weights]
     if any(array.dtype.kind != "f" for array in arrays):
         raise BundleError(f"{name}_weights holds something that is no array of floats")
-    return Network(json_values(top.need(f"{name}_config"), f"{name}_config"), arrays)
+    return Network(keras_config(top.need(f"{name}_config"), f"{name}_config"), arrays)
 
 
 def _threat_serving(top: Fields) -> Parts:

@@ -14,6 +14,9 @@ class Kind(Enum):
     FROM_BUFFER = auto()
     SCALAR = auto()
     ENCODE = auto()
+    BYTES = auto()
+    INDEX_MAKER = auto()
+    INDEX = auto()
     DICT = auto()
     WRAPPER = auto()
     TYPE = auto()
@@ -24,6 +27,7 @@ _MOVED = {
     "numpy.core.multiarray": "numpy._core.multiarray",
     "numpy.core.numeric": "numpy._core.numeric",
     "__builtin__": "builtins",
+    "_loss": "sklearn._loss._loss",  # scikit-learn 1.4 to 1.6
 }
 _KINDS = {
     "numpy.dtype": Kind.DTYPE,
@@ -32,6 +36,9 @@ _KINDS = {
     "numpy._core.multiarray.scalar": Kind.SCALAR,
     "numpy._core.numeric._frombuffer": Kind.FROM_BUFFER,
     "_codecs.encode": Kind.ENCODE,
+    "builtins.bytes": Kind.BYTES,
+    "pandas.core.indexes.base._new_Index": Kind.INDEX_MAKER,
+    "pandas.core.indexes.base.Index": Kind.INDEX,
     "collections.OrderedDict": Kind.DICT,
     "sklearn.utils.Bunch": Kind.DICT,
     "sklearn.utils._bunch.Bunch": Kind.DICT,
@@ -47,6 +54,8 @@ _KINDS = {
             "sklearn.ensemble._forest.ExtraTreesClassifier",
             "sklearn.ensemble._forest.RandomForestClassifier",
             "sklearn.ensemble._gb.GradientBoostingClassifier",
+            "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+            "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
             "sklearn.ensemble._voting.VotingClassifier",
             "sklearn.linear_model._logistic.LogisticRegression",
             "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
@@ -63,6 +72,9 @@ _KINDS = {
             "sklearn.tree._tree.Tree",
             # Parts of accepted models that nothing reads: generators, optimisers, losses.
             "numpy.random._mt19937.MT19937",
+            "numpy.random._pcg64.PCG64",
+            "numpy.random._pickle.__generator_ctor",
+            "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
             "numpy.random._pickle.__bit_generator_ctor",
             "numpy.random._pickle.__randomstate_ctor",
             "numpy.random.bit_generator.SeedSequence",
@@ -96,6 +108,15 @@ _KINDS = {
 }
 
 
+_HINTS = {
+    "sklearn.compose._column_transformer.ColumnTransformer": (
+        ". scikit-learn puts a ColumnTransformer before histogram boosting that splits by categories:"
+        " train it on numbers only"
+    ),
+    "pandas.core.arrays.string_arrow": ". Save features' names as a list: list(frame.columns)",
+}
+
+
 def kind_of(module: str, name: str) -> tuple[str, Kind]:
     """The full name as of today, and its kind; raises BundleError for a name outside the list."""
     full = f"{_MOVED.get(module, module)}.{name}"
@@ -103,7 +124,7 @@ def kind_of(module: str, name: str) -> tuple[str, Kind]:
     if kind is None:
         raise BundleError(
             f"the file names {full[:200]!r}, which is not part of any accepted model: accepted are scikit-learn's"
-            " trees, forests, gradient boosting, logistic regression, MLP and voting classifiers, its scalers and"
-            " encoders, numpy arrays and plain values"
+            " trees, forests, gradient boosting (histograms', too), logistic regression, MLP and voting classifiers,"
+            f" its scalers and encoders, numpy arrays and plain values{_HINTS.get(full, _HINTS.get(module, ''))}"
         )
     return full, kind

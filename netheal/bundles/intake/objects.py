@@ -40,6 +40,10 @@ def call(target: Name, args: tuple[Any, ...]) -> Any:
         return {}
     if target.kind is Kind.ENCODE:
         return _encoded(args)
+    if target.kind is Kind.BYTES and not args:  # protocol 2's empty bytes
+        return memoryview(b"")
+    if target.kind is Kind.INDEX_MAKER:
+        return _index(args)
     raise BundleError(f"the pickle calls {target.full!r}, which no accepted model does")
 
 
@@ -118,6 +122,16 @@ def _from_buffer(args: tuple[Any, ...]) -> ArrayRecord:
     if args[3] not in ("C", "F") or len(args) == 5:
         raise BundleError("an array of the file is neither in C's order nor in Fortran's")
     return ArrayRecord(array_of(args[0], args[1].finished(), shape, args[3] == "F"), shape=shape)
+
+
+def _index(args: tuple[Any, ...]) -> ArrayRecord:
+    """A pandas Index as the array of its elements."""
+    if len(args) != 2 or not isinstance(args[0], Name) or args[0].kind is not Kind.INDEX or type(args[1]) is not dict:
+        raise BundleError("a pandas Index in the file is made in another way than pandas'")
+    data = args[1].get("data")
+    if not set(args[1]) <= {"data", "name"} or not isinstance(data, ArrayRecord) or len(data.shape) != 1:
+        raise BundleError("a pandas Index in the file is no plain list of names: save list(frame.columns)")
+    return data
 
 
 def _encoded(args: tuple[Any, ...]) -> memoryview:

@@ -15,7 +15,7 @@ from typing import IO
 
 import netheal
 from netheal.bundles.intake.child import ORDER, PROFILE, REPORT, SERVED
-from netheal.bundles.intake.confine import CPU_S
+from netheal.bundles.intake.confine import CPU_S, MEMORY_BYTES
 from netheal.bundles.intake.examine import Examined, Order
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.report import Report, failed_at, report_from
@@ -78,6 +78,8 @@ def _run(source: IO[bytes], folder: Path, wall_s: float) -> str:
             return f"reading the file takes longer than {wall_s:.0f} s: it was stopped"
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"reading the file takes more than {CPU_S} s of computing: it was stopped"
+    if done.returncode in (-signal.SIGSEGV, -signal.SIGABRT):
+        return f"reading the file takes more than {MEMORY_BYTES // MEGABYTE} MB of memory: train a smaller model"
     if done.returncode or not (folder / REPORT).exists():
         return f"reading the file ended the process that read it (status {done.returncode}): it was refused"
     return ""

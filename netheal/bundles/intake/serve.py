@@ -14,11 +14,10 @@ from netheal.bundles.probability import Forest, label_onnx, score_onnx
 from netheal.bundles.reference import network_scores
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_onnx
+from netheal.bundles.voting import HardVoting, certain
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType, wire_contracts
 from netheal.errors import BundleError
-
-_TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,13 @@ def _answers(parts: Parts, contract: Contract, rows: NDArray[np.float64]) -> Ans
     if contract.model_type == "threat_detector":
         scores = shares[:, parts.attack]
         gap = np.abs(scores - parts.threshold)
-        return Answers(scores, _is_attack(scores, parts), (gap == 0) | (gap > 2 * TOLERANCE))
-    best = shares.argmax(axis=1)
-    ranked = np.sort(shares, axis=1)
-    gap = ranked[:, -1] - (ranked[:, -2] if shares.shape[1] > 1 else 0)
-    exact = isinstance(parts.classifier, Forest)
-    return Answers(ranked[:, -1], np.asarray(class_ids(parts.classes))[best], (gap > _TIE) | exact)
+        if isinstance(parts.classifier, HardVoting):
+            sure = certain(parts.classifier, scaled)
+        else:
+            sure = (gap == 0) | (gap > 2 * TOLERANCE)
+        return Answers(scores, _is_attack(scores, parts), sure)
+    ids = np.asarray(class_ids(parts.classes))
+    return Answers(shares.max(axis=1), ids[shares.argmax(axis=1)], certain(parts.classifier, scaled))
 
 
 def _is_attack(scores: NDArray[np.float64], parts: Parts) -> NDArray[np.int64]:

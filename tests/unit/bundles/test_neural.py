@@ -117,13 +117,13 @@ def test_a_network_that_cannot_be_served_is_refused(layers: object, arrays: list
         ensemble_onnx([Network({"layers": layers}, arrays)], 4, Scaling())
 
 
-def test_a_network_whose_layers_branch_is_refused() -> None:
+def test_a_branch_that_leads_nowhere_is_refused() -> None:
     def after(name: str, parent: str) -> dict[str, object]:
         tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": [parent, 0, 0]}}
         node = [{"args": [tensor], "kwargs": {}}]
         return {"class_name": "Dense", "name": name, "config": {"units": 4}, "inbound_nodes": node}
 
     start = {"class_name": "InputLayer", "name": "in", "config": {}, "inbound_nodes": []}
-    with pytest.raises(BundleError, match="one chain"):
+    with pytest.raises(BundleError, match="does not lead to its output"):
         config = {"layers": [start, after("a", "in"), after("b", "in")]}
         ensemble_onnx([Network(config, [])], 4, Scaling())

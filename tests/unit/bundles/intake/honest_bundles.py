@@ -1,6 +1,7 @@
 """Honest bundles of every accepted kind, made anew with scikit-learn, and the original beside each."""
 
 import bz2
+import copy
 import gzip
 import io
 import lzma
@@ -9,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     VotingClassifier,
 )
@@ -25,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelEncoder, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from netheal.contracts import contract
 
@@ -34,12 +38,21 @@ MODELS: dict[str, Callable[[], Any]] = {
     "extra": lambda: ExtraTreesClassifier(8, max_depth=5, random_state=1),
     "boosting": lambda: GradientBoostingClassifier(n_estimators=6, random_state=1),
     "zero_boosting": lambda: GradientBoostingClassifier(n_estimators=4, init="zero", random_state=1),
+    "histogram": lambda: HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=9, random_state=1),
     "logistic": lambda: LogisticRegression(max_iter=50),
     "mlp": lambda: MLPClassifier((8, 4), max_iter=10, random_state=1),
     "voting": lambda: VotingClassifier(
         [("a", DecisionTreeClassifier(max_depth=3)), ("b", LogisticRegression(max_iter=20))],
         voting="soft",
         weights=[2, 1],
+    ),
+    "hard_voting": lambda: VotingClassifier(
+        [
+            ("a", DecisionTreeClassifier(max_depth=2, random_state=1)),
+            ("b", LogisticRegression(max_iter=20)),
+            ("c", HistGradientBoostingClassifier(max_iter=3, random_state=1)),
+            ("d", RandomForestClassifier(5, max_depth=2, random_state=1)),
+        ]
     ),
 }
 SCALERS = {
@@ -59,6 +72,16 @@ class Honest:
     layout: dict[str, Any]
     rows: NDArray[np.float64]
     shares: NDArray[np.float64]
+
+
+def predicted(model: Any, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The model's probabilities; of hard votes the shares of them, ties given to the first class."""
+    if getattr(model, "voting", "soft") == "soft":
+        return np.asarray(model.predict_proba(scaled))
+    votes = np.eye(len(model.classes_))[model.transform(scaled)]
+    shares = np.average(votes, axis=1, weights=model.weights) * (1 - 1e-9 * np.arange(votes.shape[2]))
+    assert (model.classes_[shares.argmax(axis=1)] == model.predict(scaled)).all()
+    return np.asarray(shares)
 
 
 def packed(value: Any, form: str) -> tuple[str, bytes]:
@@ -82,7 +105,12 @@ def dumped(value: Any, method: str, folder: Path) -> tuple[str, bytes]:
 def honest(
     model_name: str, scaler_name: str = "standard", model_type: str = "attack_classifier", training: bool = False
 ) -> Honest:
-    """A bundle of a model, a scaler and a type, in one of the layouts."""
+    """A bundle of a model, a scaler and a type, in one of the layouts; the caller's to change."""
+    return copy.deepcopy(_made(model_name, scaler_name, model_type, training))
+
+
+@cache
+def _made(model_name: str, scaler_name: str, model_type: str, training: bool) -> Honest:
     random, attack = np.random.default_rng(3), model_type == "attack_classifier"
     names = contract("attack/v1" if attack else "threat/v1").names
     rows = np.abs(random.lognormal(2.0, 2.0, (300, len(names))))
@@ -93,10 +121,10 @@ def honest(
     scaler, model = SCALERS[scaler_name](), MODELS[model_name]()
     scaled = rows if scaler is None else scaler.fit_transform(rows)
     encoder = LabelEncoder().fit(CLASSES)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         model.fit(scaled, kinds)
-    shares = model.predict_proba(scaled)
+        shares = predicted(model, scaled)
     if not attack:
         layout = {
             "model": model,
