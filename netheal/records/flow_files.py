@@ -12,7 +12,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -104,19 +104,22 @@ def _spellings(contracts: Sequence[Contract]) -> dict[str, str]:
 
 
 def _renamed(path: Path, chunks: Iterator[pa.Table], contracts: Sequence[Contract]) -> Iterator[pa.Table]:
-    numbers = {feature.name for contract in contracts for feature in contract.features}
-    numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
     for chunk in chunks:
         if chunk.column_names == [MALFORMED]:
             yield chunk
             continue
         names = wire_headers(chunk.column_names, contracts)
         _require_contract(path, names, contracts)
-        yield from _typed(chunk.rename_columns(names), numbers)
+        yield from as_numbers(chunk.rename_columns(names), contracts)
+
+
+def lacking_features(names: Sequence[str], contracts: Sequence[Contract]) -> dict[str, list[str]]:
+    """Contract id -> those of its features that are not among wire names `names`."""
+    return {contract.id: [name for name in contract.names if name not in names] for contract in contracts}
 
 
 def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Contract]) -> None:
-    lacking = {contract.id: [n for n in contract.names if n not in names] for contract in contracts}
+    lacking = lacking_features(names, contracts)
     if all(lacking.values()):
         nearest = min(lacking, key=lambda contract_id: len(lacking[contract_id]))
         raise ContractError(
@@ -140,7 +143,7 @@ def _csv(file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterat
     plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
     text = io.BufferedReader(_Utf8(plain), _BLOCK_BYTES)
     headers = next(csv.reader([text.peek().split(b"\n", 1)[0].decode()]), [])
-    if _is_nsl_kdd(headers):
+    if is_nsl_kdd(headers):
         headers = NSL_KDD_COLUMNS[: len(headers)]
     else:
         text.readline()
@@ -171,7 +174,7 @@ def _csv_rows(text: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
             malformed.clear()
 
 
-def _is_nsl_kdd(cells: Sequence[str]) -> bool:
+def is_nsl_kdd(cells: Sequence[str]) -> bool:
     """Whether a first line is a row of NSL-KDD: the second cell is a protocol, the fifth a number."""
     return len(cells) in (42, 43) and cells[1] in ("tcp", "udp", "icmp") and cells[4].isdecimal()
 
@@ -198,17 +201,29 @@ class _Utf8(io.RawIOBase):
 
 
 def _as_utf8(text: bytes) -> bytes:
-    for encoding in ("utf-8", "cp1252", "latin-1"):
+    try:
+        return text.decode().encode()
+    except UnicodeDecodeError:
+        return b"".join(decode_line(line).encode() for line in text.splitlines(keepends=True))
+
+
+def decode_line(line: bytes) -> str:
+    """One line as text: UTF-8, or where it is none, cp1252, or else latin-1."""
+    for encoding in ("utf-8", "cp1252"):
         try:
-            return text.decode(encoding).encode()
+            return line.decode(encoding)
         except UnicodeDecodeError:
-            if text.count(b"\n") > 1:
-                return b"".join(map(_as_utf8, text.splitlines(keepends=True)))
-    return text
+            continue
+    return line.decode("latin-1")
 
 
-def _typed(table: pa.Table, numbers: Set[str]) -> Iterator[pa.Table]:
-    """`table` with its `numbers` as numbers, cut wherever a column goes from numbers to words or back."""
+def as_numbers(table: pa.Table, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+    """`table`, under wire names, with what is a number in a message as numbers.
+
+    Cut wherever a column goes from numbers to words or back.
+    """
+    numbers = {feature.name for contract in contracts for feature in contract.features}
+    numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
     mixed: dict[int, list[Any]] = {}
     for place, name in enumerate(table.column_names):
         if name in numbers and not _is_number(table.schema.field(place).type):

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     UNKNOWN_CATEGORY = "unknown_category"
     NO_CONTRACT = "no_contract"
     NO_ACTIVE_MODEL = "no_active_model"
+    MALFORMED_ROW = "malformed_row"
 
 
 MEANING: dict[Reason, str] = {
@@ -38,6 +39,7 @@ MEANING: dict[Reason, str] = {
     Reason.UNKNOWN_CATEGORY: "a category that the active model's encoder does not know",
     Reason.NO_CONTRACT: "not one feature of any contract is there",
     Reason.NO_ACTIVE_MODEL: "no model is active for a contract that the row fits",
+    Reason.MALFORMED_ROW: "a row of an uploaded file has more or fewer cells than its header",
 }
 
 

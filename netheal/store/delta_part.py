@@ -1,4 +1,4 @@
-"""Verdicts or rejected rows of a task as Parquet parts of a Delta table, invisible until the driver commits."""
+"""Verdicts or rejected rows as Parquet parts of a Delta table, invisible until somebody commits them."""
 
 import time
 import uuid
@@ -20,6 +20,12 @@ class _OpenPart:
     rows: int = 0
     event_ids: list[int] = field(default_factory=list)
     recorded: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Write what is left; a second time does nothing."""
+        self.writer.close()
+        if self.writer.file_handle is not None:
+            self.writer.file_handle.close()
 
 
 class DeltaPartWriter:
@@ -67,13 +73,17 @@ class DeltaPartWriter:
         return _OpenPart(path, writer)
 
     def receipt(self) -> list[Part]:
-        """Close the files; what the driver needs to commit them."""
+        """Close the files; what is needed to commit them."""
         return [self._close(day, part) for day, part in self._open.items()]
 
+    def discard(self) -> None:
+        """Remove the files, which must not be committed."""
+        for part in self._open.values():
+            part.close()
+            self._files.delete_file(f"{self._folder}/{part.path}")
+
     def _close(self, day: date, part: _OpenPart) -> Part:
-        part.writer.close()
-        if part.writer.file_handle is not None:
-            part.writer.file_handle.close()
+        part.close()
         info = self._files.get_file_info(f"{self._folder}/{part.path}")
         if info.type != FileType.File:
             raise OSError(f"the part {part.path} is not where it was written")

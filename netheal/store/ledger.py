@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psycopg2.extras import Json, execute_values
+from psycopg2.extras import Json
 
 from netheal.errors import StreamRefused
+from netheal.store.counts import Counts, add_counts
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.schema import PARTITIONS_PER_TOPIC
 
@@ -14,9 +15,6 @@ _PAUSE_S = 0.1
 
 Offsets = dict[str, int]
 """Kafka partition (as a string) -> offset."""
-
-Counts = dict[tuple[int, str, str], int]
-"""(minute as seconds since the epoch, kind, name) -> rows."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,7 @@ class Ledger:
     def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
         """Pin a batch; a batch that was pinned before keeps its first pins."""
         with transaction(self._connection) as cursor:
-            cursor.execute(
-                "insert into policies (version, document) values (%s, %s) on conflict do nothing",
-                (pins.policy_version, Json(policy)),
-            )
+            record_policy(cursor, pins.policy_version, policy)
             cursor.execute(
                 "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
                 " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing",
@@ -136,12 +131,7 @@ class Ledger:
             )
             if cursor.rowcount == 0:
                 return
-            totals: dict[tuple[str, str], int] = {}
-            for (_, kind, name), n in counts.items():
-                totals[kind, name] = totals.get((kind, name), 0) + n
-            if counts:
-                execute_values(cursor, _ADD_MINUTES, [(m, k, name, n) for (m, k, name), n in counts.items()], _MINUTE)
-                execute_values(cursor, _ADD_TOTALS, [(*key, n) for key, n in totals.items()])
+            add_counts(cursor, counts)
 
 
 _OF_BATCH = (
@@ -149,15 +139,13 @@ _OF_BATCH = (
     " and batch_id = %(batch)s"
 )
 _TAKE_BACK = tuple(f"delete from {table}{_OF_BATCH}" for table in ("verdicts", "rejected"))
-_MINUTE = "(to_timestamp(%s), %s, %s, %s)"
-_ADD_MINUTES = (
-    "insert into minute_counts (minute, kind, name, n) values %s"
-    " on conflict (minute, kind, name) do update set n = minute_counts.n + excluded.n"
-)
-_ADD_TOTALS = (
-    "insert into total_counts (kind, name, n) values %s"
-    " on conflict (kind, name) do update set n = total_counts.n + excluded.n"
-)
+
+
+def record_policy(cursor: Cursor, version: str, document: dict[str, Any]) -> None:
+    """Keep the document of a policy that something is judged by."""
+    cursor.execute(
+        "insert into policies (version, document) values (%s, %s) on conflict do nothing", (version, Json(document))
+    )
 
 
 def read_policy_document(connection: Connection, version: str) -> dict[str, Any]:

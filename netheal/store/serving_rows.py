@@ -1,11 +1,17 @@
-"""The serving rows of a task into Postgres, in one transaction of its own."""
+"""The narrow rows that Postgres serves: made of verdicts and rejected rows, and copied in bulk."""
+
+import io
+from collections.abc import Iterable, Mapping
 
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 from adbc_driver_manager import Error, IntegrityError
+from psycopg2 import sql
 
 from netheal.errors import ServiceUnavailable
+from netheal.store.database import Cursor
 
 _HEAD_BYTES = 256
 _TEXT_CHARS = 200
@@ -40,36 +46,59 @@ _REJECTED_COLUMNS = (
 _CLIENT_TEXT = frozenset({"sensor_id", "src_ip", "dst_ip", "field", "detail", "action_description"})
 
 
+ServingRows = dict[str, pa.Table]
+"""Table -> its rows."""
+
+
+def serving_rows(verdicts: pa.Table, rejected: pa.Table, model_ids: Mapping[str, int]) -> ServingRows:
+    """The rows of tables in `verdict_schema()` and `rejected_schema()`. `model_ids`: bundle hash -> registry id."""
+    rows = _narrow(verdicts, _VERDICT_COLUMNS)
+    for column, hashes in _MODELS.items():
+        rows = rows.append_column(column, _ids(verdicts[hashes], model_ids))
+    head = pc.binary_slice(rejected["value"], 0, _HEAD_BYTES)
+    return {"verdicts": rows, "rejected": _narrow(rejected, _REJECTED_COLUMNS).append_column("head", head)}
+
+
+def joined_rows(parts: Iterable[ServingRows]) -> ServingRows:
+    """One table of each kind, of those that have a row."""
+    tables: dict[str, list[pa.Table]] = {}
+    for part in parts:
+        for name, table in part.items():
+            if table.num_rows:
+                tables.setdefault(name, []).append(table)
+    return {name: pa.concat_tables(found) for name, found in tables.items()}
+
+
+def copy_rows(cursor: Cursor, rows: ServingRows) -> None:
+    """Copy rows that are not there yet, in the caller's transaction."""
+    for name, table in rows.items():
+        if "head" in table.column_names:
+            heads = [None if head is None else f"\\x{head.hex()}" for head in table["head"].to_pylist()]
+            table = table.set_column(table.column_names.index("head"), "head", pa.array(heads, pa.string()))
+        text = io.BytesIO()
+        options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+        pyarrow.csv.write_csv(table, text, options)
+        text.seek(0)
+        columns = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
+        statement = sql.SQL("copy {} ({}) from stdin with (format csv)").format(sql.Identifier(name), columns)
+        cursor.copy_expert(statement, text)
+
+
 class PostgresRowWriter:
     """Collects the narrow rows of a task and copies them at its end; a row that is there already stays."""
 
     def __init__(self, connection: adbc.Connection, model_ids: dict[str, int]) -> None:
         self._connection = connection
         self._model_ids = model_ids
-        self._tables: dict[str, list[pa.Table]] = {"verdicts": [], "rejected": []}
+        self._parts: list[ServingRows] = []
 
     def write(self, verdicts: pa.Table, rejected: pa.Table) -> None:
         """Keep the rows for the end of the task."""
-        rows = _narrow(verdicts, _VERDICT_COLUMNS)
-        for column, hashes in _MODELS.items():
-            rows = rows.append_column(column, self._ids(verdicts[hashes]))
-        self._tables["verdicts"].append(rows)
-        heads = _narrow(rejected, _REJECTED_COLUMNS)
-        head = pc.binary_slice(rejected["value"], 0, _HEAD_BYTES)
-        self._tables["rejected"].append(heads.append_column("head", head))
-
-    def _ids(self, hashes: pa.ChunkedArray) -> pa.Array:
-        """Registry ids of models, for their hashes; null where there is none: then the column has no dictionary."""
-        if not pa.types.is_dictionary(hashes.type):
-            return pa.nulls(len(hashes), pa.int32())
-        encoded = hashes.unify_dictionaries().combine_chunks()
-        ids = [self._model_ids.get(key) for key in encoded.dictionary.to_pylist()]
-        return pa.array(ids, pa.int32()).take(encoded.indices)
+        self._parts.append(serving_rows(verdicts, rejected, self._model_ids))
 
     def receipt(self) -> int:
         """Copy and commit; the number of rows handed over. Raises ServiceUnavailable where Postgres fails."""
-        tables = {name: pa.concat_tables(parts) for name, parts in self._tables.items() if parts}
-        full = {name: table for name, table in tables.items() if table.num_rows}
+        full = joined_rows(self._parts)
         try:
             try:
                 self._store(full, merge=False)
@@ -80,7 +109,7 @@ class PostgresRowWriter:
             raise ServiceUnavailable(f"Postgres did not take the rows: {error}") from error
         return sum(table.num_rows for table in full.values())
 
-    def _store(self, tables: dict[str, pa.Table], merge: bool) -> None:
+    def _store(self, tables: ServingRows, merge: bool) -> None:
         """A plain COPY first, the cheap way; with `merge`, through a temporary table past rows that are there."""
         with self._connection.cursor() as cursor:
             for name, table in tables.items():
@@ -103,3 +132,12 @@ def _narrow(table: pa.Table, columns: tuple[str, ...]) -> pa.Table:
         if name in _CLIENT_TEXT and pc.any(pc.match_substring(arrays[name], "\0")).as_py():
             arrays[name] = pc.replace_substring(arrays[name], "\0", "\ufffd")
     return pa.table(arrays)
+
+
+def _ids(hashes: pa.ChunkedArray, model_ids: Mapping[str, int]) -> pa.Array:
+    """Registry ids of models, for their hashes; null where there is none: then the column has no dictionary."""
+    if not pa.types.is_dictionary(hashes.type):
+        return pa.nulls(len(hashes), pa.int32())
+    encoded = hashes.unify_dictionaries().combine_chunks()
+    ids = [model_ids.get(key) for key in encoded.dictionary.to_pylist()]
+    return pa.array(ids, pa.int32()).take(encoded.indices)

@@ -15,8 +15,9 @@ from jobs.stages import micro_batch, opening
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.stopping import StopGate
 from netheal.settings import load_settings
+from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
-from netheal.store.ledger import BatchPins, Counts, Ledger, LedgerEntry
+from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import configure_logging
 
 STEPS = (
