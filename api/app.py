@@ -3,9 +3,14 @@
 from apiflask import APIFlask
 
 from api.errors import register_errors
+from api.resources.alerts import alerts
 from api.resources.batches import batches
+from api.resources.contracts import contracts
 from api.resources.models import models
+from api.resources.policies import policies
 from api.resources.predictions import predictions
+from api.resources.quarantine import quarantine
+from api.schemas.errors import Error
 from api.security.guard import register_guard
 from api.security.headers import register_headers
 from api.services import open_services
@@ -18,10 +23,11 @@ def create_app(settings: Settings) -> APIFlask:
     """An application on the services that the settings name; it opens no connection yet."""
     app = APIFlask("api", title="netheal", version="1", spec_path="/api/v1/openapi.json", docs_path=None)
     app.config["OPENAPI_VERSION"] = "3.1.0"
+    app.config["HTTP_ERROR_SCHEMA"] = app.config["VALIDATION_ERROR_SCHEMA"] = Error
     app.extensions["netheal"] = open_services(settings)
     register_errors(app)
     register_guard(app, settings)
     register_headers(app, settings)
-    for blueprint in (predictions, batches, models):
+    for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
     return app

@@ -7,6 +7,8 @@ from flask import current_app
 
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import Settings
+from netheal.store.archive import Archive
+from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.pool import Pool
 
 _KEY = "netheal"
@@ -14,11 +16,13 @@ _KEY = "netheal"
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, Postgres, and the served models on disk."""
+    """Settings, Postgres, the served models on disk, and the Delta tables."""
 
     settings: Settings
     pool: Pool
     artefacts: Artefacts
+    verdicts: Archive
+    quarantine: Archive
 
 
 def services() -> Services:
@@ -28,4 +32,10 @@ def services() -> Services:
 
 def open_services(settings: Settings) -> Services:
     """Of these settings."""
-    return Services(settings, Pool(settings.postgres_dsn.get_secret_value()), Artefacts(settings.artefacts_dir))
+    return Services(
+        settings,
+        Pool(settings.postgres_dsn.get_secret_value()),
+        Artefacts(settings.artefacts_dir),
+        Archive(verdicts_layout(), settings.delta_root),
+        Archive(quarantine_layout(), settings.delta_root),
+    )

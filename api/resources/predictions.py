@@ -1,5 +1,110 @@
 """`/predictions`: verdicts, newest first, one by one, and counted."""
 
-from apiflask import APIBlueprint
+from datetime import UTC, datetime
+from typing import Any
 
-predictions = APIBlueprint("predictions", __name__)
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.answers import answer
+from api.paging import Microseconds, Number, from_microseconds, read_cursor, to_microseconds, write_cursor
+from api.schemas.prediction_detail import PredictionDetail, detail_document
+from api.schemas.predictions import Predictions, Stats, Timeline, prediction_document
+from api.schemas.queries import PredictionsQuery, TimelineQuery
+from api.schemas.times import iso_utc
+from api.security import requires
+from api.services import services
+from netheal.errors import NotThere
+from netheal.store.events import find_verdict_event
+from netheal.store.predictions import Position, Wanted, page_of_verdicts
+from netheal.store.totals import MinuteOfTraffic, Totals, read_minutes, read_totals
+
+predictions = APIBlueprint("predictions", __name__, tag="predictions")
+
+RECENT = 100
+LAST_ID = 2**53 - 1
+"""The largest integer that a browser reads exactly."""
+
+
+@predictions.get("/predictions")
+@predictions.input(PredictionsQuery, location="query")
+@predictions.output(Predictions)
+@predictions.doc(responses=[503])
+@requires("viewer")
+def list_predictions(query_data: dict[str, Any]) -> Response:
+    """List verdicts of the hot window, newest first."""
+    limit, before = query_data.pop("limit"), read_position(query_data.pop("cursor", None))
+    with services().pool.connection() as connection:
+        found = page_of_verdicts(connection, Wanted(**query_data), before, limit + 1)
+    rows = found[:limit]
+    following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
+    return answer({"predictions": [prediction_document(row) for row in rows], "next_cursor": following})
+
+
+@predictions.get("/predictions/stats")
+@predictions.output(Stats)
+@predictions.doc(responses=[503])
+@requires("viewer")
+def stats() -> Response:
+    """Count everything: the same cost with ten rows or a hundred million."""
+    with services().pool.connection() as connection:
+        totals = read_totals(connection)
+        recent = page_of_verdicts(connection, Wanted(), limit=RECENT)
+    return answer({**_totals(totals), "recent_predictions": [prediction_document(row) for row in recent]})
+
+
+@predictions.get("/predictions/timeline")
+@predictions.input(TimelineQuery, location="query")
+@predictions.output(Timeline)
+@predictions.doc(responses=[503])
+@requires("viewer")
+def timeline(query_data: dict[str, Any]) -> Response:
+    """Count by the minute, for charts."""
+    minutes = query_data["minutes"]
+    with services().pool.connection() as connection:
+        found = read_minutes(connection, datetime.now(UTC), minutes)
+    return answer({"minutes": minutes, "timeline": [_minute(minute) for minute in found]})
+
+
+@predictions.get("/predictions/<int:event_id>")
+@predictions.output(PredictionDetail)
+@predictions.doc(responses=[404, 503])
+@requires("viewer")
+def show_prediction(event_id: int) -> Response:
+    """Show one verdict with its features, its envelope, and where it came from."""
+    known = event_id <= LAST_ID
+    event = find_verdict_event(services().pool, services().verdicts, event_id) if known else None
+    if event is None:
+        raise NotThere(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
+    return answer(detail_document(event))
+
+
+def read_position(cursor: str | None) -> Position | None:
+    """Where the page before ended."""
+    place = read_cursor(cursor, tuple[Microseconds, Number])
+    return None if place is None else (from_microseconds(place[0]), place[1])
+
+
+def next_position(recorded_at: datetime, event_id: int) -> str:
+    """The cursor after this row."""
+    return write_cursor((to_microseconds(recorded_at), event_id))
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    together = totals.attacks + totals.normal
+    return {
+        "total_predictions": together,
+        "total_attacks": totals.attacks,
+        "total_normal": totals.normal,
+        "attack_rate": round(100 * totals.attacks / together, 4) if together else 0.0,
+        "attack_type_distribution": totals.classes,
+    }
+
+
+def _minute(minute: MinuteOfTraffic) -> dict[str, Any]:
+    return {
+        "minute": iso_utc(minute.minute),
+        "predictions": minute.attacks + minute.normal,
+        "attacks": minute.attacks,
+        "classes": minute.classes,
+    }

@@ -1,0 +1,53 @@
+"""`/quarantine`: messages that were not scored, and why."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.answers import answer
+from api.resources.predictions import LAST_ID, next_position, read_position
+from api.schemas.quarantine import Quarantine, RejectedDetail, bytes_document, rejected_document
+from api.schemas.queries import QuarantineQuery
+from api.security import requires
+from api.services import services
+from netheal.errors import NotThere
+from netheal.store.events import find_rejected_event
+from netheal.store.rejected import WantedRejected, page_of_rejected
+from netheal.store.totals import read_totals
+
+quarantine = APIBlueprint("quarantine", __name__, tag="quarantine")
+
+_NOT_ARCHIVED = "the archive does not have this row yet: all of its bytes can be read when its batch is finished"
+
+
+@quarantine.get("/quarantine")
+@quarantine.input(QuarantineQuery, location="query")
+@quarantine.output(Quarantine)
+@quarantine.doc(responses=[503])
+@requires("viewer")
+def list_rejected(query_data: dict[str, Any]) -> Response:
+    """List rejected rows of the hot window, newest first, and count those there ever were by reason."""
+    limit, before = query_data.pop("limit"), read_position(query_data.pop("cursor", None))
+    with services().pool.connection() as connection:
+        found = page_of_rejected(connection, WantedRejected(**query_data), before, limit + 1)
+        reasons = read_totals(connection).rejected
+    rows = found[:limit]
+    following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
+    listed = [rejected_document(row) for row in rows]
+    return answer({"rejected": listed, "reasons": reasons, "next_cursor": following})
+
+
+@quarantine.get("/quarantine/<int:event_id>")
+@quarantine.output(RejectedDetail)
+@quarantine.doc(responses=[404, 503])
+@requires("viewer")
+def show_rejected(event_id: int) -> Response:
+    """Show one rejected row with all of its bytes."""
+    known = event_id <= LAST_ID
+    event = find_rejected_event(services().pool, services().quarantine, event_id) if known else None
+    if event is None:
+        raise NotThere(f"event {event_id} was not rejected: see GET /api/v1/predictions/{event_id}")
+    whole = event.whole or {"value": None, "key": None}
+    raw = {name: bytes_document(whole[name]) for name in ("value", "key")}
+    return answer({**rejected_document(event.rejected), **raw, "note": None if event.whole else _NOT_ARCHIVED})

@@ -1,0 +1,81 @@
+"""Everything the API says of one verdict."""
+
+from typing import Any
+
+from apiflask.fields import Dict, Float, Integer, List, Nested, String
+
+from api.schemas.batches import Batch, Upload, batch_document, upload_document
+from api.schemas.predictions import Prediction, prediction_document
+from netheal.contracts import envelope_spellings, wire_contracts
+from netheal.store.archive import Row
+from netheal.store.events import VerdictEvent
+from netheal.store.schema import category_column
+
+_BATCH_OPEN = "its micro-batch is not finished: features and envelope can be read when it is"
+_NOT_ARCHIVED = "the archive does not have this row: this is what the serving store has"
+
+
+class PredictionDetail(Prediction):
+    """A verdict with what it was given for. What only the archive knows is null until it does; `note` says why."""
+
+    features = Dict(required=True, allow_none=True, keys=String(), values=Float())
+    categories = Dict(required=True, allow_none=True, keys=String(), values=String())
+    contracts = List(String(), required=True, allow_none=True)
+    envelope = Dict(required=True, allow_none=True)
+    topic = String(required=True, allow_none=True)
+    partition = Integer(required=True, allow_none=True)
+    offset = Integer(required=True, allow_none=True)
+    policy_version = String(required=True, allow_none=True)
+    batch = Nested(Batch, required=True, allow_none=True)
+    upload = Nested(Upload, required=True, allow_none=True)
+    note = String(required=True, allow_none=True)
+
+
+def detail_document(event: VerdictEvent) -> dict[str, Any]:
+    """An event as `PredictionDetail`."""
+    return {
+        **prediction_document(event.verdict),
+        **(_NOTHING if event.whole is None else _archived(event.whole)),
+        "policy_version": _policy_version(event),
+        "batch": batch_document(event.batch) if event.batch else None,
+        "upload": upload_document(event.upload) if event.upload else None,
+        "note": _note(event),
+    }
+
+
+_NOTHING: dict[str, Any] = dict.fromkeys(
+    ("features", "categories", "contracts", "envelope", "topic", "partition", "offset")
+)
+
+
+def _archived(whole: Row) -> dict[str, Any]:
+    features = {f.name: f.column for contract in wire_contracts() for f in contract.features}
+    categories = {f.name: category_column(f.column) for c in wire_contracts() for f in c.features if f.category}
+    return {
+        "features": {name: whole[column] for name, column in features.items() if whole[column] is not None},
+        "categories": {name: whole[column] for name, column in categories.items() if whole[column] is not None},
+        "contracts": [c.id for c in wire_contracts() if all(whole[column] is not None for column in c.columns)],
+        "envelope": {_told(field): whole[field] for field in envelope_spellings()},
+        "topic": whole["topic"],
+        "partition": whole["partition"],
+        "offset": whole["offset"],
+    }
+
+
+def _told(field: str) -> str:
+    """An envelope field as messages call it; its column has another name beside our own `event_id`."""
+    return field.removeprefix("sensor_") if field == "sensor_event_id" else field
+
+
+def _policy_version(event: VerdictEvent) -> str | None:
+    if event.whole is not None:
+        return event.whole["policy_version"]  # type: ignore[no-any-return]
+    source = event.batch or event.upload
+    return source.policy_version if source else None
+
+
+def _note(event: VerdictEvent) -> str | None:
+    if event.whole is not None:
+        return None
+    source = event.batch or event.upload
+    return _BATCH_OPEN if source is not None and source.state == "open" else _NOT_ARCHIVED

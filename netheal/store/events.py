@@ -1,0 +1,77 @@
+"""Everything that is known of one event: its narrow row in Postgres, its whole row in Delta, its batch."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from netheal.store.archive import Archive, Row
+from netheal.store.batches import Batch, UploadedFile, find_batch, find_upload
+from netheal.store.pool import Pool
+from netheal.store.predictions import Model, Verdict, find_verdict
+from netheal.store.rejected import Rejected, find_rejected
+
+_HEAD_BYTES = 256
+
+
+@dataclass(frozen=True)
+class VerdictEvent:
+    """A verdict; `whole` is its row in Delta, None until its batch is committed there."""
+
+    verdict: Verdict
+    whole: Row | None
+    batch: Batch | None
+    upload: UploadedFile | None
+
+
+@dataclass(frozen=True)
+class RejectedEvent:
+    """A rejected row; `whole` is its row in Delta, None until its batch is committed there."""
+
+    rejected: Rejected
+    whole: Row | None
+
+
+def find_verdict_event(pool: Pool, archive: Archive, event_id: int) -> VerdictEvent | None:
+    """A verdict of the hot window, or of any time before it; None where there is none."""
+    with pool.connection() as connection:
+        served = find_verdict(connection, event_id)
+    whole = archive.find(event_id, _day(served.recorded_at) if served else None)
+    verdict = served if whole is None else _verdict(whole, served)
+    if verdict is None:
+        return None
+    with pool.connection() as connection:
+        if verdict.from_upload:
+            return VerdictEvent(verdict, whole, None, find_upload(connection, verdict.batch_id))
+        return VerdictEvent(verdict, whole, find_batch(connection, verdict.batch_id, event_id), None)
+
+
+def find_rejected_event(pool: Pool, archive: Archive, event_id: int) -> RejectedEvent | None:
+    """The same for a rejected row."""
+    with pool.connection() as connection:
+        served = find_rejected(connection, event_id)
+    whole = archive.find(event_id, _day(served.recorded_at) if served else None)
+    if whole is not None:
+        return RejectedEvent(_rejected(whole), whole)
+    return None if served is None else RejectedEvent(served, None)
+
+
+def _day(recorded_at: datetime) -> date:
+    return recorded_at.astimezone(UTC).date()
+
+
+def _verdict(whole: Row, served: Verdict | None) -> Verdict:
+    """The narrow row of a whole one, but for the action's status, which changes in Postgres alone."""
+    found = Verdict(**{name: whole[name] for name in Verdict.__dataclass_fields__ if name in whole})
+    if served is not None:
+        found = replace(found, action_status=served.action_status)
+    if whole["threat_model_hash"] is not None:
+        threat = Model(whole["threat_model_version"], whole["threat_model_hash"], whole["threat_threshold"])
+        found = replace(found, threat_model=threat)
+    if whole["attack_model_hash"] is not None:
+        attack = Model(whole["attack_model_version"], whole["attack_model_hash"])
+        found = replace(found, attack_model=attack)
+    return found
+
+
+def _rejected(whole: Row) -> Rejected:
+    own = {name: whole[name] for name in Rejected.__dataclass_fields__ if name in whole}
+    return Rejected(**own, head=None if whole["value"] is None else whole["value"][:_HEAD_BYTES])
