@@ -11,6 +11,7 @@ from api.security.identity import Caller, identify
 from api.security.marks import Demands, demands_of
 from api.security.rates import Rates
 from api.services import services
+from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 
 _KEY = "netheal-guard"
@@ -60,9 +61,18 @@ def _check() -> None:
     _check_origin(guard.names)
     if request.method == "OPTIONS":
         return
-    g.caller = identify(request, services().settings, services().pool)
+    g.caller = _identified(demands)
     _check_role(demands)
     _check_rate(guard.rates, demands)
+
+
+def _identified(demands: Demands) -> Caller | None:
+    try:
+        return identify(request, services().settings, services().pool)
+    except ServiceUnavailable:
+        if demands.public:  # what anybody may ask is answered without Postgres, health first of all
+            return None
+        raise
 
 
 def _limit_body(demands: Demands) -> None:

@@ -41,3 +41,11 @@ def adopt_topic(connection: Connection, topic: str, topic_id: str) -> int:
         (base,) = cursor.fetchone() or (0,)
         cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base))
     return int(base)
+
+
+def offset_base(connection: Connection, topic: str) -> int:
+    """What is added to the offsets of a topic's present incarnation to make event ids; 0 before the job has seen it."""
+    with transaction(connection) as cursor:
+        cursor.execute("select offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,))
+        row = cursor.fetchone()
+    return 0 if row is None else int(row[0])

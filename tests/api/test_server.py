@@ -107,7 +107,9 @@ def test_gunicorn_takes_orders_from_the_settings_only(serve: Serve) -> None:
 def test_a_body_that_stops_coming_is_answered_with_408(serve: Serve) -> None:
     api = serve(NETHEAL_API_BODY_TIMEOUT_S="0.5").wait_ready()
     with api.connect() as connection:
-        connection.sendall(head(api, "/api/v1/traffic", "Content-Type: application/json", "Content-Length: 100") + b"[{")
+        connection.sendall(
+            head(api, "/api/v1/traffic", "Content-Type: application/json", "Content-Length: 100") + b"[{"
+        )
         reply = answer(connection)
     assert reply.startswith(b"HTTP/1.1 408 ") and b"body_too_slow" in reply
 

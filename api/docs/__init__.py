@@ -1,0 +1,42 @@
+"""The page that shows the OpenAPI document: files of this package and of flask-swagger-ui, nothing from elsewhere."""
+
+from pathlib import Path
+
+import flask_swagger_ui
+from apiflask import APIBlueprint
+from flask import Response, redirect, send_from_directory
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.security import public
+
+docs = APIBlueprint("docs", __name__, enable_openapi=False)
+
+_OWN = Path(__file__).parent
+_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+_FILES = {
+    "init.js": _OWN,
+    "swagger-ui-bundle.js": _UI,
+    "swagger-ui.css": _UI,
+    "favicon-32x32.png": _UI,
+}
+
+
+@docs.get("/")
+@public
+def root() -> AnyResponse:
+    """Until there is a dashboard."""
+    return redirect("/docs")
+
+
+@docs.get("/docs")
+@public
+def page() -> Response:
+    """The page."""
+    return send_from_directory(_OWN, "index.html")
+
+
+@docs.get("/docs/<name>")
+@public
+def file(name: str) -> Response:
+    """A file of the page; there are no others."""
+    return send_from_directory(_FILES.get(name, _OWN / "none"), name)

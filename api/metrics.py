@@ -1,0 +1,118 @@
+"""`/metrics`, as Prometheus reads it: requests as they are answered, the rest from one look at the services."""
+
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from apiflask import APIBlueprint
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from api.health import not_ready
+from api.observer import Away, Observer
+from api.security import requires
+from netheal import metrics as names
+from netheal.metrics import Metric
+from netheal.store.progress import Progress
+
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SOCKETS = "/ws/"
+"""Routes of WebSockets: a request there lasts as long as somebody listens."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def metrics_blueprint(app: Flask, observer: Observer) -> APIBlueprint:
+    """Count the app's requests, and show them with what the observer sees."""
+    registry = CollectorRegistry(auto_describe=False)
+    _count_requests(app, registry)
+    registry.register(_Stream(observer))
+    blueprint = APIBlueprint("metrics", __name__, tag="health")
+
+    @blueprint.get("/metrics")
+    @requires("viewer")
+    @blueprint.doc(
+        responses={
+            200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        }
+    )
+    def metrics() -> Response:
+        """Show every metric in Prometheus' text format."""
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return blueprint
+
+
+def _count_requests(app: Flask, registry: CollectorRegistry) -> None:
+    requests, seconds = names.REQUESTS, names.REQUEST_SECONDS
+    count = Counter(requests.name, requests.meaning, requests.labels, registry=registry)
+    took = Histogram(seconds.name, seconds.meaning, seconds.labels, buckets=_BUCKETS_S, registry=registry)
+
+    def begin() -> None:
+        g.began = time.perf_counter()
+
+    def end(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in _METHODS else "other"
+        count.labels(method, route, response.status_code).inc()
+        if not route.startswith(_SOCKETS) and "began" in g:
+            took.labels(method, route).observe(time.perf_counter() - g.began)
+        return response
+
+    # First of all, so that what the guard refuses is counted and timed, too.
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
+    app.after_request(end)
+
+
+class _Stream(Collector):
+    """What is read from Postgres and the broker at each scrape, or was seconds ago."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def collect(self) -> Iterator[Family]:
+        """A service that is away takes its metrics with it; netheal_service_up says so."""
+        observed = self._observer.look()
+        away = {"postgres": observed.progress, "broker": observed.ends}
+        up = _gauge(names.SERVICE_UP)
+        for service, found in away.items():
+            up.add_metric([service], 0 if isinstance(found, Away) else 1)
+        yield up
+        yield _single(names.READY, 0 if not_ready(observed) else 1)
+        yield _info(names.BUILD, [(version("netheal"), platform.python_version())])
+        if observed.lag is not None:
+            yield _single(names.LAG, observed.lag)
+        if isinstance(observed.progress, Progress):
+            yield from _of_progress(observed.progress)
+
+
+def _of_progress(progress: Progress) -> Iterator[Family]:
+    for kind, metric in names.COUNTED.items():
+        counter = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+        for name, n in progress.counts.get(kind, {}).items():
+            counter.add_metric([name], n)
+        yield counter
+    yield _info(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])
+    if progress.closed_age_s is not None:
+        yield _single(names.BATCH_AGE, progress.closed_age_s)
+        yield _single(names.BATCH_SECONDS, progress.last_s)
+        yield _single(names.BATCH_ROWS, progress.last_rows)
+
+
+def _gauge(metric: Metric) -> GaugeMetricFamily:
+    return GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+
+
+def _single(metric: Metric, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(metric.name, metric.meaning, value=value)
+
+
+def _info(metric: Metric, rows: list[tuple[str, ...]]) -> InfoMetricFamily:
+    family = InfoMetricFamily(metric.name, metric.meaning)
+    for row in rows:
+        family.add_metric([], dict(zip(metric.labels, row, strict=True)))
+    return family

@@ -1,0 +1,184 @@
+"""Flow records that clients hand in, to the input topic: taken apart, produced, and told where they lie.
+
+Nothing is judged here but whether an item is an object: what is in it is for the stream, which quarantines with the
+raw bytes and a reason what it cannot use.
+"""
+
+import io
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from netheal.errors import ServiceUnavailable
+from netheal.store.schema import PARTITIONS_PER_TOPIC
+
+_BOUND_S = 8.0
+_POLL_S = 0.05
+_SPACE = " \t\n\r"
+_SKIM = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Finds where items end; numbers stay texts, so that none is too long for it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An item that was not sent."""
+
+    index: int
+    reason: str
+
+
+class TooManyItems(ValueError):
+    """The body has more items than are taken at once."""
+
+
+@dataclass
+class Items:
+    """The items of a body, each with its place in it, and those that are no objects; raises TooManyItems."""
+
+    most: int
+    values: list[tuple[int, bytes]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, index: int, value: bytes) -> None:
+        """Take an item as it came."""
+        if index >= self.most:
+            raise TooManyItems(f"there are more than {self.most} items")
+        if value.startswith(b"{"):
+            self.values.append((index, value))
+        else:
+            self.refused.append(Refused(index, "not_an_object"))
+
+
+def array_items(text: str, most: int) -> Items:
+    """The items of a JSON array, each as the text it came as; raises ValueError where it is none."""
+    items, at, index = Items(most), _skip(text, 0), 0
+    if text[at : at + 1] != "[":
+        raise ValueError("the body is no JSON array")
+    at = _skip(text, at + 1)
+    while text[at : at + 1] != "]" or index:
+        try:
+            _, end = _SKIM.raw_decode(text, at)
+        except RecursionError:
+            raise ValueError(f"item {index} is nested too deeply") from None
+        items.add(index, text[at:end].encode())
+        at, index = _skip(text, end), index + 1
+        separator = text[at : at + 1]
+        if separator == "]":
+            break
+        if separator != ",":
+            raise ValueError(f"no comma after item {index - 1}")
+        at = _skip(text, at + 1)
+    if _skip(text, at + 1) != len(text):
+        raise ValueError("there is more behind the array")
+    return items
+
+
+def line_items(body: bytes, most: int) -> Items:
+    """The lines of newline-delimited JSON, each as it came; blank ones are none."""
+    items = Items(most)
+    for index, line in enumerate(stripped for raw in io.BytesIO(body) if (stripped := raw.strip())):
+        items.add(index, line)
+    return items
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+class Inlet:
+    """One producer for all threads of a process, made at the first use."""
+
+    def __init__(self, bootstrap_servers: str, options: Mapping[str, str], bound_s: float = _BOUND_S) -> None:
+        self._settings: dict[str, Any] = {
+            "linger.ms": 5,
+            **options,
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "acks": "all",
+            "delivery.timeout.ms": int(bound_s * 1000),
+            "log_level": 0,  # errors reach the caller; librdkafka would print them on stderr as well
+        }
+        self._bound_s = bound_s
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+
+    def send(
+        self, topic: str, values: Sequence[tuple[int, bytes]], offset_base: int
+    ) -> tuple[list[int], list[Refused]]:
+        """Event ids of the values in their order, and those that Kafka does not take at all (too large).
+
+        Comes back when the broker has acknowledged each. Raises ServiceUnavailable where it does not in time: some
+        may then be in the topic, so that sending again may repeat them.
+        """
+        producer = self._connected()
+        receipts = _Receipts(len(values))
+        refused = []
+        deadline = time.monotonic() + self._bound_s
+        for position, (index, value) in enumerate(values):
+            if not self._produced(producer, topic, value, partial(receipts.deliver, position), deadline):
+                receipts.skip(position)
+                refused.append(Refused(index, "too_large"))
+        while receipts.open:
+            if time.monotonic() > deadline + 1:
+                raise ServiceUnavailable(f"the broker acknowledged {receipts.taken} of {len(values)} rows in time")
+            producer.poll(_POLL_S)
+        if receipts.error is not None:
+            raise ServiceUnavailable(
+                f"the broker took {receipts.taken} of {len(values)} rows: {receipts.error.str()}; send again later"
+            )
+        places = [place for place in receipts.places if place is not None]
+        return [(offset + offset_base) * PARTITIONS_PER_TOPIC + partition for partition, offset in places], refused
+
+    def _produced(self, producer: Producer, topic: str, value: bytes, deliver: Any, deadline: float) -> bool:
+        while True:
+            try:
+                producer.produce(topic, value, on_delivery=deliver)
+                return True
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise ServiceUnavailable("the broker takes no more rows: send again later") from None
+                producer.poll(_POLL_S)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    return False
+                raise ServiceUnavailable(f"Kafka does not take rows: {error.args[0].str()}") from error
+
+    def _connected(self) -> Producer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = Producer(self._settings)
+            return self._producer
+
+
+class _Receipts:
+    """What became of the messages of one call; callbacks may come in any thread that polls."""
+
+    def __init__(self, count: int) -> None:
+        self.open = count
+        self.taken = 0
+        self.error: KafkaError | None = None
+        self.places: list[tuple[int, int] | None] = [None] * count
+        self._lock = threading.Lock()
+
+    def deliver(self, position: int, error: KafkaError | None, message: Message) -> None:
+        """Called by the producer."""
+        with self._lock:
+            self.open -= 1
+            if error is not None:
+                self.error = error
+                return
+            self.taken += 1
+            self.places[position] = (message.partition() or 0, message.offset() or 0)
+
+    def skip(self, position: int) -> None:
+        """A message that was not produced."""
+        with self._lock:
+            self.open -= 1
