@@ -2,14 +2,22 @@
 
 from apiflask import APIFlask
 
+from api.docs import docs
 from api.errors import register_errors
+from api.metrics import metrics_blueprint
+from api.observer import Observer
+from api.openapi import register_openapi
 from api.resources.alerts import alerts
 from api.resources.batches import batches
 from api.resources.contracts import contracts
+from api.resources.health import health_blueprint
 from api.resources.models import models
 from api.resources.policies import policies
 from api.resources.predictions import predictions
 from api.resources.quarantine import quarantine
+from api.resources.tokens import tokens
+from api.resources.traffic import traffic
+from api.resources.uploads import uploads
 from api.schemas.errors import Error
 from api.security.guard import register_guard
 from api.security.headers import register_headers
@@ -22,12 +30,16 @@ PREFIX = "/api/v1"
 def create_app(settings: Settings) -> APIFlask:
     """An application on the services that the settings name; it opens no connection yet."""
     app = APIFlask("api", title="netheal", version="1", spec_path="/api/v1/openapi.json", docs_path=None)
-    app.config["OPENAPI_VERSION"] = "3.1.0"
     app.config["HTTP_ERROR_SCHEMA"] = app.config["VALIDATION_ERROR_SCHEMA"] = Error
-    app.extensions["netheal"] = open_services(settings)
+    app.extensions["netheal"] = services = open_services(settings)
+    register_openapi(app)
     register_errors(app)
     register_guard(app, settings)
     register_headers(app, settings)
-    for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models):
+    for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
+    observer = Observer(settings, services.pool)
+    app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
+    for at_root in (health_blueprint("probes", observer), metrics_blueprint(app, observer), docs):
+        app.register_blueprint(at_root)
     return app

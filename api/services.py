@@ -10,19 +10,23 @@ from netheal.settings import Settings
 from netheal.store.archive import Archive
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.pool import Pool
+from netheal.traffic.inlet import Inlet
+from netheal.uploads.score_file import FlowUploads
 
 _KEY = "netheal"
 
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, Postgres, the served models on disk, and the Delta tables."""
+    """Settings, Postgres, the served models on disk, the Delta tables, the way to Kafka."""
 
     settings: Settings
     pool: Pool
     artefacts: Artefacts
     verdicts: Archive
     quarantine: Archive
+    inlet: Inlet
+    flows: FlowUploads
 
 
 def services() -> Services:
@@ -32,10 +36,14 @@ def services() -> Services:
 
 def open_services(settings: Settings) -> Services:
     """Of these settings."""
+    pool = Pool(settings.postgres_dsn.get_secret_value())
+    artefacts = Artefacts(settings.artefacts_dir)
     return Services(
         settings,
-        Pool(settings.postgres_dsn.get_secret_value()),
-        Artefacts(settings.artefacts_dir),
+        pool,
+        artefacts,
         Archive(verdicts_layout(), settings.delta_root),
         Archive(quarantine_layout(), settings.delta_root),
+        Inlet(settings.kafka_bootstrap_servers, settings.kafka_options),
+        FlowUploads(pool, artefacts, settings.delta_root, settings.policy_path),
     )

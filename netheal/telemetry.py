@@ -20,6 +20,8 @@ Event = Literal[
     "batch.skipped",
     "batch.committed",
     "stream.refused",
+    "upload.scored",
+    "upload.left_open",
     "delta.compacted",
     "api.failed",
     "api.server",

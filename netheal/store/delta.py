@@ -133,6 +133,20 @@ class DeltaLog:
         self.parts += len(parts)
         return True
 
+    def delete(self, predicate: str) -> None:
+        """Remove the rows for which an SQL predicate holds; raises ServiceUnavailable where the store fails."""
+        try:
+            for tries_left in reversed(range(_COMMIT_TRIES)):
+                self._table.update_incremental()
+                try:
+                    self._table.delete(predicate)
+                    break
+                except CommitFailedError:
+                    if not tries_left:
+                        raise
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot delete from the Delta table {self.uri}: {error}") from error
+
     def _append(self, parts: Sequence[Part], transaction: Transaction) -> None:
         self._table.create_write_transaction(
             [part.to_action() for part in parts],

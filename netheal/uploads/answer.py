@@ -1,0 +1,147 @@
+"""What the sender of a flow file is told: counts over all rows, and the first of them one by one."""
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from netheal.contracts import Contract
+from netheal.store.schema import category_column
+from netheal.uploads.storing import TOPIC, Ticket
+from netheal.verdicts.counts import MinuteCounts, count_rows
+from netheal.verdicts.encode import encode_verdicts
+from netheal.verdicts.judge import Judged
+
+MOST_REJECTED = 1_000
+_IN_MEMORY_BYTES = 8 * 2**20
+_BLOCK_BYTES = 256 * 1024
+
+
+class _Message(msgspec.Struct):
+    """The parts of an output message that stand in the answer as they are."""
+
+    timestamp: str
+    traffic_data_id: int
+    threat_prediction: msgspec.Raw
+    attack_prediction: msgspec.Raw
+    self_healing_action: msgspec.Raw
+
+
+@dataclass
+class Answer:
+    """Grows with each judged chunk; predictions lie in a file, however many are asked for."""
+
+    ticket: Ticket
+    contracts: tuple[Contract, ...]
+    limit: int
+    verdicts: int = 0
+    rejected: int = 0
+    counts: MinuteCounts = field(default_factory=Counter)
+    models: dict[str, Any] = field(default_factory=dict)
+    policy_version: str = ""
+    _rejections: list[dict[str, Any]] = field(default_factory=list)
+    _predictions: IO[bytes] = field(
+        default_factory=lambda: tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
+    )
+
+    def add(self, judged: Judged, numbers: npt.NDArray[np.int64], lines: list[int]) -> None:
+        """Take in the chunk whose rows have these row numbers and begin in these lines."""
+        shown = judged.verdicts.slice(0, max(0, self.limit - self.verdicts))
+        for document in _predictions(shown, self.contracts, self.ticket.batch_id):
+            if self._predictions.tell():
+                self._predictions.write(b",")
+            self._predictions.write(document)
+        in_order = judged.rejected.select(["offset", "reason", "field", "detail"]).sort_by("offset")
+        for row in in_order.slice(0, MOST_REJECTED - len(self._rejections)).to_pylist():
+            line = lines[int(np.searchsorted(numbers, row["offset"]))]
+            self._rejections.append({"line": line} | {name: row[name] for name in ("reason", "field", "detail")})
+        self.counts.update(count_rows(judged.verdicts, judged.rejected))
+        self.verdicts += judged.verdicts.num_rows
+        self.rejected += judged.rejected.num_rows
+
+    def body(self) -> Iterator[bytes]:
+        """The answer as JSON, piece by piece, once."""
+        beginning = {
+            "message": f"Successfully processed {self.verdicts} rows",
+            "batch_id": self.ticket.batch_id,
+            "total_rows": self.verdicts + self.rejected,
+        }
+        end = {
+            "rejected_rows": self.rejected,
+            "rejected": self._rejections,
+            "summary": self.summary(),
+            "models": self.models,
+            "policy_version": self.policy_version,
+        }
+        with self._predictions as predictions:
+            predictions.seek(0)
+            yield msgspec.json.encode(beginning)[:-1] + b',"predictions":['
+            while block := predictions.read(_BLOCK_BYTES):
+                yield block
+            yield b"]," + msgspec.json.encode(end)[1:]
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._predictions.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Counts over all rows."""
+        found: dict[str, dict[str, int]] = {kind: {} for kind in ("prediction", "class", "action", "rejected")}
+        for (_, kind, name), n in sorted(self.counts.items()):
+            if kind in found:
+                found[kind][name] = found[kind].get(name, 0) + n
+        return {
+            "attacks": found["prediction"].get("attack", 0),
+            "normal": found["prediction"].get("normal", 0),
+            "by_class": found["class"],
+            "by_action": found["action"],
+            "by_reason": found["rejected"],
+        }
+
+
+def _predictions(verdicts: pa.Table, contracts: tuple[Contract, ...], batch_id: str) -> Iterator[bytes]:
+    """One document a verdict: the same parts as in the output topic's message, and the features as they came."""
+    if verdicts.num_rows == 0:
+        return
+    decode = msgspec.json.Decoder(_Message).decode
+    for features, text in zip(_features(verdicts, contracts), encode_verdicts(verdicts), strict=True):
+        message = decode(text)
+        yield msgspec.json.encode(
+            {
+                "traffic_data": {
+                    "id": message.traffic_data_id,
+                    "features": features,
+                    "source": TOPIC,
+                    "batch_id": batch_id,
+                    "created_at": message.timestamp,
+                },
+                "threat_prediction": message.threat_prediction,
+                "attack_prediction": message.attack_prediction,
+                "self_healing_action": message.self_healing_action,
+            }
+        )
+
+
+def _features(verdicts: pa.Table, contracts: tuple[Contract, ...]) -> Iterator[dict[str, Any]]:
+    """Wire name -> value of the features of these contracts that a row has; a category as the string it came as."""
+    known = {feature.name: feature for contract in contracts for feature in contract.features}
+    columns = []
+    for feature in known.values():
+        values = verdicts[feature.column].to_pylist()
+        if feature.category:
+            texts = verdicts[category_column(feature.column)].to_pylist()
+            values = [value if text is None else text for value, text in zip(values, texts, strict=True)]
+        columns.append(values)
+    for row in zip(*columns, strict=True):
+        yield {name: value for name, value in zip(known, row, strict=True) if _is_value(value)}
+
+
+def _is_value(value: float | str | None) -> bool:
+    return isinstance(value, str) or (value is not None and math.isfinite(value))

@@ -1,0 +1,70 @@
+"""The models that score a flow file: those that are active when it comes, as for a micro-batch."""
+
+import threading
+from collections.abc import Collection, Sequence
+
+from netheal.bundles.served import ServedBundle
+from netheal.contracts import Contract
+from netheal.errors import BundleError, ModelFailure
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.changes import changes, fail
+from netheal.registry.models import ActiveModel, active_models
+from netheal.scoring.model import ServedModel
+from netheal.store.database import transaction
+from netheal.store.pool import Pool
+from netheal.telemetry import emit
+from netheal.uploads.refusal import FileRefused
+
+_MOST_LOADED = 8
+
+
+class ActiveModels:
+    """Asks the registry each time, and loads a model once a process; for any number of threads."""
+
+    def __init__(self, pool: Pool, artefacts: Artefacts) -> None:
+        self._pool = pool
+        self._artefacts = artefacts
+        self._loaded: dict[str, ServedModel] = {}
+        self._lock = threading.Lock()
+
+    def now(self, failed: Collection[str] = ()) -> list[ActiveModel]:
+        """The active models but those of these bundle hashes."""
+        with self._pool.connection() as connection, transaction(connection) as cursor:
+            return [model for model in active_models(cursor) if model.bundle_hash not in failed]
+
+    def load(self, bundle_hash: str) -> ServedModel:
+        """One of them; raises ModelFailure where its artefact is gone or was altered."""
+        with self._lock:
+            if bundle_hash not in self._loaded:
+                while len(self._loaded) >= _MOST_LOADED:
+                    del self._loaded[next(iter(self._loaded))]
+                self._loaded[bundle_hash] = ServedModel(self._read(bundle_hash))
+            return self._loaded[bundle_hash]
+
+    def fail(self, failure: ModelFailure) -> None:
+        """Deactivate a model that failed on real rows; the one before it comes back."""
+        with self._pool.connection() as connection, changes(connection) as cursor:
+            fail(cursor, failure.bundle_hash, failure.message)
+        emit("model.failed", hash=failure.bundle_hash, reason=failure.message)
+
+    def _read(self, bundle_hash: str) -> ServedBundle:
+        try:
+            bundle = self._artefacts.get(bundle_hash)
+        except BundleError as error:
+            raise ModelFailure(str(error), bundle_hash) from error
+        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
+        return bundle
+
+
+def require_model(contracts: Sequence[Contract], models: Sequence[ActiveModel]) -> None:
+    """Raise FileRefused where none of the contracts that a file has the columns of has an active model."""
+    if {contract.id for contract in contracts} & {model.contract_id for model in models}:
+        return
+    types = sorted({contract.model_type for contract in contracts})
+    ids = [contract.id for contract in contracts]
+    raise FileRefused(
+        "no_active_model",
+        f"the file has the columns of {', '.join(ids)}, and no model for that is active: activate a"
+        f" {' or '.join(types)} that takes it, then upload the file again",
+        {"contracts": ids, "model_types": types},
+    )

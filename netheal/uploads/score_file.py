@@ -1,0 +1,172 @@
+"""A flow file from upload to answer: read, judged by the one pass of the stream, stored."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from netheal.contracts import wire_contracts
+from netheal.errors import ModelFailure, NethealError, ServiceUnavailable
+from netheal.healing.policy import parse_policy, read_document
+from netheal.records.decode import MessageDecoder
+from netheal.records.reasons import Reason
+from netheal.records.vocabulary import vocabulary
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.models import ActiveModel
+from netheal.store.delta import quarantine_layout, verdicts_layout
+from netheal.store.delta_part import DeltaPartWriter
+from netheal.store.pool import Pool
+from netheal.store.schema import PARTITIONS_PER_TOPIC, RAW_SCHEMA
+from netheal.store.serving_rows import ServingRows, joined_rows, serving_rows
+from netheal.telemetry import emit
+from netheal.uploads.answer import Answer
+from netheal.uploads.flows import FlowChunk, FlowFile, open_flows
+from netheal.uploads.models import ActiveModels, require_model
+from netheal.uploads.storing import TOPIC, Outcome, Sender, Ticket, UploadStore
+from netheal.verdicts.judge import Judge, Judged
+
+UPLOAD_PARTITION = PARTITIONS_PER_TOPIC - 1
+"""No topic has as many partitions, so no event of a topic has an upload's id."""
+_MOST_FAILURES = 5
+
+
+class FlowUploads:
+    """Scores flow files; one for a process, for any number of threads."""
+
+    def __init__(self, pool: Pool, artefacts: Artefacts, delta_root: str, policy_path: Path) -> None:
+        self._models = ActiveModels(pool, artefacts)
+        self._store = UploadStore(pool, delta_root)
+        self._policy_path = policy_path
+
+    def score(self, file: IO[bytes], sender: Sender, limit: int) -> Answer:
+        """Score and store every row; the answer shows the first `limit` of the verdicts.
+
+        A model that fails is deactivated, the one before it comes back, and the file is scored from its beginning.
+        Raises FileRefused for a file that cannot be scored, ServiceUnavailable, ModelFailure: nothing is stored then.
+        """
+        failed: set[str] = set()
+        while True:
+            try:
+                return self._attempt(file, sender, limit, failed)
+            except ModelFailure as failure:
+                self._models.fail(failure)
+                failed.add(failure.bundle_hash)
+                if len(failed) >= _MOST_FAILURES:
+                    raise
+
+    def _attempt(self, file: IO[bytes], sender: Sender, limit: int, failed: Collection[str]) -> Answer:
+        flows = open_flows(file, wire_contracts())
+        active = self._models.now(failed)
+        require_model(flows.contracts, active)
+        document = read_document(self._policy_path)
+        judge = Judge(
+            topic=TOPIC,
+            offset_base=0,
+            decoder=MessageDecoder(vocabulary(wire_contracts())),
+            models={model.contract_id: self._models.load(model.bundle_hash) for model in active},
+            policy=parse_policy(document),
+        )
+        models = {model.contract_id: model.bundle_hash for model in active}
+        ticket = self._store.open(sender, models, judge.policy.version, document)
+        answer = Answer(ticket, flows.contracts, limit, models=_named(active), policy_version=judge.policy.version)
+        try:
+            self._judge_and_store(flows, judge, answer, active)
+        except BaseException as error:
+            done = self._settled(ticket)
+            if not (done and isinstance(error, ServiceUnavailable)):  # else only Postgres' last word was lost
+                answer.discard()
+                raise
+        emit("upload.scored", batch_id=ticket.batch_id, verdicts=answer.verdicts, rejected=answer.rejected)
+        return answer
+
+    def _judge_and_store(self, flows: FlowFile, judge: Judge, answer: Answer, active: list[ActiveModel]) -> None:
+        sinks = _Sinks(answer.ticket, self._store.delta_root, {model.bundle_hash: model.id for model in active})
+        try:
+            for chunk in flows.chunks():
+                numbers = self._store.row_numbers(len(chunk.messages))
+                judged = judge_chunk(judge, chunk, numbers, answer.ticket)
+                sinks.write(judged)
+                answer.add(judged, numbers, chunk.lines)
+            outcome = sinks.outcome(answer)
+        except BaseException:
+            sinks.discard()  # never after `close` began: the parts may be Delta's by then
+            raise
+        self._store.close(answer.ticket, outcome)
+
+    def _settled(self, ticket: Ticket) -> bool:
+        """Take back what a failure left behind; whether the upload is done all the same."""
+        try:
+            return self._store.give_up(ticket)
+        except NethealError as error:  # what failed first matters more; a later upload takes it back
+            emit("upload.left_open", batch_id=ticket.batch_id, error=str(error))
+            return False
+
+
+class _Sinks:
+    """The Delta parts and the serving rows of one upload."""
+
+    def __init__(self, ticket: Ticket, delta_root: str, model_ids: dict[str, int]) -> None:
+        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, ticket.id)
+        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, ticket.id)
+        self._model_ids = model_ids
+        self._rows: list[ServingRows] = []
+
+    def write(self, judged: Judged) -> None:
+        """Write one chunk."""
+        self._verdicts.write(judged.verdicts)
+        self._quarantine.write(judged.rejected)
+        self._rows.append(serving_rows(judged.verdicts, judged.rejected, self._model_ids))
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """All that is to be made visible."""
+        parts = self._verdicts.receipt(), self._quarantine.receipt()
+        return Outcome(*parts, joined_rows(self._rows), answer.counts, answer.verdicts, answer.rejected)
+
+    def discard(self) -> None:
+        """Remove the parts."""
+        self._verdicts.discard()
+        self._quarantine.discard()
+
+
+def judge_chunk(judge: Judge, chunk: FlowChunk, numbers: npt.NDArray[np.int64], ticket: Ticket) -> Judged:
+    """Judge the messages as records of the topic `upload`, at these offsets and the upload's time."""
+    rows = len(chunk.messages)
+    columns = [
+        pa.repeat(pa.scalar(UPLOAD_PARTITION, RAW_SCHEMA.field("partition").type), rows),
+        pa.array(numbers),
+        pa.repeat(pa.scalar(ticket.at, RAW_SCHEMA.field("timestamp").type), rows),
+        pa.nulls(rows, pa.binary()),
+        pa.array(chunk.messages, pa.binary()),
+    ]
+    judged = judge.judge(pa.RecordBatch.from_arrays(columns, schema=RAW_SCHEMA), ticket.id)
+    malformed = {int(numbers[at]): detail for at, detail in chunk.malformed.items()}
+    return Judged(judged.verdicts, _say_malformed(judged.rejected, malformed), judged.rule)
+
+
+def _say_malformed(rejected: pa.Table, malformed: dict[int, str]) -> pa.Table:
+    """A row of too many or too few cells has none of the features; the reason for that is what helps."""
+    if not malformed:
+        return rejected
+    details = [malformed.get(offset) for offset in rejected["offset"].to_pylist()]
+    mask = pc.is_valid(pa.array(details, pa.string()))
+    said = {"reason": Reason.MALFORMED_ROW.value, "detail": pa.array(details, pa.string())}
+    for name, value in said.items():
+        place = rejected.column_names.index(name)
+        rejected = rejected.set_column(place, name, pc.if_else(mask, value, rejected[name].combine_chunks()))
+    return rejected
+
+
+def _named(active: list[ActiveModel]) -> dict[str, Any]:
+    return {
+        model.model_type: {
+            "id": model.id,
+            "version": model.version,
+            "hash": model.bundle_hash,
+            "contract": model.contract_id,
+        }
+        for model in active
+    }
