@@ -35,11 +35,7 @@ def metrics_blueprint(app: Flask, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/metrics")
     @requires("viewer")
-    @blueprint.doc(
-        responses={
-            200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
-        }
-    )
+    @blueprint.doc(responses={200: "Prometheus' text format"})
     def metrics() -> Response:
         """Show every metric in Prometheus' text format."""
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -16,9 +16,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from api.app import create_app
 from api.pace import PacedWorker
-from api.security.identity import without_token
 from netheal.embedded.ports import is_free
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings, load_settings
@@ -60,7 +58,7 @@ def _check(settings: Settings) -> None:
     if not _free_soon(settings.api_port):
         raise SettingsError(f"port {settings.api_port} is taken: end what listens there or change NETHEAL_API_PORT")
     migrate(dsn)
-    if without_token(settings):
+    if not settings.asks_for_tokens:
         return
     connection = connect(dsn)
     try:
@@ -107,18 +105,22 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
             "secure_scheme_headers": {},
-            "when_ready": self._ready,
+            "post_worker_init": self._ready,
             "on_exit": self._ended,
         }.items():
             self.cfg.set(name, value)
 
     def load(self) -> APIFlask:
         """Called by gunicorn in its worker."""
+        # Not before the fork: libraries under it start threads when they are imported, which no fork takes along.
+        from api.app import create_app
+
         return create_app(self._settings)
 
-    def _ready(self, arbiter: Arbiter) -> None:
-        host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]
-        address = {"pid": os.getpid(), "host": host, "port": port, "url": _url(host, port)}
+    def _ready(self, worker: PacedWorker) -> None:
+        """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
+        host, port = worker.sockets[0].getsockname()[:2]
+        address = {"pid": os.getppid(), "host": host, "port": port, "url": _url(host, port)}
         note = address_note(self._settings)
         note.parent.mkdir(parents=True, exist_ok=True)
         half = note.with_suffix(f".{os.getpid()}")

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from netheal.errors import SettingsError
+from netheal.loopback import is_loopback
 
 _CONF_VARIABLE = "NETHEAL_CONF"
 _DATA_VARIABLE = "NETHEAL_SHARED_DATA"
@@ -79,6 +80,11 @@ class Settings(BaseSettings):
     api_tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
     api_url: str = Field("", description="The API that commands like `netheal tokens` talk to; empty: this machine's")
     api_token: SecretStr = Field(SecretStr(""), description="The token that these commands send")
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether every caller of the API needs a token: always where others than this machine can reach it."""
+        return self.api_tokens_required or not is_loopback(self.api_host)
 
     @property
     def delta_root(self) -> str:

@@ -15,14 +15,6 @@ _WILDCARDS = frozenset({"", "0.0.0.0", "::"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name localhost, is this machine itself."""
-    if host == "localhost":
-        return True
-    address = _address(host)
-    return address is not None and address.is_loopback
-
-
 @dataclass(frozen=True)
 class Names:
     """The names and pages of one API."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from api.errors import Refusal
-from api.security.hosts import is_loopback
+from netheal.loopback import is_loopback
 from netheal.settings import Settings
 from netheal.store.pool import Pool
 from netheal.store.tokens import ROLES, Role, usable_token
@@ -26,11 +26,6 @@ class Caller:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def without_token(settings: Settings) -> bool:
-    """Whether callers on this machine need no token: only if nobody else can reach the API."""
-    return is_loopback(settings.api_host) and not settings.api_tokens_required
-
-
 def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
     """The caller, None where they do not say; raises Refusal (401) for a token that opens nothing.
 
@@ -39,7 +34,7 @@ def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
     header = request.headers.get("Authorization")
     if header is not None:
         return _holder(header, pool)
-    if without_token(settings) and is_loopback(request.remote_addr or ""):
+    if not settings.asks_for_tokens and is_loopback(request.remote_addr or ""):
         return Caller(LOCAL, "admin", f"address {request.remote_addr}")
     return None
 
