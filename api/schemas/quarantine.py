@@ -17,7 +17,7 @@ class Bytes(Schema):
     base64 = String(required=True)
 
 
-class RejectedRow(Schema):
+class QuarantinedRow(Schema):
     """A message that was not scored, and why."""
 
     event_id = Integer(required=True)
@@ -35,12 +35,12 @@ class RejectedRow(Schema):
 class Quarantine(Schema):
     """Rejected rows, newest first, and how many there ever were of each reason."""
 
-    rejected = List(Nested(RejectedRow), required=True)
+    rejected = List(Nested(QuarantinedRow), required=True)
     reasons = Dict(required=True, keys=String(), values=Integer())
     next_cursor = String(required=True, allow_none=True)
 
 
-class RejectedDetail(RejectedRow):
+class RejectedDetail(QuarantinedRow):
     """A rejected row with all of its bytes, once its batch is committed; `note` says why they are not there."""
 
     value = Nested(Bytes, required=True, allow_none=True)
@@ -56,7 +56,7 @@ def bytes_document(raw: bytes | None) -> dict[str, str] | None:
 
 
 def rejected_document(row: Rejected) -> dict[str, Any]:
-    """A rejected row as `RejectedRow`."""
+    """A rejected row as `QuarantinedRow`."""
     return {
         "event_id": row.event_id,
         "timestamp": iso_utc(row.recorded_at),
