@@ -113,7 +113,7 @@ def _require_text(head: bytes) -> None:
             if magic.startswith(b"PK") and b"xl/" in head:
                 message = _OTHER_KINDS[b"\xd0\xcf\x11\xe0"]
             raise FileRefused("not_csv", f"the file {message}")
-    if b"\0" in head:
+    if b"\0" in head.split(b"\n", 1)[0]:  # further down it is some row's fault
         raise FileRefused("not_csv", "the file is not text: upload a CSV in UTF-8")
 
 

@@ -1,0 +1,197 @@
+"""Every variant of a CSV gives the same messages; a row keeps its line; what is no CSV is told so."""
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netheal.contracts import contract, wire_contracts
+from netheal.records.flow_files import read_flow_file
+from netheal.traffic.encode import encode_rows
+from netheal.uploads import csv_rows, flows
+from netheal.uploads.flows import FlowChunk, open_flows
+from netheal.uploads.refusal import FileRefused
+
+THREAT, ATTACK = contract("threat/v1"), contract("attack/v1")
+HEADER = ",".join(THREAT.names)
+ROW = "http,SF,181,5450,8,1.0,0.5,9,1.0,0.11"
+
+
+def read(content: bytes | str) -> list[FlowChunk]:
+    file = io.BytesIO(content.encode() if isinstance(content, str) else content)
+    return list(open_flows(file, wire_contracts()).chunks())
+
+
+def messages(content: bytes | str) -> list[bytes]:
+    return [message for chunk in read(content) for message in chunk.messages]
+
+
+def lines(content: bytes | str) -> list[int]:
+    return [line for chunk in read(content) for line in chunk.lines]
+
+
+def refusal(content: bytes | str) -> FileRefused:
+    with pytest.raises(FileRefused) as caught:
+        read(content)
+    return caught.value
+
+
+PLAIN = f"{HEADER}\n{ROW}\n{ROW}\n"
+VARIANTS: dict[str, bytes | str] = {
+    "a byte order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
+    "UTF-16 little endian": PLAIN.encode("utf-16"),
+    "UTF-16 big endian": b"\xfe\xff" + PLAIN.encode("utf-16-be"),
+    "CRLF": PLAIN.replace("\n", "\r\n"),
+    "CR": PLAIN.replace("\n", "\r"),
+    "no newline at the end": PLAIN.rstrip(),
+    "blank lines": f"\n{HEADER}\n\n{ROW}\n  \n{ROW}\n\n\r\n \n",
+    "semicolons": PLAIN.replace(",", ";"),
+    "tabs": PLAIN.replace(",", "\t"),
+    "quotes": "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in PLAIN.split()),
+    "upper case": PLAIN.replace(HEADER, HEADER.upper()),
+    "spaces in the header": PLAIN.replace(HEADER, HEADER.replace(",", " , ")),
+    "spaces around numbers": PLAIN.replace("181", " 181 "),
+}
+
+
+@pytest.mark.parametrize("content", VARIANTS.values(), ids=VARIANTS)
+def test_a_variant_gives_the_plain_files_messages(content: bytes | str) -> None:
+    assert messages(content) == messages(PLAIN)
+    assert len(messages(PLAIN)) == 2
+
+
+@pytest.mark.parametrize("content", VARIANTS.values(), ids=VARIANTS)
+def test_messages_are_those_that_traffic_send_would_send(content: bytes | str, tmp_path: Path) -> None:
+    path = tmp_path / "flows.csv"
+    path.write_text(PLAIN)
+    assert messages(content) == [message for table in read_flow_file(path) for message in encode_rows(table)]
+
+
+def test_a_cic_file_with_a_dash_of_cp1252_and_a_header_that_comes_twice() -> None:
+    names = [*ATTACK.names, " Fwd Header Length", " Label"]
+    row = ["1"] * len(ATTACK.names) + ["77", "Web Attack \x96 XSS"]
+    text = (",".join(names) + "\n" + ",".join(row) + "\n").encode("latin-1")
+    (message,) = map(json.loads, messages(text))
+    assert message[" Fwd Header Length"] == 1
+    assert message[" Fwd Header Length.1"] == "77"
+    assert message[" Label"] == "Web Attack – XSS"
+
+
+def test_words_for_infinity_and_nan_are_numbers() -> None:
+    names = ",".join(ATTACK.names)
+    cells = ["1"] * len(ATTACK.names)
+    cells[8], cells[9] = "Infinity", "NaN"
+    (message,) = map(json.loads, messages(f"{names}\n{','.join(cells)}\n"))
+    assert message["Flow Bytes/s"] == float("inf")
+    assert message[" Flow Packets/s"] != message[" Flow Packets/s"]
+
+
+def test_a_file_with_the_columns_of_two_contracts_has_both() -> None:
+    header = f"{HEADER},{','.join(ATTACK.names)}"
+    flow_file = open_flows(io.BytesIO(header.encode()), wire_contracts())
+    assert [c.id for c in flow_file.contracts] == ["attack/v1", "threat/v1"]
+
+
+def test_a_row_keeps_the_line_in_which_it_begins() -> None:
+    note = '"two\nlines"'
+    text = f"\n{HEADER},note\n{ROW},{note}\n\n{ROW},x\n{ROW},{note}\r\n{ROW},y\n"
+    assert lines(text) == [3, 6, 7, 9]
+
+
+def test_rows_of_too_many_and_too_few_cells_stay_in_their_places() -> None:
+    (chunk,) = read(f"{HEADER}\n{ROW}\n{ROW},1\nhttp,SF\n{ROW}\n")
+    assert chunk.malformed == {1: "11 cells, where the header has 10", 2: "2 cells, where the header has 10"}
+    assert [json.loads(m) for m in chunk.messages[1:3]] == [{"malformed_row": f"{ROW},1"}, {"malformed_row": "http,SF"}]
+    assert chunk.messages[0] == chunk.messages[3] == messages(PLAIN)[0]
+    assert chunk.lines == [2, 3, 4, 5]
+
+
+def test_order_and_lines_hold_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows, "_CHUNK_ROWS", 3)
+    rows = "".join(f"http,SF,{at},5450,8,1.0,0.5,9,1.0,0.11\n" for at in range(8))
+    assert len(read(f"{HEADER}\n{rows}")) == 3
+    assert [json.loads(m)["src_bytes"] for m in messages(f"{HEADER}\n{rows}")] == list(range(8))
+    assert lines(f"{HEADER}\n{rows}") == list(range(2, 10))
+
+
+def test_a_chunk_of_long_rows_has_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows, "_CHUNK_CHARS", 2 * len(ROW))
+    assert [len(chunk.messages) for chunk in read(f"{HEADER}\n" + f"{ROW}\n" * 5)] == [2, 2, 1]
+
+
+def test_nsl_kdd_without_a_header_is_known() -> None:
+    row = "0,tcp,http,SF," + ",".join(["1"] * 37) + ",normal,21"
+    assert lines(f"{row}\n{row}\n") == [1, 2]
+    assert json.loads(messages(f"{row}\n")[0])["service"] == "http"
+
+
+def archive(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr(name, PLAIN)
+    return content.getvalue()
+
+
+REFUSED: dict[str, tuple[Any, str, str]] = {
+    "nothing": (b"", "empty_file", "the file is empty"),
+    "a byte order mark alone": (b"\xef\xbb\xbf", "empty_file", "the file is empty"),
+    "blank lines alone": ("\n\r\n \n", "empty_file", "the file is empty"),
+    "a header alone": (HEADER, "empty_file", "a header and no rows"),
+    "gzip": (gzip.compress(PLAIN.encode()), "not_csv", "unpack it first"),
+    "zip": (archive("flows.csv"), "not_csv", "zip archive"),
+    "a workbook": (archive("xl/workbook.xml"), "not_csv", "Excel"),
+    "Parquet": (b"PAR1\x15\x04", "not_csv", "Parquet"),
+    "a capture": (b"\xd4\xc3\xb2\xa1\x02\x00", "not_csv", "flow meter"),
+    "JSON": (b'{"src_bytes": 1}', "not_csv", "JSON"),
+    "bytes": (b"a,\x00\x01\x02\n", "not_csv", "not text"),
+    "broken UTF-16": (b"\xff\xfe\x00\xd8\x00\xd8a", "not_csv", "UTF-16"),
+    "an open quote": (f'{HEADER}\n{ROW}\n"{ROW}\n' + f"{ROW}\n" * 5_000, "not_csv", "line 3"),
+    "a row without end": (f'{HEADER}\n"' + '\n","' * 400_000, "not_csv", "a quote not closed"),
+    "other columns": ("a,b,c\n1,2,3\n", "no_contract", "nearest is"),
+    "too many columns": (",".join(map(str, range(2_000))), "not_csv", "2000 columns"),
+}
+
+
+@pytest.mark.parametrize(("content", "code", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_flow_file_is_refused(content: bytes | str, code: str, says: str) -> None:
+    refused = refusal(content)
+    assert refused.code == code
+    assert says in str(refused)
+
+
+def test_the_nearest_contract_and_what_it_lacks_are_named() -> None:
+    refused = refusal(PLAIN.replace(",same_srv_rate,", ",rate,"))
+    assert refused.details == {"nearest": "threat/v1", "missing": ["same_srv_rate"]}
+    assert "'same_srv_rate'" in str(refused)
+
+
+def test_one_row_more_than_may_be_is_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows, "MAX_ROWS", 2)
+    assert len(messages(PLAIN)) == 2
+    refused = refusal(f"{PLAIN}{ROW}\n")
+    assert refused.code == "too_many_rows"
+    assert "split it" in str(refused)
+
+
+def test_a_larger_file_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows, "MAX_BYTES", len(PLAIN))
+    assert len(messages(PLAIN)) == 2
+    assert refusal(PLAIN + "\n").code == "too_large"
+
+
+def test_a_long_row_is_a_row_up_to_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MAX_ROW_CHARS", 200)
+    note = "x" * 150
+    assert len(messages(f"{HEADER},note\n{ROW},{note}\n")) == 1
+    assert refusal(f"{HEADER},note\n{ROW},{note}{note}\n").code == "not_csv"
+
+
+def test_cells_with_delimiters_and_quotes_come_through() -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([[*THREAT.names, "note"], [*ROW.split(","), 'a, "b"\nc']])
+    assert json.loads(messages(text.getvalue())[0])["note"] == 'a, "b"\nc'
