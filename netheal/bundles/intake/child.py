@@ -30,6 +30,8 @@ def main() -> None:
     examined = examine(_standard_input(), order)
     document = examined.report.to_document()
     document["figures"]["network"] = "none" if apart else "not taken away: this system does not allow it"
+    if not apart:
+        document["warnings"].append("this system does not let the process that read the file leave the network")
     if examined.bundle is not None:
         examined.bundle.write(Path(SERVED))
     Path(REPORT).write_text(json.dumps(document, allow_nan=False), "utf-8")

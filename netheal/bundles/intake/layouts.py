@@ -1,12 +1,13 @@
 """The layouts of bundles: which part of the file is the model, its features, its scaler, its classes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.estimators import classifier_of
-from netheal.bundles.intake.fields import Fields, Plain, raw_array
+from netheal.bundles.intake.fields import Fields, Plain, raw_array, state_of
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
@@ -38,6 +39,7 @@ class Parts:
     encoders: dict[str, list[str]] = field(default_factory=dict)
     threshold: float = 0.5
     version: str | None = None
+    written_by: str | None = None
 
 
 def parts_of(value: Any, model_type: ModelType) -> Parts:
@@ -95,6 +97,7 @@ def _threat_serving(top: Fields) -> Parts:
         encoders=_wanted(encoders_of(top.get("label_encoders")), names),
         threshold=top.number("threshold") if "threshold" in top else 0.5,
         version=_version(top),
+        written_by=_written_by(top),
     )
 
 
@@ -126,6 +129,7 @@ def _attack(top: Fields, inner: Fields, training: bool) -> Parts:
         classifier=model,
         classes=named,
         version=_version(top),
+        written_by=_written_by(top),
     )
 
 
@@ -189,6 +193,12 @@ def _version(top: Fields) -> str | None:
     if not isinstance(version, str) or not 0 < len(version) <= 64 or not version.isprintable():
         raise BundleError("the version in the file's metadata is no short text")
     return version
+
+
+def _written_by(top: Fields) -> str | None:
+    """The version of scikit-learn that the model says it was written by."""
+    version = state_of(top.record("model")).get("_sklearn_version")
+    return f"scikit-learn {version}" if isinstance(version, str) and re.fullmatch(r"[\w.+]{1,32}", version) else None
 
 
 def bare_network(network: Network, names: list[str]) -> Parts:
