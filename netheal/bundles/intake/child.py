@@ -20,7 +20,7 @@ def main() -> None:
     """Examine the file on standard input by the order in the present folder."""
     apart = leave_network()  # before any import that starts a thread
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    from netheal.bundles.intake import h5  # noqa: F401 - all code is loaded before the limits hold
+    from netheal.bundles.intake import h5, keras_archive  # noqa: F401 - all code is loaded before the limits hold
     from netheal.bundles.intake.examine import Order, examine
 
     told = json.loads(Path(ORDER).read_text("utf-8"))
