@@ -1,5 +1,7 @@
 """Proof that a served graph answers as the model it was made from, on real rows."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,9 @@ from numpy.typing import NDArray
 
 from netheal.bundles.graph import INPUT
 from netheal.errors import BundleError
+
+Doubles = NDArray[np.float64]
+Answers = dict[str, NDArray[Any]]
 
 TOLERANCE = 1e-6
 _BLOCK_ROWS = 512
@@ -27,18 +32,34 @@ class Evidence:
     labels: NDArray[np.int64]
 
 
-def run_graph(onnx: bytes, rows: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def run_graph(onnx: bytes, rows: Doubles) -> Answers:
     """Every output of the graph over unscaled rows, double [N, n], each of them [N]."""
+    return loaded_graph(onnx)(rows)
+
+
+def loaded_graph(onnx: bytes) -> Callable[[Doubles], Answers]:
+    """The graph ready to answer, on one thread; raises BundleError, as its answers do, where it does not run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
+    with _failures():
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
+
+    def answer(rows: Doubles) -> Answers:
         starts = range(0, max(len(rows), 1), _BLOCK_ROWS)
-        blocks = [session.run(names, {INPUT: rows[start : start + _BLOCK_ROWS]}) for start in starts]
+        with _failures():
+            blocks = [session.run(names, {INPUT: rows[start : start + _BLOCK_ROWS]}) for start in starts]
+        return {name: np.concatenate([block[i] for block in blocks]) for i, name in enumerate(names)}
+
+    return answer
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise BundleError(f"the graph does not run: {error}") from error
-    return {name: np.concatenate([block[i] for block in blocks]) for i, name in enumerate(names)}
 
 
 def prove_parity(onnx: bytes, evidence: Evidence, threshold: float | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def main() -> None:
     """Examine the file on standard input by the order in the present folder."""
     apart = leave_network()  # before any import that starts a thread
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    from netheal.bundles.intake import h5  # noqa: F401 - all code is loaded before the limits hold
+    from netheal.bundles.intake import h5, keras_archive  # noqa: F401 - all code is loaded before the limits hold
     from netheal.bundles.intake.examine import Order, examine
 
     told = json.loads(Path(ORDER).read_text("utf-8"))
@@ -30,6 +30,8 @@ def main() -> None:
     examined = examine(_standard_input(), order)
     document = examined.report.to_document()
     document["figures"]["network"] = "none" if apart else "not taken away: this system does not allow it"
+    if not apart:
+        document["warnings"].append("this system does not let the process that read the file leave the network")
     if examined.bundle is not None:
         examined.bundle.write(Path(SERVED))
     Path(REPORT).write_text(json.dumps(document, allow_nan=False), "utf-8")

@@ -39,7 +39,10 @@ def _lz4() -> Any:
     try:
         frame = importlib.import_module("lz4.frame")
     except ImportError as error:
-        raise BundleError("the file is compressed with lz4, which is not installed: save it with zlib") from error
+        raise BundleError(
+            "the file is compressed with lz4, which is not installed here: save it anew with"
+            " joblib.dump(bundle, path, compress=('zlib', 3))"
+        ) from error
     return frame.LZ4FrameDecompressor()
 
 

@@ -9,17 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from netheal.bundles.build import Origin
+from netheal.bundles.intake.cautions import cautions
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.fields import Fields
 from netheal.bundles.intake.layouts import Parts, bare_network, feature_names, parts_of
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.profile import read_profile, require_profile
 from netheal.bundles.intake.report import STEPS, Report, Step
-from netheal.bundles.intake.rows import wild_rows
+from netheal.bundles.intake.rows import usual_rows
 from netheal.bundles.intake.serve import contract_of, serve
 from netheal.bundles.intake.unpickle import unpickle
-from netheal.bundles.parity import run_graph
+from netheal.bundles.parity import Answers, loaded_graph
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
@@ -27,6 +31,7 @@ from netheal.errors import NethealError
 
 SUFFIXES = (".joblib", ".pkl", ".h5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_TIMED_S = 0.02
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError)
 
 
@@ -59,6 +64,7 @@ class _Work:
     parts: Parts | None = None
     contract: Contract | None = None
     bundle: ServedBundle | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def examine(data: memoryview, order: Order) -> Examined:
@@ -70,7 +76,7 @@ def examine(data: memoryview, order: Order) -> Examined:
             steps.append(Step(name, None, "not reached"))
         else:
             steps.append(_tried(name, work))
-    report = Report(order.model_type, steps, work.figures)
+    report = Report(order.model_type, steps, work.figures, work.warnings)
     return Examined(report, work.bundle if report.accepted else None)
 
 
@@ -121,6 +127,7 @@ def _structure(work: _Work) -> str:
         parts = parts_of(work.value, work.order.model_type)
     work.parts, work.value = parts, None
     work.figures |= {"layout": parts.layout, "model": parts.model, "scaler": parts.scaler.kind}
+    work.figures |= {"written_by": parts.written_by, "source_version": parts.version}
     return f"{parts.layout} layout, {parts.model}, scaler {parts.scaler.kind or 'none'}"
 
 
@@ -144,12 +151,17 @@ def _test_prediction(work: _Work) -> str:
     sha256 = work.figures["source_sha256"]
     kind = "ensemble" if work.parts.networks else "model"
     version = work.order.version or work.parts.version or f"{kind}_{sha256[:8]}"
+    told = {"source_version": work.parts.version, "written_by": work.parts.written_by}
     facts = {"layout": work.parts.layout, "model": work.parts.model}
+    facts |= {name: fact for name, fact in told.items() if fact is not None}
     bundle = work.bundle = serve(work.parts, work.contract, Origin(version, sha256, facts))
+    rows = usual_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
+    answers, rows_per_s = _timed(bundle.onnx, rows)
+    work.warnings = cautions(work.parts, work.contract, bundle.manifest, answers)
     work.figures |= {
         "version": version,
         "parity": bundle.manifest.parity,
-        "rows_per_s": _rows_per_s(bundle, work.contract),
+        "rows_per_s": rows_per_s,
         "onnx_bytes": len(bundle.onnx),
         "onnx_sha256": bundle.manifest.onnx_sha256,
         "bundle_hash": bundle.hash,
@@ -160,11 +172,14 @@ def _test_prediction(work: _Work) -> str:
     return f"{parity['rows']} made-up rows, graph against plain numpy: every class the same, scores within {error}"
 
 
-def _rows_per_s(bundle: ServedBundle, contract: Contract) -> int:
-    rows = wild_rows(contract, bundle.manifest.encoders)
-    start = time.perf_counter()
-    run_graph(bundle.onnx, rows)
-    return round(len(rows) / (time.perf_counter() - start))
+def _timed(onnx: bytes, rows: NDArray[np.float64]) -> tuple[Answers, int]:
+    """The graph's answers, and how many rows a second one thread answers once the graph is loaded."""
+    answer = loaded_graph(onnx)
+    answers, times, start = answer(rows), 0, time.perf_counter()
+    while not times or time.perf_counter() - start < _TIMED_S:
+        answer(rows)
+        times += 1
+    return answers, round(times * len(rows) / (time.perf_counter() - start))
 
 
 _STAGES: dict[str, Callable[[_Work], str]] = {

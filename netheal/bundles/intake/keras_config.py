@@ -54,7 +54,7 @@ def _classes(value: Any) -> Iterator[tuple[str, str]]:
             registered = value.get("registered_name")
             if isinstance(registered, str) and ">" in registered:
                 yield registered, str(kind)
-            yield str(value.get("module") or "keras"), str(kind)
+            yield str(value.get("module") or "keras").removeprefix("tf_"), str(kind)
         if any(key.startswith("__") for key in value):
             yield "a key with underscores", "in a configuration"
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -1,14 +1,16 @@
 """The layouts of bundles: which part of the file is the model, its features, its scaler, its classes."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.estimators import classifier_of
-from netheal.bundles.intake.fields import Fields, Plain, raw_array
+from netheal.bundles.intake.fields import Fields, Plain, raw_array, state_of
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
+from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
 from netheal.bundles.intake.values import Record, shown
 from netheal.bundles.neural import Network
@@ -38,6 +40,7 @@ class Parts:
     encoders: dict[str, list[str]] = field(default_factory=dict)
     threshold: float = 0.5
     version: str | None = None
+    written_by: str | None = None
 
 
 def parts_of(value: Any, model_type: ModelType) -> Parts:
@@ -83,19 +86,43 @@ def _network(top: Fields, name: str) -> Network:
 
 def _threat_serving(top: Fields) -> Parts:
     names = feature_names(top, "selected_features")
-    model, classes = classifier_of(top.need("model"), names)
-    return Parts(
+    parts = Parts(
         layout="serving",
-        model=_label(top.need("model")),
+        model="Keras network",
         features=names,
         scaler=scaler_of(top.get("scaler"), names),
-        classifier=model,
-        classes=[str(name) for name in classes],
-        attack=_attack_class(classes),
         encoders=_wanted(encoders_of(top.get("label_encoders")), names),
         threshold=top.number("threshold") if "threshold" in top else 0.5,
         version=_version(top),
     )
+    if is_whole_network(top.need("model")):
+        return replace(parts, networks=[whole_network(top.need("model"))])
+    model, classes = classifier_of(top.need("model"), names)
+    return replace(
+        parts,
+        model=_label(top.need("model")),
+        classifier=model,
+        classes=[str(name) for name in classes],
+        attack=_attack_class(classes),
+        written_by=_written_by(top),
+    )
+
+
+def is_whole_network(value: Any) -> bool:
+    """Whether a value is a Keras model that was pickled whole."""
+    return isinstance(value, Record) and value.name.kind is Kind.KERAS_LOADER
+
+
+def whole_network(record: Record) -> Network:
+    """The network of it. Keras 2 hands the archive's bytes to its loader, and Keras 3 a BytesIO of them."""
+    from netheal.bundles.intake.keras_archive import archived_network
+
+    given = record.args[0] if len(record.args) == 1 and not record.built else None
+    if isinstance(given, Record) and given.name.kind is Kind.BYTES_IO and not given.args:
+        given = given.state[0] if isinstance(given.state, tuple) and len(given.state) == 3 else None
+    if not isinstance(given, memoryview):
+        raise BundleError("a Keras model of the file is packed in another way than Keras'")
+    return archived_network(given)
 
 
 def _attack_class(classes: list[Plain]) -> int:
@@ -113,6 +140,8 @@ def _attack_class(classes: list[Plain]) -> int:
 
 
 def _attack(top: Fields, inner: Fields, training: bool) -> Parts:
+    if is_whole_network(top.need("model")):
+        raise BundleError("an attack classifier that is a network cannot be served: save a classifier")
     names = feature_names(inner, "feature_columns" if training else "selected_features")
     model, classes = classifier_of(top.need("model"), names)
     mapping = inner.get("class_mapping") if training else top.get("attack_types")
@@ -126,6 +155,7 @@ def _attack(top: Fields, inner: Fields, training: bool) -> Parts:
         classifier=model,
         classes=named,
         version=_version(top),
+        written_by=_written_by(top),
     )
 
 
@@ -189,6 +219,12 @@ def _version(top: Fields) -> str | None:
     if not isinstance(version, str) or not 0 < len(version) <= 64 or not version.isprintable():
         raise BundleError("the version in the file's metadata is no short text")
     return version
+
+
+def _written_by(top: Fields) -> str | None:
+    """The version of scikit-learn that the model says it was written by."""
+    version = state_of(top.record("model")).get("_sklearn_version")
+    return f"scikit-learn {version}" if isinstance(version, str) and re.fullmatch(r"[\w.+]{1,32}", version) else None
 
 
 def bare_network(network: Network, names: list[str]) -> Parts:

@@ -17,6 +17,10 @@ class Kind(Enum):
     BYTES = auto()
     INDEX_MAKER = auto()
     INDEX = auto()
+    GETATTR = auto()
+    BYTES_IO = auto()
+    KERAS_MODEL = auto()
+    KERAS_LOADER = auto()
     DICT = auto()
     WRAPPER = auto()
     TYPE = auto()
@@ -37,6 +41,13 @@ _KINDS = {
     "numpy._core.numeric._frombuffer": Kind.FROM_BUFFER,
     "_codecs.encode": Kind.ENCODE,
     "builtins.bytes": Kind.BYTES,
+    "builtins.getattr": Kind.GETATTR,  # of a Keras model's class and the name of its loader, and of nothing else
+    "_io.BytesIO": Kind.BYTES_IO,
+    "keras.src.models.functional.Functional": Kind.KERAS_MODEL,
+    "keras.src.models.model.Model": Kind.KERAS_MODEL,
+    "keras.src.models.sequential.Sequential": Kind.KERAS_MODEL,
+    "keras.src.saving.pickle_utils.deserialize_model_from_bytecode": Kind.KERAS_LOADER,
+    "tf_keras.src.saving.pickle_utils.deserialize_model_from_bytecode": Kind.KERAS_LOADER,
     "pandas.core.indexes.base._new_Index": Kind.INDEX_MAKER,
     "pandas.core.indexes.base.Index": Kind.INDEX,
     "collections.OrderedDict": Kind.DICT,
@@ -125,6 +136,7 @@ def kind_of(module: str, name: str) -> tuple[str, Kind]:
         raise BundleError(
             f"the file names {full[:200]!r}, which is not part of any accepted model: accepted are scikit-learn's"
             " trees, forests, gradient boosting (histograms', too), logistic regression, MLP and voting classifiers,"
-            f" its scalers and encoders, numpy arrays and plain values{_HINTS.get(full, _HINTS.get(module, ''))}"
+            " Keras networks, scalers and encoders, numpy arrays and plain values"
+            f"{_HINTS.get(full, _HINTS.get(module, ''))}"
         )
     return full, kind

@@ -25,7 +25,7 @@ _ALIGNMENT = 16
 
 def call(target: Name, args: tuple[Any, ...]) -> Any:
     """What stands for `target(*args)`; raises BundleError for a name that is not to be called."""
-    if target.kind in (Kind.OBJECT, Kind.WRAPPER):
+    if target.kind in (Kind.OBJECT, Kind.WRAPPER, Kind.BYTES_IO, Kind.KERAS_LOADER):
         return Record(target, args)
     if target.kind is Kind.DTYPE:
         return new_dtype(args)
@@ -44,6 +44,8 @@ def call(target: Name, args: tuple[Any, ...]) -> Any:
         return memoryview(b"")
     if target.kind is Kind.INDEX_MAKER:
         return _index(args)
+    if target.kind is Kind.GETATTR:
+        return _loader(args)
     raise BundleError(f"the pickle calls {target.full!r}, which no accepted model does")
 
 
@@ -122,6 +124,14 @@ def _from_buffer(args: tuple[Any, ...]) -> ArrayRecord:
     if args[3] not in ("C", "F") or len(args) == 5:
         raise BundleError("an array of the file is neither in C's order nor in Fortran's")
     return ArrayRecord(array_of(args[0], args[1].finished(), shape, args[3] == "F"), shape=shape)
+
+
+def _loader(args: tuple[Any, ...]) -> Name:
+    """Keras 3 names the loader of a whole model as an attribute of the model's class."""
+    model = args[0] if len(args) == 2 else None
+    if not isinstance(model, Name) or model.kind is not Kind.KERAS_MODEL or args[1] != "_unpickle_model":
+        raise BundleError("the pickle takes an attribute of something, which no accepted model does")
+    return Name(f"{model.full}._unpickle_model", Kind.KERAS_LOADER)
 
 
 def _index(args: tuple[Any, ...]) -> ArrayRecord:

@@ -23,11 +23,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Report:
-    """Every step in order, and figures: size, layout, contract and hash, parity, rows a second."""
+    """Every step in order, figures (size, layout, contract and hash, parity, rows a second), and warnings.
+
+    A warning is a sentence about an accepted file that a person should read before they serve it.
+    """
 
     model_type: str
     steps: list[Step]
     figures: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def accepted(self) -> bool:
@@ -47,7 +51,8 @@ class Report:
 def report_from(document: dict[str, Any]) -> Report:
     """A report from its JSON."""
     steps = [Step(str(step["name"]), step["passed"], str(step["reason"])) for step in document["steps"]]
-    return Report(str(document["model_type"]), steps, dict(document["figures"]))
+    warnings = [str(warning) for warning in document.get("warnings", [])]
+    return Report(str(document["model_type"]), steps, dict(document["figures"]), warnings)
 
 
 def failed_at(model_type: str, name: str, reason: str) -> Report:

@@ -233,6 +233,13 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
             "lone_surrogate": HEAD + b"X\x03\x00\x00\x00\xed\xa0\x80.",
             "huge_empty_array": HEAD + _wide_array(b"U0"),
             "array_too_long": HEAD + _wide_array(b"f8"),
+            "index_of_a_text": HEAD + _index(_text("data") + text + b"s") + b".",
+            "index_of_itself": HEAD + b"}q\x00" + _text("data") + _index(b"0h\x00") + b"s.",
+            "index_of_more": HEAD + _index(_text("data") + b"]s" + _text("dtype") + text + b"s") + b".",
+            "index_without_elements": HEAD + _index(_text("data") + _NOT_FILLED + b"s") + b".",
+            "index_of_another_class": HEAD + _call(_INDEX, "_new_Index", _name("numpy", "ndarray"), b"}") + b".",
+            "index_called": HEAD + _call(_INDEX, "Index", b"]") + b".",
+            "many_bytes": HEAD + _call("builtins", "bytes", b"\x8a\x06" + bytes(5) + b"\x10") + b".",
             "call_of_a_type": HEAD + _call("builtins", "str", text) + b".",
             "call_of_a_text": HEAD + text + b")R.",
             "encode_with_a_codec": HEAD + _call("_codecs", "encode", text, _text("zlib_codec")) + b".",
@@ -248,6 +255,15 @@ def liars(command: str) -> dict[str, tuple[str, bytes]]:
             "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(512),
         }.items()
     }
+
+
+_INDEX = "pandas.core.indexes.base"
+_NOT_FILLED = _call("numpy._core.multiarray", "_reconstruct", _name("numpy", "ndarray"), b"K\x00\x85", b"C\x01b")
+
+
+def _index(state: bytes) -> bytes:
+    """A pandas Index of a state, which is pushed onto an empty dictionary."""
+    return _call(_INDEX, "_new_Index", _name(_INDEX, "Index"), b"}" + state)
 
 
 def _wide_array(code: bytes) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.examine import Order, examine
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
@@ -59,7 +60,9 @@ CHANGES: list[Callable[[bytearray, Random], None]] = [
 def _bundles(models: Path) -> list[tuple[str, str, bytes]]:
     threat = models / "threat_detector" / "threat_detector_ensemble.joblib"
     found = [("threat_detector", ".joblib", threat.read_bytes())]
-    for model in ("tree", "boosting", "voting"):
+    whole = Path(__file__).parent / "foreign" / "keras2_15_branches.joblib"
+    found.append(("threat_detector", ".pkl", bytes(plain_bytes(memoryview(whole.read_bytes()))[1])))
+    for model in ("tree", "boosting", "voting", "histogram", "hard_voting"):
         for form in ("none", "pkl2", "pkl5", "zlib"):
             found.append(("attack_classifier", *packed(honest(model).layout, form)))
     return found

@@ -6,15 +6,18 @@ tensorflow-cpu 2.15.1 (Keras 2.15, on Python 3.11) and by tf_keras 2.21.
 """
 
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 
 FEATURES = 10
+CONTRACT = Path(__file__).parents[5] / "netheal" / "contracts" / "data" / "threat_v1.json"
 _ROWS = 40
 
 
@@ -91,6 +94,12 @@ def rows() -> Any:
     return np.random.default_rng(1).uniform(0, 2, (_ROWS, FEATURES))
 
 
+def whole(network: Any) -> dict[str, Any]:
+    """A serving layout whose model is the network itself."""
+    names = [feature["name"] for feature in json.loads(CONTRACT.read_text("utf-8"))["features"]]
+    return {"model": network, "scaler": None, "selected_features": names, "threshold": 0.5}
+
+
 def _main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     keras, prefix = importlib.import_module(sys.argv[1]), sys.argv[2]
@@ -99,6 +108,8 @@ def _main() -> None:
         network.save(f"{place}.h5", include_optimizer=False)
         scores = np.asarray(network(rows().astype("float32"), training=False), dtype="float64")[:, 0]
         np.savez_compressed(f"{place}.npz", rows=rows(), scores=scores)
+        if name == "branches":
+            joblib.dump(whole(network), f"{place}.joblib", compress=("zlib", 9))
 
 
 if __name__ == "__main__":
