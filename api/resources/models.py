@@ -137,7 +137,7 @@ def upload(form_and_files_data: Document) -> Document:
     """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good."""
     file: FileStorage = form_and_files_data["file"]
     name = _shown_name(file.filename)
-    order = Order(PurePath(name).suffix.lower(), form_and_files_data["model_type"], _profile_bytes())
+    order = Order(PurePath(name).suffix.lower(), form_and_files_data["model_type"], _text_of("profile_config"))
     if order.suffix not in SUFFIXES:
         raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
     at = services()
@@ -146,7 +146,7 @@ def upload(form_and_files_data: Document) -> Document:
         source = Path(folder) / "bundle"
         with source.open("wb") as target:
             shutil.copyfileobj(file.stream, target, MEGABYTE)
-        told = Upload(name, source.stat().st_size, form_and_files_data["description"])
+        told = Upload(name, source.stat().st_size, form_and_files_data["description"], card=_card())
         try:
             return model_document(take_in(registry, source, order, told, Reason(actor(), "uploaded")))
         except BundleRefused as refused:
@@ -227,9 +227,18 @@ def _shown_name(name: str | None) -> str:
     return printable[-_NAME_CHARS:]
 
 
-def _profile_bytes() -> bytes | None:
-    """The profile: a file of the form, or a field of it; none where it is empty."""
-    sent = request.files.get("profile_config")
+def _text_of(name: str) -> bytes | None:
+    """A file of the form, or a field of it; none where it is empty. Of one too long only so much that this shows."""
+    sent = request.files.get(name)
     if sent is not None:
         return sent.stream.read(PROFILE_BYTES + 1) or None
-    return request.form.get("profile_config", "").encode() or None
+    return request.form.get(name, "").encode() or None
+
+
+def _card() -> str | None:
+    text = _text_of("card")
+    if text is None:
+        return None
+    if len(text) > PROFILE_BYTES:
+        raise Refusal(422, "invalid", f"the model card is too long: at most {PROFILE_BYTES // MEGABYTE} MB are kept")
+    return text.decode("utf-8", "replace").replace("\0", "\ufffd")

@@ -29,6 +29,7 @@ class UploadForm(Schema):
     model_type = String(required=True, validate=OneOf(MODEL_TYPES))
     description = String(load_default="", validate=[Length(max=2000), _PLAIN])
     profile_config = Raw(metadata={"description": "The profile JSON, as a file or as text"})
+    card = Raw(metadata={"description": "The model card in Markdown, as a file or as text"})
 
 
 class ReasonBody(Schema):

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from netheal.cli.models import models_app
+from netheal.cli.tokens import tokens_app
 from netheal.errors import NethealError, SettingsError
 from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging
@@ -14,10 +16,10 @@ from netheal.telemetry import configure_logging
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 traffic_app = typer.Typer(no_args_is_help=True, help="Send flow records to the input topic.")
 topic_app = typer.Typer(no_args_is_help=True, help="The input topic.")
-models_app = typer.Typer(no_args_is_help=True, help="Model bundles.")
 app.add_typer(traffic_app, name="traffic")
 app.add_typer(models_app, name="models")
 app.add_typer(topic_app, name="topic")
+app.add_typer(tokens_app, name="tokens")
 
 VarDir = Annotated[Path | None, typer.Option("--var", help="Folder of all data, logs and state.")]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="Rows a second.")]
@@ -69,19 +71,6 @@ def adopt_command(var: VarDir = None) -> None:
 
     base = adopt(_settings(var))
     Console().print(f"the topic is adopted; its events are numbered from offset {base} on")
-
-
-@models_app.command("validate")
-def validate_command(
-    file: Annotated[Path, typer.Argument(help="A .joblib, .pkl or .h5 file.", exists=True, dir_okay=False)],
-    model_type: Annotated[str, typer.Option("--model-type", help="`threat_detector` or `attack_classifier`.")],
-    profile: Annotated[Path | None, typer.Option("--profile", help="Its profile JSON.", exists=True)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
-) -> None:
-    """Check a bundle as an upload would be checked; nothing of it is executed. Exit status 0 if accepted, else 1."""
-    from netheal.cli.validate import validate
-
-    raise typer.Exit(validate(file, model_type, profile, as_json))
 
 
 @app.command("jars")

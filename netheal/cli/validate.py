@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from netheal.bundles.intake.examine import Order
-from netheal.bundles.intake.report import STEPS, Report
+from netheal.bundles.intake.report import STEPS
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.contracts.contract import ModelType
 from netheal.errors import SettingsError
@@ -38,25 +38,26 @@ def validate(file: Path, model_type: str, profile: Path | None, as_json: bool = 
     if model_type not in known:
         raise SettingsError(f"the model type is one of {', '.join(known)}, not {model_type!r}")
     text = profile.read_bytes() if profile is not None else None
-    examined = examine_file(file, Order(file.suffix.lower(), known[model_type], text))
+    report = examine_file(file, Order(file.suffix.lower(), known[model_type], text)).report
     if as_json:
-        print(json.dumps(examined.report.to_document(), indent=1))
+        print(json.dumps(report.to_document(), indent=1))
     else:
-        _print(file, examined.report)
-    return 0 if examined.report.accepted else 1
+        print_report(f"{file.name} as {model_type}", report.to_document())
+    return 0 if report.accepted else 1
 
 
-def _print(file: Path, report: Report) -> None:
+def print_report(title: str, report: dict[str, Any]) -> None:
+    """A report as `Report.to_document` gives it, also with the steps that the registry adds to it."""
     console = Console(highlight=False)
-    steps = Table(title=escape(f"{file.name} as {report.model_type}"), title_justify="left")
+    steps = Table(title=escape(title), title_justify="left")
     for heading in ("step", "result", "why"):
         steps.add_column(heading)
     words = {True: "[green]pass[/green]", False: "[red]fail[/red]", None: "[dim]not reached[/dim]"}
-    for step in report.steps:
-        steps.add_row(STEPS[step.name], words[step.passed], escape(step.reason))
+    for step in report["steps"]:
+        steps.add_row(step.get("title") or STEPS[step["name"]], words[step["passed"]], escape(step["reason"]))
     console.print(steps)
     for name, heading in _FIGURES.items():
-        if report.figures.get(name) is not None:
-            console.print(f"{heading}: {escape(str(report.figures[name]))}", soft_wrap=True)
-    verdict = "[green]accepted[/green]" if report.accepted else f"[red]refused[/red]: {escape(report.reason)}"
-    console.print(verdict, soft_wrap=True)
+        if report["figures"].get(name) is not None:
+            console.print(f"{heading}: {escape(str(report['figures'][name]))}", soft_wrap=True)
+    refusal = next((step["reason"] for step in report["steps"] if step["passed"] is False), "")
+    console.print(f"[red]refused[/red]: {escape(refusal)}" if refusal else "[green]accepted[/green]", soft_wrap=True)

@@ -53,7 +53,9 @@ def take_in(registry: Registry, source: Path, order: Order, upload: Upload, reas
     compared = _compared(registry, examined.bundle)
     if "failure" in compared:
         raise BundleRefused(f"it fails on stored rows: {compared['failure']}", validation)
-    validation["figures"]["against_active"] = compared
+    # The registry may give it another version, and so another hash: its record says which.
+    told = {name: value for name, value in validation["figures"].items() if name not in ("version", "bundle_hash")}
+    validation["figures"] = {**told, "against_active": compared}
     profile = json.loads(order.profile) if order.profile is not None else None
     complete = replace(upload, profile=profile, validation=_recorded(validation))
     with registry.pool.connection() as connection:

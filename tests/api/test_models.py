@@ -73,6 +73,7 @@ def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client:
         ["file_format", "loading", "structure", "features", "test_prediction", "storage_and_record"], True
     )
     assert client.get(f"/api/v1/models/{model['id']}").json == model
+    assert client.get(f"/api/v1/models/{model['id']}/card").status_code == 404
     assert client.get("/api/v1/models/").json == {"models": [model], "total": 1}
     assert client.get("/api/v1/models/?model_type=threat_detector").json == {"models": [], "total": 0}
 
@@ -86,6 +87,11 @@ def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskC
     for model in found:
         assert model["validation_results"]["accepted"]
         assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").json["card"].lower()
+
+
+def test_a_model_card_is_kept(upload_starter: UploadStarter, client: FlaskClient) -> None:
+    model = upload_starter(card="# A tree\nIt knows little.")
+    assert client.get(f"/api/v1/models/{model['id']}/card").json["card"] == "# A tree\nIt knows little."
 
 
 def test_a_life_from_upload_to_deletion(

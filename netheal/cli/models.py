@@ -1,0 +1,165 @@
+"""`netheal models …`: what the registry has, and every change of it, by way of the API; and a check without one."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netheal.cli.client import ApiClient, Refused
+from netheal.cli.validate import print_report, validate
+from netheal.settings import load_settings
+
+models_app = typer.Typer(no_args_is_help=True, help="Model bundles: check, hand in, activate, roll back.")
+
+ModelId = Annotated[int, typer.Argument(metavar="ID", help="As `list` shows it.")]
+Bundle = Annotated[Path, typer.Argument(help="A .joblib, .pkl or .h5 file.", exists=True, dir_okay=False)]
+Profile = Annotated[Path | None, typer.Option("--profile", help="Its profile JSON.", exists=True, dir_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answered, as JSON.")]
+Why = Annotated[str, typer.Option("--why", help="Kept in the model's history.")]
+
+
+class ModelType(StrEnum):
+    """What a model is for."""
+
+    THREAT_DETECTOR = "threat_detector"
+    ATTACK_CLASSIFIER = "attack_classifier"
+
+
+TypeOption = Annotated[ModelType, typer.Option("--model-type", help="What the model is for.")]
+
+
+@models_app.command("list")
+def list_command(
+    model_type: Annotated[ModelType | None, typer.Option("--model-type", help="Only these.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted ones, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the models of the registry, newest first."""
+    query = {"deleted": str(deleted).lower(), **({"model_type": model_type.value} if model_type else {})}
+    found = _client().get("/models/", **query)
+    if as_json:
+        _print_json(found)
+        return
+    table = Table("id")
+    for heading in ("type", "version", "state"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("description")
+    for model in found["models"]:
+        state = f"[bold green]{model['state']}[/bold green]" if model["is_active"] else model["state"]
+        names = model["model_type"], model["model_version"], state
+        table.add_row(str(model["id"]), *names, escape(model["description"]))
+    Console().print(table)
+
+
+@models_app.command("show")
+def show_command(model_id: ModelId, as_json: AsJson = False) -> None:
+    """Show a model: what it takes, what was found when it came, and what happened to it since."""
+    client = _client()
+    model, history = client.get(f"/models/{model_id}"), client.get(f"/models/{model_id}/history")
+    if as_json:
+        _print_json({**model, "history": history["events"]})
+        return
+    _print_model(model)
+    if model["validation_results"]:
+        print_report(f"{model['file_name']} as {model['model_type']}", model["validation_results"])
+    for event in history["events"]:
+        change = f"{event['from_state'] or 'nothing'} → {event['to_state']}{' (rollback)' if event['rollback'] else ''}"
+        Console(highlight=False).print(f"{event['at']}  {escape(event['actor'])}: {change}  {escape(event['why'])}")
+
+
+@models_app.command("upload")
+def upload_command(
+    file: Bundle,
+    model_type: TypeOption,
+    profile: Profile = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Its model card, Markdown.", exists=True)] = None,
+    description: Annotated[str, typer.Option("--description", help="For those who choose among models.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Hand in a bundle; it is examined, and not active yet."""
+    model = upload(_client(), file, model_type.value, {"profile_config": profile, "card": card}, description)
+    if as_json:
+        _print_json(model)
+    else:
+        print_report(f"{model['file_name']} as {model['model_type']}", model["validation_results"])
+        _print_model(model)
+
+
+@models_app.command("validate")
+def validate_command(file: Bundle, model_type: TypeOption, profile: Profile = None, as_json: AsJson = False) -> None:
+    """Check a bundle as an upload would be checked, without any server. Exit status 0 if accepted, else 1."""
+    raise typer.Exit(validate(file, model_type.value, profile, as_json))
+
+
+@models_app.command("activate")
+def activate_command(model_id: ModelId, why: Why = "") -> None:
+    """Make a model the active one of its type, from the next batch and request on."""
+    _print_change(_client().post(f"/models/{model_id}/activate", {"why": why}))
+
+
+@models_app.command("deactivate")
+def deactivate_command(model_id: ModelId, why: Why = "") -> None:
+    """Have no active model of its type."""
+    _print_change(_client().post(f"/models/{model_id}/deactivate", {"why": why}))
+
+
+@models_app.command("rollback")
+def rollback_command(
+    model_type: Annotated[ModelType, typer.Argument(help="What the model is for.")], why: Why = ""
+) -> None:
+    """Activate the model that was active before the present one."""
+    _print_change(_client().post(f"/models/rollback/{model_type.value}", {"why": why}))
+
+
+@models_app.command("delete")
+def delete_command(
+    model_id: ModelId,
+    delete_file: Annotated[bool, typer.Option("--delete-file", help="The artefact, too, for good.")] = False,
+) -> None:
+    """Delete a model that is not active; its record stays."""
+    _print_change(_client().delete(f"/models/{model_id}", delete_file=str(delete_file).lower()))
+
+
+def upload(
+    client: ApiClient, file: Path, model_type: str, beside: Mapping[str, Path | None], description: str
+) -> dict[str, Any]:
+    """Hand in a bundle; the model as the API has it. Of one that is refused the report is shown before Refused."""
+    fields = {"model_type": model_type, "description": description}
+    fields |= {name: path.read_text("utf-8") for name, path in beside.items() if path is not None}
+    try:
+        return dict(client.upload("/models/upload", file, fields))
+    except Refused as refused:
+        validation = refused.details.get("validation_results")
+        if validation:
+            print_report(f"{file.name} as {model_type}", validation)
+        raise
+
+
+def _client() -> ApiClient:
+    return ApiClient(load_settings())
+
+
+def _print_model(model: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(f"model {model['id']}, {model['model_version']}: {model['state']}", style="bold")
+    console.print(f"contract {model['contract']}, {len(model['expected_features'])} features", soft_wrap=True)
+    against = ((model["validation_results"] or {}).get("figures") or {}).get("against_active")
+    if against:
+        console.print(against["text"], soft_wrap=True)
+
+
+def _print_change(change: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(change["message"])
+    if change["replaced"]:
+        console.print(f"before it: model {change['replaced']['id']} ({change['replaced']['model_version']})")
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=1, ensure_ascii=False))
