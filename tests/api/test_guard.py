@@ -1,0 +1,82 @@
+"""A page of another site can neither post to somebody's netheal nor read it; every answer tells browsers so."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.security.hosts import Names
+from netheal.settings import Settings
+
+STATS = "/api/v1/predictions/stats"
+TOKENS = "/api/v1/tokens"
+ORDER = {"name": "x", "role": "viewer"}
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost:81", "127.0.0.1.evil.example", "", "a@localhost", "192.0.2.1"]
+)
+def test_another_name_for_loopback_is_refused(client: FlaskClient, host: str) -> None:
+    answer = client.get(STATS, headers={"Host": host})
+    assert (answer.status_code, answer.json["error"]["code"]) == (421, "wrong_host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:80"])
+def test_loopbacks_own_names_are_answered(client: FlaskClient, host: str) -> None:
+    assert client.get(STATS, headers={"Host": host}).status_code == 200
+
+
+def test_names_of_the_settings_are_answered_on_any_port_unless_one_is_given() -> None:
+    names = Names("0.0.0.0", frozenset({"netheal.example", "other.example:8443"}), frozenset())
+    assert names.answers_to("netheal.example", 8000) and names.answers_to("netheal.example:9", 8000)
+    assert names.answers_to("other.example:8443", 8000) and not names.answers_to("other.example", 8000)
+    assert names.answers_to("192.0.2.1:8000", 8000), "bound to every address, it is called by any of them"
+    assert not names.answers_to("192.0.2.1:8001", 8000) and not names.answers_to("evil.example:8000", 8000)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:3000", "file://", "http://localhost.evil"]
+)
+@pytest.mark.parametrize("path", [STATS, TOKENS, "/health", "/docs", "/metrics", "/nowhere"])
+def test_a_page_of_another_origin_reads_nothing(client: FlaskClient, path: str, origin: str) -> None:
+    answer = client.get(path, headers={"Origin": origin})
+    assert (answer.status_code, answer.json["error"]["code"]) == (403, "wrong_origin")
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_page_of_another_origin_changes_nothing(client: FlaskClient) -> None:
+    assert client.post(TOKENS, json=ORDER, headers={"Origin": "http://evil.example"}).status_code == 403
+    for site in ("cross-site", "same-site"):
+        assert client.post(TOKENS, json=ORDER, headers={"Sec-Fetch-Site": site}).status_code == 403
+    assert client.get(TOKENS).json == {"tokens": []}
+    own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert client.post(TOKENS, json=ORDER, headers=own).status_code == 201
+
+
+def test_a_page_that_the_settings_name_may_use_it(api_settings: Settings) -> None:
+    page = "https://soc.example"
+    client = create_app(api_settings.model_copy(update={"api_origins": [page + "/"]})).test_client()
+    preflight = client.options(TOKENS, headers={"Origin": page, "Access-Control-Request-Method": "POST"})
+    assert preflight.status_code == 200 and preflight.headers["Access-Control-Allow-Origin"] == page
+    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    answer = client.post(TOKENS, json=ORDER, headers={"Origin": page, "Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 201 and answer.headers["Access-Control-Allow-Origin"] == page
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert client.get(STATS, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", [STATS, "/docs", "/docs/init.js", "/nowhere", "/health", "/api/v1/openapi.json"])
+def test_every_answer_carries_the_headers(client: FlaskClient, path: str) -> None:
+    headers = client.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    if path.startswith("/api"):
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_errors_of_the_guard_carry_the_headers_too(client: FlaskClient) -> None:
+    answer = client.get(STATS, headers={"Host": "evil.example"})
+    assert "Content-Security-Policy" in answer.headers
