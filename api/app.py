@@ -2,8 +2,11 @@
 
 from apiflask import APIFlask
 
+from api.dashboard import dashboard
 from api.docs import docs
 from api.errors import register_errors
+from api.live.room import register_live
+from api.live.socket import register_socket
 from api.metrics import metrics_blueprint
 from api.observer import Observer
 from api.openapi import register_openapi
@@ -15,6 +18,7 @@ from api.resources.models import models
 from api.resources.policies import policies
 from api.resources.predictions import predictions
 from api.resources.quarantine import quarantine
+from api.resources.tickets import tickets
 from api.resources.tokens import tokens
 from api.resources.traffic import traffic
 from api.resources.uploads import uploads
@@ -38,8 +42,11 @@ def create_app(settings: Settings) -> APIFlask:
     register_headers(app, settings)
     for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
+    register_live(app, settings)
+    app.register_blueprint(tickets, url_prefix=PREFIX)
+    register_socket(app)
     observer = Observer(settings, services.pool)
     app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
-    for at_root in (health_blueprint("probes", observer), metrics_blueprint(app, observer), docs):
+    for at_root in (health_blueprint("probes", observer), metrics_blueprint(app, observer), docs, dashboard):
         app.register_blueprint(at_root)
     return app

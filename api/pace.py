@@ -13,6 +13,8 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug.exceptions import RequestTimeout
 
+from api.threads import ElasticPool
+
 LEAST_BYTES_PER_S = 16 * 2**10
 """What the average rate of a request may not fall below, after the first `pause_s`."""
 
@@ -79,6 +81,10 @@ class PacedConnection(TConn):  # type: ignore[misc]
 
 class PacedWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker on paced connections; its configuration carries `body_pause_s`."""
+
+    def get_thread_pool(self) -> ElasticPool:
+        """Threads that end when nobody needs them."""
+        return ElasticPool(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
         """As the parent does, but for the kind of connection."""

@@ -119,6 +119,9 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _ready(self, worker: PacedWorker) -> None:
         """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
+        from api.live.room import of_app
+
+        of_app(worker.wsgi).ending = lambda: not worker.alive
         host, port = worker.sockets[0].getsockname()[:2]
         address = {"pid": os.getppid(), "host": host, "port": port, "url": _url(host, port)}
         note = address_note(self._settings)

@@ -66,7 +66,12 @@ class Settings(BaseSettings):
     )
     api_host: str = Field("127.0.0.1", description="Address the API listens on; any but loopback needs tokens")
     api_port: int = Field(8000, ge=0, le=65535, description="0: any free port")
-    api_threads: int = Field(64, ge=4, description="Threads of the API; each open WebSocket holds one")
+    api_threads: int = Field(200, ge=4, description="Threads of the API at most; each open WebSocket holds one")
+    api_sockets: int = Field(160, ge=1, description="Open WebSockets at most; a fifth of the threads is kept for REST")
+    api_socket_rows_per_s: float = Field(
+        200.0, gt=0, description="Rows a WebSocket gets; it is told how many it missed"
+    )
+    api_socket_stall_s: float = Field(5.0, gt=0, description="Seconds a WebSocket may not read before it is dropped")
     api_hosts: list[str] = Field(
         default_factory=list, description="Host names the API answers to, beside those of loopback and api_host"
     )

@@ -1,0 +1,53 @@
+"""All of the live tail that an app has, made by `create_app` and started by the first client."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import Flask, current_app
+
+from api.live.broker import Source
+from api.live.hub import Hub, Limits
+from api.live.tail import Tail
+from api.live.tickets import Tickets
+from netheal.settings import Settings
+
+_KEY = "netheal-live"
+_REST_SHARE = 5
+"""One of so many threads is kept for REST, however many sockets the settings allow."""
+
+
+@dataclass
+class Live:
+    """The hub, what fills it, and what opens it. `ending` becomes true when the process is told to go."""
+
+    hub: Hub
+    tail: Tail
+    tickets: Tickets
+    stall_s: float
+    ending: Callable[[], bool] = field(default=lambda: False)
+
+
+def open_live(settings: Settings) -> Live:
+    """Of these settings; nothing runs yet."""
+    rest_threads = max(2, settings.api_threads // _REST_SHARE)
+    sockets = min(settings.api_sockets, max(1, settings.api_threads - rest_threads))
+    hub = Hub(Limits(sockets, settings.api_socket_rows_per_s))
+    source = Source(settings.kafka_bootstrap_servers, settings.output_topic, settings.kafka_options)
+    return Live(hub, Tail(source, hub), Tickets(), settings.api_socket_stall_s)
+
+
+def register_live(app: Flask, settings: Settings) -> Live:
+    """Give the app its own."""
+    room = app.extensions[_KEY] = open_live(settings)
+    return room
+
+
+def live() -> Live:
+    """That of the app that handles the present request."""
+    return of_app(current_app)
+
+
+def of_app(app: Flask) -> Live:
+    """That of an app."""
+    return cast(Live, app.extensions[_KEY])

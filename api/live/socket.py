@@ -1,0 +1,148 @@
+"""`/ws/realtime`: every scored row as it comes out of the stream.
+
+The client says what it wants in the URL, all of it optional: `only=attacks`, `class=` (may be repeated), `min_score=`
+(of 0 to 1), `sample=` (above 0, up to 1), `detail=full` (models, flow and policy version, too). What is wrong there,
+who may not, and one socket too many are answered with an error of the API, before the upgrade. Where tokens are asked
+for, `POST /api/v1/ws/ticket` gives a `ticket=` for the URL; what is no browser may send its token in a header.
+"""
+
+import threading
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Flask, g, request
+from flask.typing import ResponseReturnValue
+from flask_sock import Sock
+from simple_websocket import ConnectionClosed, Server
+from wsproto.utilities import RemoteProtocolError
+
+from api.errors import Refusal, error_body
+from api.live.filters import read_wish
+from api.live.hub import Client
+from api.live.messages import close_frame, connection_frame, ping_frame
+from api.live.room import Live, live
+from api.live.wire import Wire
+from api.security import public
+from api.security.guard import known_caller
+
+PING_EVERY_S = 30.0
+_LOOK_S = 1.0
+"""How soon an end of the process, or of the connection, is seen."""
+_PACE_S = 0.1
+"""Between two writes to a client: what comes meanwhile goes with the next one."""
+_TAIL_S = 4.0
+_GOODBYE_S = 1.0
+_GOING_AWAY, _POLICY, _TRY_LATER = 1001, 1008, 1013
+_ENVIRON_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
+_SOCK_OPTIONS: dict[str, Any] = {
+    "max_message_size": 4096,
+    "ping_interval": 20,
+    "thread_class": partial(threading.Thread, daemon=True),
+}
+
+realtime = APIBlueprint("realtime", __name__, enable_openapi=False)
+_sock = Sock()
+
+
+def register_socket(app: Flask) -> None:
+    """Have the app answer at `/ws/realtime`."""
+    app.config["SOCK_SERVER_OPTIONS"] = _SOCK_OPTIONS
+    app.register_blueprint(realtime)
+
+
+@realtime.before_request
+def _admit() -> None:
+    """All that can be refused is refused here, while the answer can be one of HTTP."""
+    room = live()
+    g.wish = read_wish(request.args)
+    if known_caller() is None and room.tickets.redeem(request.args.get("ticket", "")) is None:
+        raise Refusal(
+            401,
+            "unauthorized",
+            "no token, and no ticket that is known, unused and not expired: POST /api/v1/ws/ticket gives one",
+        )
+    if room.hub.is_full:
+        raise Refusal(503, "too_many_sockets", f"{room.hub.limits.sockets} sockets are open: close some, or come later")
+    # Each compressed connection would hold a window of its own, and frames could not be shared.
+    request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    name = next((name for name in _ENVIRON_SOCKETS if name in request.environ), None)
+    if name is not None:
+        g.wire = request.environ[name] = Wire(request.environ[name], room.stall_s)
+
+
+@realtime.errorhandler(RemoteProtocolError)
+def _no_handshake(error: RemoteProtocolError) -> ResponseReturnValue:
+    return error_body("bad_request", f"this is no WebSocket handshake: {error}"), 400
+
+
+@_sock.route("/ws/realtime", bp=realtime)  # type: ignore[untyped-decorator]
+@public
+def watch(ws: Server) -> None:
+    """Serve one client until it goes, is dropped, or the process ends."""
+    room, wire, wish = live(), g.wire, g.wish
+    client = room.hub.add(wish)
+    if client is None:
+        _say_goodbye(ws, wire, _TRY_LATER, "too many sockets are open")
+        return
+    dropped = None
+    try:
+        room.tail.ensure(lambda: room.ending(), _TAIL_S)
+        _serve(ws, wire, client, room)
+        if room.ending():
+            _say_goodbye(ws, wire, _GOING_AWAY, "the API is going away")
+    except (OSError, ConnectionClosed):
+        pass
+    finally:
+        dropped = _why_dropped(ws, wire)
+        room.hub.remove(client, dropped)
+        if dropped == "chatty":
+            _say_goodbye(ws, wire, _POLICY, "clients have nothing to say here")
+        wire.cut()
+        ws.thread.join(_GOODBYE_S)
+
+
+def _serve(ws: Server, wire: Wire, client: Client, room: Live) -> None:
+    # Nobody reads what clients say; simple-websocket keeps it for whoever does.
+    ws.input_buffer = _Nowhere()
+    wire.send(connection_frame(datetime.now(UTC)))
+    ping_due_s = time.monotonic() + PING_EVERY_S
+    while ws.connected and not room.ending():
+        client.wait(_LOOK_S)
+        now_s = time.monotonic()
+        frames = client.collect(now_s)
+        if now_s >= ping_due_s:
+            ping_due_s += PING_EVERY_S
+            frames.append(ping_frame(datetime.now(UTC)))
+        if frames:
+            wire.send_frames(frames)
+            time.sleep(_PACE_S)
+
+
+def _say_goodbye(ws: Server, wire: Wire, code: int, reason: str) -> None:
+    """Close, and give the client a moment to agree."""
+    try:
+        if ws.connected:
+            ws.close(code, reason)
+        else:
+            wire.send(close_frame(code, reason))
+    except (OSError, ConnectionClosed):
+        return
+    ws.thread.join(_GOODBYE_S)
+
+
+def _why_dropped(ws: Server, wire: Wire) -> str | None:
+    if wire.stalled:
+        return "stalled"
+    if wire.chatty:
+        return "chatty"
+    return None if ws.pong_received or ws.connected else "silent"
+
+
+class _Nowhere(list[Any]):
+    """What is put here is gone."""
+
+    def append(self, item: object) -> None:
+        """Forget it."""

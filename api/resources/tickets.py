@@ -1,0 +1,28 @@
+"""`/ws/ticket`: what opens a WebSocket where tokens are asked for."""
+
+from typing import Any
+
+from apiflask import APIBlueprint, Schema
+from apiflask.fields import Integer, String
+
+from api.live.room import live
+from api.live.tickets import LIFETIME_S
+from api.security import requires
+from api.security.guard import caller
+
+tickets = APIBlueprint("tickets", __name__, tag="live")
+
+
+class Ticket(Schema):
+    """A ticket; good once."""
+
+    ticket = String(required=True)
+    expires_in_s = Integer(required=True)
+
+
+@tickets.post("/ws/ticket")
+@requires("viewer")
+@tickets.output(Ticket)
+def issue() -> dict[str, Any]:
+    """Make a ticket: `/ws/realtime?ticket=…` opens one socket within half a minute."""
+    return {"ticket": live().tickets.issue(caller()), "expires_in_s": LIFETIME_S}
