@@ -4,8 +4,7 @@ from pathlib import Path
 
 import flask_swagger_ui
 from apiflask import APIBlueprint
-from flask import Response, redirect, send_from_directory
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Response, send_from_directory
 
 from api.security import public
 
@@ -19,13 +18,6 @@ _FILES = {
     "swagger-ui.css": _UI,
     "favicon-32x32.png": _UI,
 }
-
-
-@docs.get("/")
-@public
-def root() -> AnyResponse:
-    """Until there is a dashboard."""
-    return redirect("/docs")
 
 
 @docs.get("/docs")

@@ -1,0 +1,121 @@
+// Requests to the API: one shape of errors, a token where one is asked for, and whether the API answers at all.
+
+const PREFIX = "/api/v1";
+const KEY = "netheal-token";
+const listeners = new Set();
+let reachable = true;
+let asking = null;
+let askForToken = async () => null;
+
+/** What the API refused, or that it did not answer (status 0). */
+export class ApiError extends Error {
+  constructor(status, code, message, details = {}) {
+    super(message);
+    Object.assign(this, { status, code, details });
+  }
+}
+
+export const token = () => sessionStorage.getItem(KEY);
+export const setToken = (text) => (text ? sessionStorage.setItem(KEY, text) : sessionStorage.removeItem(KEY));
+
+/** `ask(message)` is called where the API wants a token; it resolves once there is one. */
+export function onTokenNeeded(ask) {
+  askForToken = ask;
+}
+
+/** Told true or false when the API begins or stops to answer. */
+export function onReachable(listener) {
+  listeners.add(listener);
+}
+
+function setReachable(now) {
+  if (now === reachable) return;
+  reachable = now;
+  for (const listener of listeners) listener(now);
+}
+
+const headers = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
+
+function unreachable() {
+  setReachable(false);
+  return new ApiError(0, "unreachable", "the API does not answer");
+}
+
+function errorOf(status, body) {
+  const told = body?.error ?? {};
+  return new ApiError(status, told.code ?? "error", told.message ?? `the API answered ${status}`, told.details ?? {});
+}
+
+/** One question to a person, however many requests wait for it. */
+function tokenFromPerson(message) {
+  asking ??= askForToken(message).finally(() => { asking = null; });
+  return asking;
+}
+
+async function send(path, options) {
+  try {
+    const answer = await fetch(path, { ...options, headers: { ...options.headers, ...headers() }, cache: "no-store" });
+    setReachable(true);
+    return answer;
+  } catch {
+    throw unreachable();
+  }
+}
+
+async function answered(path, options = {}) {
+  const used = token();
+  const answer = await send(path, options);
+  if (answer.status !== 401) return answer;
+  const body = await answer.json().catch(() => null);
+  if (used === token()) await tokenFromPerson(used ? errorOf(401, body).message : "");
+  return answered(path, options);
+}
+
+/** A JSON answer; raises ApiError. `query` leaves out what is empty. */
+export async function get(path, query = {}) {
+  return json(await answered(PREFIX + path + asQuery(query)));
+}
+
+/** POST, DELETE and the like, with an object as JSON. */
+export async function change(method, path, body) {
+  const options = body === undefined ? { method }
+    : { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  return json(await answered(PREFIX + path, options));
+}
+
+/** A text of the root, as `/metrics`. */
+export async function text(path) {
+  const answer = await answered(path);
+  if (!answer.ok) throw errorOf(answer.status, await answer.json().catch(() => null));
+  return answer.text();
+}
+
+async function json(answer) {
+  const body = await answer.json().catch(() => null);
+  if (!answer.ok) throw errorOf(answer.status, body);
+  return body;
+}
+
+export function asQuery(query) {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+/** Send a form with files; `onProgress` gets the share that was sent. fetch cannot tell that. */
+export function upload(path, form, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", PREFIX + path);
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => onProgress(event.lengthComputable ? event.loaded / event.total : null);
+    request.upload.onload = () => onProgress(1);
+    request.onerror = () => reject(unreachable());
+    request.onload = () => {
+      setReachable(true);
+      if (request.status < 300) resolve(request.response);
+      else reject(errorOf(request.status, request.response));
+    };
+    request.send(form);
+  });
+}

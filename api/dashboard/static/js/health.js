@@ -1,0 +1,53 @@
+// What is wrong when something is, in words: from /health, and from what this page itself meets.
+
+import { get } from "./api.js";
+import { fill, find, make, say } from "./dom.js";
+
+export class Health {
+  constructor() {
+    Object.assign(this, { reasons: [], reachable: true, broker: null, known: false });
+  }
+
+  async refresh() {
+    const { reasons, ready } = await get("/health");
+    this.reasons = reasons ?? (ready ? [] : ["netheal is not ready; why is told to those who have a token"]);
+    this.known = true;
+    this.show();
+  }
+
+  setReachable(reachable) {
+    this.reachable = reachable;
+    this.show();
+  }
+
+  /** A status message of the socket. */
+  setBroker({ broker, message }) {
+    this.broker = broker === "away" ? message : null;
+    this.show();
+  }
+
+  get problems() {
+    if (!this.reachable) return ["The API does not answer. This page goes on asking; what it shows is what was last known."];
+    const told = this.broker && !this.reasons.some((reason) => reason.includes("broker")) ? [this.broker] : [];
+    return [...this.reasons, ...told].map((reason) => reason.charAt(0).toUpperCase() + reason.slice(1));
+  }
+
+  show() {
+    const problems = this.problems;
+    const state = find("health-state");
+    if (!this.reachable) paint(state, "bad", "API away");
+    else if (problems.length) paint(state, "warn", `${problems.length} to look at`);
+    else if (this.known) paint(state, "good", "All well");
+    const place = find("problems");
+    const text = problems.join("\n");
+    if (place.dataset.text === text) return;
+    place.dataset.text = text;
+    place.hidden = !problems.length;
+    fill(place, make("strong", {}, "Needs a look"), make("ul", {}, problems.map((problem) => make("li", {}, problem))));
+  }
+}
+
+function paint(element, state, text) {
+  element.dataset.state = state;
+  say(element, text);
+}

@@ -1,0 +1,63 @@
+// The page put together: who shows what, and how often each asks the API.
+
+import { get, onReachable } from "./api.js";
+import { Charts } from "./charts.js";
+import { Feed, offerClasses } from "./feed.js";
+import { Healing } from "./healing.js";
+import { Health } from "./health.js";
+import { refreshMetrics } from "./metrics.js";
+import { ModelDialog } from "./model_dialog.js";
+import { ModelUpload } from "./model_upload.js";
+import { Models } from "./models.js";
+import { every } from "./poll.js";
+import { Quarantine } from "./quarantine.js";
+import { RowDialog } from "./row_dialog.js";
+import { Stream } from "./stream.js";
+import { useTokens } from "./token.js";
+import { Totals } from "./totals.js";
+import { FileUpload } from "./upload.js";
+
+const rowDialog = new RowDialog();
+const modelDialog = new ModelDialog();
+const health = new Health();
+const totals = new Totals();
+const charts = new Charts();
+const stream = new Stream();
+const healing = new Healing();
+const quarantine = new Quarantine((id) => rowDialog.openRejected(id));
+const models = new Models((id) => modelDialog.open(id));
+
+let feed = null;
+useTokens(() => feed?.restart());
+new ModelUpload(() => models.refresh());
+new FileUpload((id) => rowDialog.open(id));
+
+every(4, () => health.refresh());
+every(2, async () => totals.setMinutes(await charts.refresh()));
+every(3, () => totals.refresh());
+every(3, async () => {
+  const figures = await refreshMetrics();
+  totals.setStream(figures);
+  stream.setFigures(figures);
+  healing.setTotals(figures.actions);
+});
+every(4, () => stream.refresh());
+every(8, () => quarantine.refresh());
+every(8, () => healing.refresh());
+const askModels = every(10, () => models.refresh());
+
+feed = new Feed((id) => rowDialog.open(id), (message) => health.setBroker(message));
+onReachable((reachable) => {
+  health.setReachable(reachable);
+  if (!reachable) return;
+  feed.socket.hurry();
+  askModels();
+});
+
+let offered = false;
+every(30, async () => {
+  if (offered) return;
+  const { contracts } = await get("/contracts");
+  offerClasses(contracts.find(({ classes }) => classes)?.classes ?? []);
+  offered = true;
+});

@@ -1,0 +1,67 @@
+// One model: its facts, its validation report, its card and its history.
+
+import { ApiError, get } from "./api.js";
+import { closable, facts, fill, find, make, table } from "./dom.js";
+import { bytes, time, value, words } from "./format.js";
+import { render } from "./markdown.js";
+import { showFigures, showReport } from "./report.js";
+
+export class ModelDialog {
+  constructor() {
+    this.dialog = find("model-dialog");
+    closable(this.dialog);
+  }
+
+  async open(id) {
+    const body = find("model-dialog-body");
+    fill(body, make("p", { class: "empty" }, "Asking the API…"));
+    if (!this.dialog.open) this.dialog.showModal();
+    try {
+      const [model, { events }, card] = await Promise.all([get(`/models/${id}`), get(`/models/${id}/history`), cardOf(id)]);
+      find("model-dialog-title").textContent = model.model_version;
+      fill(body, about(model), report(model), history(events), shownCard(card));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      fill(body, make("p", { class: "note bad" }, error.message));
+    }
+  }
+}
+
+async function cardOf(id) {
+  try {
+    return (await get(`/models/${id}/card`)).card;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+function about(model) {
+  return [facts([
+    ["Type", words(model.model_type)],
+    ["State", model.state],
+    ["Description", model.description],
+    ["Contract", `${model.contract}, ${model.expected_features.length} features`],
+    ["Threshold", model.threshold === null ? null : value(model.threshold)],
+    ["Answers", model.class_labels.join(", ")],
+    ["File", model.file_name ? `${model.file_name} (${bytes(model.file_bytes)})` : null],
+    ["Uploaded", make("span", {}, time(model.created_at), ` by ${model.created_by}`)],
+    ["Activated", model.activated_at ? time(model.activated_at) : "never"],
+    ["Bundle", make("code", {}, model.bundle_hash)],
+  ]), make("h3", {}, "Against the original"), showFigures(model.parity)];
+}
+
+function report(model) {
+  return model.validation_results ? [make("h3", {}, "Validation"), ...showReport(model.validation_results)] : [];
+}
+
+function history(events) {
+  const rows = events.map((event) => [time(event.at), event.actor, `${event.from_state ?? "–"} → ${event.to_state ?? "–"}${event.rollback ? " (rolled back)" : ""}`, event.why]);
+  const made = table("History of the model", ["When", "Who", "From → to", "Why"], rows.toReversed());
+  return [make("h3", {}, "History"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "History of the model" }, made)];
+}
+
+function shownCard(card) {
+  const text = card === null ? [make("p", { class: "empty" }, "It came without a model card.")] : render(card);
+  return [make("h3", {}, "Model card"), make("div", { class: "text" }, text)];
+}

@@ -1,0 +1,52 @@
+// Rows that were not scored: how many for which reason, and the latest with the beginning of their bytes.
+
+import { get } from "./api.js";
+import { showBars } from "./bars.js";
+import { fill, find, make, table } from "./dom.js";
+import { time, words } from "./format.js";
+
+const SHOWN = 50;
+const HEAD_CHARS = 256;
+
+export class Quarantine {
+  constructor(onOpen) {
+    this.onOpen = onOpen;
+    find("rejected-reason").addEventListener("change", () => this.refresh());
+  }
+
+  async refresh() {
+    const chosen = find("rejected-reason");
+    const { rejected, reasons } = await get("/quarantine", { limit: SHOWN, reason: chosen.value });
+    const named = Object.fromEntries(Object.entries(reasons).map(([name, number]) => [words(name), number]));
+    showBars(find("rejected-reasons"), named, "No row was ever rejected.", true);
+    offer(chosen, Object.keys(reasons));
+    this.list(rejected);
+  }
+
+  list(rejected) {
+    const place = find("rejected-rows");
+    const ids = rejected.map((row) => row.event_id).join();
+    if (place.dataset.ids === ids) return;
+    place.dataset.ids = ids;
+    if (!rejected.length) {
+      fill(place, make("p", { class: "empty" }, "Nothing here. A row that does not fit a contract is kept with its reason, and can be read whole."));
+      return;
+    }
+    const heads = ["Time", "Reason", "Field", "What was wrong", "Beginning of the row"];
+    fill(place, table("The latest rejected rows", heads, rejected.map((row) => this.row(row))));
+  }
+
+  row(row) {
+    const open = make("button", { type: "button", class: "quiet", onclick: () => this.onOpen(row.event_id) }, time(row.timestamp));
+    open.setAttribute("aria-label", `Open rejected row ${row.event_id}`);
+    const head = make("div", {}, row.head ? row.head.text.slice(0, HEAD_CHARS) : "no value");
+    return [open, make("span", { class: "badge warn" }, words(row.reason)), row.field.trim(), row.detail, { cell: head, class: "raw" }];
+  }
+}
+
+function offer(select, reasons) {
+  const known = new Set([...select.options].map((option) => option.value));
+  for (const reason of reasons.sort()) {
+    if (!known.has(reason)) select.append(make("option", { value: reason }, words(reason)));
+  }
+}

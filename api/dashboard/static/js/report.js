@@ -1,0 +1,37 @@
+// A validation report, step by step: what passed, what did not and why, what was not reached.
+
+import { facts, make } from "./dom.js";
+import { value, words } from "./format.js";
+
+const STATES = new Map([
+  [true, ["good", "passed"]],
+  [false, ["attack", "refused"]],
+  [null, ["", "not reached"]],
+]);
+
+/** The report as elements. */
+export function showReport(validation) {
+  const steps = validation.steps.map((step) => {
+    const [kind, text] = STATES.get(step.passed);
+    return make("li", {}, make("span", { class: `badge ${kind}` }, text),
+      make("span", {}, step.title ?? words(step.name), step.reason ? make("div", { class: "reason" }, step.reason) : null));
+  });
+  const against = validation.figures?.against_active?.text;
+  return [
+    make("ol", { class: "steps", "aria-label": "Validation, step by step" }, steps),
+    against ? make("p", { class: "hint" }, `On stored rows it ${against}.`.replace("it no model", "no comparison: no model").replace("it the active", "no comparison: the active")) : null,
+  ];
+}
+
+/** Figures of any depth as facts; deeper ones as JSON. */
+export function showFigures(figures) {
+  const plain = Object.entries(figures ?? {}).filter(([name]) => name !== "against_active");
+  return facts(plain.map(([name, found]) => [words(name), shown(found)]));
+}
+
+function shown(found) {
+  if (found === null || found === undefined) return null;
+  if (typeof found !== "object") return value(found);
+  if (Array.isArray(found) && found.length <= 4) return found.map(value).join(", ");
+  return make("code", {}, JSON.stringify(found));
+}

@@ -1,0 +1,124 @@
+// One row: what was said of it, by which model, where it came from, and its features against the contract's ranges.
+
+import { ApiError, get } from "./api.js";
+import { closable, facts, fill, find, make, table } from "./dom.js";
+import { score, time, value, words } from "./format.js";
+import { actionName, isAttack, verdictBadge } from "./verdict.js";
+
+const AGAIN_MS = 1500;
+const TRIES = 20;
+
+export class RowDialog {
+  constructor() {
+    this.dialog = find("row-dialog");
+    this.contracts = new Map();
+    this.turn = 0;
+    closable(this.dialog);
+    this.dialog.addEventListener("close", () => { this.turn += 1; });
+  }
+
+  /** A scored row. Its features may be in the archive a moment later than its verdict: it is asked for again. */
+  async open(id) {
+    const turn = this.begin(`Row ${id}`);
+    for (let tries = 0; tries < TRIES && turn === this.turn; tries += 1) {
+      const row = await this.ask(() => get(`/predictions/${id}`));
+      if (!row || turn !== this.turn) return;
+      const contracts = await Promise.all((row.contracts ?? []).map((name) => this.contract(name)));
+      fill(find("row-dialog-body"), about(row), ...contracts.map((contract) => features(row, contract)));
+      if (row.features !== null) return;
+      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
+    }
+  }
+
+  /** A rejected row. */
+  async openRejected(id) {
+    const turn = this.begin(`Rejected row ${id}`);
+    const row = await this.ask(() => get(`/quarantine/${id}`));
+    if (row && turn === this.turn) fill(find("row-dialog-body"), rejected(row));
+  }
+
+  begin(title) {
+    find("row-dialog-title").textContent = title;
+    fill(find("row-dialog-body"), make("p", { class: "empty" }, "Asking the API…"));
+    if (!this.dialog.open) this.dialog.showModal();
+    return ++this.turn;
+  }
+
+  async ask(question) {
+    try {
+      return await question();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      fill(find("row-dialog-body"), make("p", { class: "note bad" }, error.message));
+      return null;
+    }
+  }
+
+  async contract(name) {
+    if (!this.contracts.has(name)) this.contracts.set(name, await get(`/contracts/${name}`));
+    return this.contracts.get(name);
+  }
+}
+
+function about(row) {
+  const { threat_prediction: threat, attack_prediction: attack, self_healing_action: action, flow } = row;
+  const by = (prediction) => make("span", {}, `${prediction.model_version ?? "unknown"} `, make("code", { title: prediction.model_hash ?? "" }, (prediction.model_hash ?? "").slice(0, 12)));
+  return [
+    facts([
+      ["Verdict", verdictBadge(isAttack(row))],
+      ["Time", time(row.timestamp)],
+      ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
+      ["Sensor", flow.sensor_id],
+    ]),
+    threat ? [make("h3", {}, "Threat detector"), facts([["Score", `${score(threat.prediction_score)}, attack from ${value(threat.threshold ?? 0.5)} on`], ["Model", by(threat)]])] : [],
+    attack ? [make("h3", {}, "Attack classifier"), facts([["Class", `${attack.attack_type_name} (${attack.attack_type_encoded})`], ["Confidence", score(attack.confidence)], ["Model", by(attack)]])] : [],
+    make("h3", {}, "Healing action"),
+    facts([["Action", actionName(action.action_type)], ["What", action.action_description], ["State", words(action.status)], ["Policy", row.policy_version]]),
+    make("h3", {}, "Where it came from"),
+    facts([...place(row), ...envelope(row)]),
+    row.note ? make("p", { class: "note", role: "status" }, `Not all is known yet: ${row.note}.`) : null,
+  ].flat();
+}
+
+function place(row) {
+  if (row.upload) return [["File", row.upload.source_name], ["Upload", row.upload.batch_id], ["Row", row.offset]];
+  const known = row.topic !== null;
+  return [
+    ["Topic", row.topic], ["Partition", known ? String(row.partition) : null], ["Offset", known ? String(row.offset) : null],
+    ["Batch", String(row.batch_id)],
+  ];
+}
+
+function envelope(row) {
+  const known = Object.entries(row.envelope ?? {}).filter(([name]) => !["src_ip", "dst_ip", "sensor_id"].includes(name));
+  return known.map(([name, found]) => [words(name), found === null ? null : String(found)]);
+}
+
+function features(row, contract) {
+  const rows = contract.features.map((feature) => {
+    const found = row.features[feature.name];
+    const category = row.categories?.[feature.name];
+    const inside = found >= feature.minimum && (feature.maximum === null || found <= feature.maximum);
+    return [
+      feature.name.trim(),
+      { cell: category === undefined ? value(found) : `${category} (${value(found)})`, class: "number" },
+      { cell: feature.maximum === null ? `≥ ${value(feature.minimum)}` : `${value(feature.minimum)} – ${value(feature.maximum)}`, class: "number" },
+      make("span", { class: inside ? "badge good" : "badge warn" }, inside ? "in range" : "outside"),
+    ];
+  });
+  const heads = ["Feature", { cell: "Value", class: "number" }, { cell: "Allowed", class: "number" }, "Range"];
+  return [make("h3", {}, `Features by ${contract.id}`), table(`Features by ${contract.id}`, heads, rows)];
+}
+
+function rejected(row) {
+  const raw = row.value ?? row.head;
+  return [
+    facts([
+      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", time(row.timestamp)],
+      ["Topic", row.topic], ["Partition", String(row.partition)], ["Offset", String(row.offset)], ["Key", row.key?.text],
+    ]),
+    row.note ? make("p", { class: "note" }, row.note) : null,
+    make("h3", {}, row.value ? "The whole row" : "Its beginning"),
+    make("div", { class: "text" }, make("pre", { tabindex: "0" }, raw ? raw.text : "It had no value.")),
+  ];
+}

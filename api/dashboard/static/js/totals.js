@@ -1,0 +1,77 @@
+// The tiles at the top, and attacks by class.
+
+import { get } from "./api.js";
+import { showBars } from "./bars.js";
+import { fill, find, make } from "./dom.js";
+import { compact, milliseconds, percent, plural, rate } from "./format.js";
+import { BENIGN } from "./verdict.js";
+
+const SPAN_MS = 12_000;
+
+export class Totals {
+  constructor() {
+    Object.assign(this, { stats: null, minutes: [], looks: [], stream: {} });
+    find("classes-span").addEventListener("change", () => this.showClasses());
+  }
+
+  /** Counts over all time; two of them some seconds apart give the rate of now. */
+  async refresh() {
+    this.stats = await get("/predictions/stats");
+    const now = Date.now();
+    this.looks = [...this.looks.filter(({ at }) => now - at < SPAN_MS), { at: now, rows: this.stats.total_predictions }];
+    this.show();
+  }
+
+  /** What charts have asked for. */
+  setMinutes(minutes) {
+    this.minutes = minutes;
+    this.show();
+  }
+
+  /** Lag and the last batch, as far as they are known. */
+  setStream(stream) {
+    this.stream = stream;
+    this.show();
+  }
+
+  get perSecond() {
+    const [first] = this.looks;
+    const last = this.looks.at(-1);
+    return last && last.at - first.at >= 1000 ? (1000 * (last.rows - first.rows)) / (last.at - first.at) : null;
+  }
+
+  show() {
+    const rows = sum(this.minutes, "rows");
+    const attacks = sum(this.minutes, "attacks");
+    const { lag, seconds, batchRows } = this.stream;
+    const stats = this.stats;
+    fill(find("totals"), [
+      tile("Rows per second", this.perSecond === null ? "–" : rate(this.perSecond), "now"),
+      tile("Attack rate", rows ? percent((100 * attacks) / rows) : "–", `${plural(attacks, "attack")} in 15 minutes`, attacks > 0),
+      tile("Attacks", stats ? compact(stats.total_attacks) : "–", "all time", stats?.total_attacks > 0),
+      tile("Rows scored", stats ? compact(stats.total_predictions) : "–", stats ? `${percent(stats.attack_rate)} attacks, all time` : ""),
+      tile("Waiting", lag === undefined ? "–" : compact(lag), "rows not yet in every sink"),
+      tile("Last batch", seconds === undefined ? "–" : milliseconds(1000 * seconds), batchRows === undefined ? "none yet" : plural(batchRows, "row")),
+    ]);
+    this.showClasses();
+  }
+
+  showClasses() {
+    const ever = find("classes-span").value === "ever";
+    const found = ever ? [this.stats?.attack_type_distribution ?? {}] : this.minutes.map(({ classes }) => classes);
+    const counts = {};
+    for (const classes of found) {
+      for (const [name, number] of Object.entries(classes)) if (name !== BENIGN) counts[name] = (counts[name] ?? 0) + number;
+    }
+    const empty = ever ? "No attack has been given a class yet." : "No attack with a class in the last 15 minutes.";
+    showBars(find("class-bars"), counts, empty);
+  }
+}
+
+const sum = (minutes, key) => minutes.reduce((total, minute) => total + minute[key], 0);
+
+function tile(name, value, more, attack = false) {
+  return make("div", {}, make("dt", {}, name),
+    make("dd", {}, make("div", { class: attack ? "value attack" : "value" }, value), make("div", { class: "more" }, more)));
+}
+

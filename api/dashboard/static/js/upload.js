@@ -1,0 +1,79 @@
+// A CSV file of flows: uploaded with its progress, scored at once, and shown as totals, first rows and rejected rows.
+
+import { ApiError, upload } from "./api.js";
+import { showBars } from "./bars.js";
+import { button, fill, find, make, pairs, say, table } from "./dom.js";
+import { count, percent, score, words } from "./format.js";
+import { actionName, className, isAttack, scoreOf, target, verdictBadge } from "./verdict.js";
+
+const ROWS = 25;
+const REJECTED = 100;
+
+export class FileUpload {
+  constructor(onOpen) {
+    this.onOpen = onOpen;
+    this.form = find("file-form");
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send();
+    });
+  }
+
+  async send() {
+    const submit = this.form.querySelector("[type=submit]");
+    submit.disabled = true;
+    fill(find("file-result"));
+    try {
+      const answer = await upload(`/upload/csv?limit=${ROWS}`, new FormData(this.form), (share) => this.progress(share));
+      say(find("file-note"), `${answer.message}.`);
+      this.show(answer);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      say(find("file-note"), error.message, true);
+    } finally {
+      submit.disabled = false;
+      find("file-progress").hidden = true;
+    }
+  }
+
+  progress(share) {
+    const bar = find("file-progress");
+    bar.hidden = false;
+    bar.value = share ?? 0;
+    say(find("file-note"), share === 1 ? "Scoring…" : `Uploading ${percent(100 * (share ?? 0))}`);
+  }
+
+  show(answer) {
+    const { attacks, normal, by_class: classes } = answer.summary;
+    const models = Object.values(answer.models).map(({ version }) => version).join(", ");
+    const bars = make("div");
+    showBars(bars, classes, "No row was given a class.", true);
+    fill(find("file-result"),
+      make("dl", { class: "figures" }, pairs([
+        ["Rows", count(answer.total_rows)], ["Attacks", count(attacks)], ["Normal", count(normal)],
+        ["Rejected", count(answer.rejected_rows)], ["Upload", answer.batch_id], ["Models", models || "none"]])),
+      make("h3", {}, "By class"), bars,
+      this.scored(answer.predictions), rejected(answer.rejected, answer.rejected_rows));
+  }
+
+  scored(predictions) {
+    if (!predictions.length) return [];
+    const rows = predictions.map((row) => {
+      const action = row.self_healing_action;
+      const open = button(String(row.traffic_data.id), () => this.onOpen(row.traffic_data.id), { class: "quiet", "aria-label": `Open row ${row.traffic_data.id}` });
+      return [open, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
+    });
+    const heads = ["Row", "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
+    return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
+  }
+}
+
+function rejected(rows, all) {
+  if (!rows.length) return [];
+  const cells = rows.slice(0, REJECTED).map((row) => [{ cell: count(row.line), class: "number" }, make("span", { class: "badge warn" }, words(row.reason)), row.field.trim(), row.detail]);
+  return framed(`Rejected rows, ${cells.length} of ${count(all)}`, table("Rejected rows", [{ cell: "Line", class: "number" }, "Reason", "Field", "What was wrong"], cells));
+}
+
+function framed(title, content) {
+  return [make("h3", {}, title), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, content)];
+}
