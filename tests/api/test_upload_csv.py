@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from netheal.records.decode import MessageDecoder
 from netheal.records.flow_files import read_flow_file
 from netheal.records.vocabulary import vocabulary
 from netheal.registry.artefacts import Artefacts
+from netheal.registry.changes import Reason, activate
+from netheal.registry.models import Upload as model_upload
+from netheal.registry.models import add_model
 from netheal.registry.starters import import_starters
 from netheal.scoring.model import AttackScores, ServedModel
 from netheal.settings import Settings
@@ -333,6 +337,37 @@ def test_a_model_that_fails_is_deactivated_and_the_answer_says_what_to_do(
         cursor.execute("select state from models where model_type = 'attack_classifier'")
         assert cursor.fetchall() == [("inactive",)]
     assert upload(THREAT_CSV).status_code == 200
+
+
+@pytest.mark.usefixtures("starters")
+def test_the_file_is_scored_again_by_the_model_before_the_one_that_fails(
+    upload: Upload,
+    stored: Callable[[], Document],
+    database: Connection,
+    api_settings: Settings,
+    attack_bundle: ServedBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = ServedBundle(replace(attack_bundle.manifest, version="newer"), attack_bundle.onnx)
+    reason = Reason("test")
+    model = add_model(database, Artefacts(api_settings.artefacts_dir), newer, model_upload("n.joblib", 1), reason)
+    activate(database, model.id, reason)
+    scores, calls = ServedModel.attack_scores, []
+
+    def fails_later(served: ServedModel, features: Any) -> AttackScores:
+        calls.append(served.bundle.hash)
+        if served.bundle.hash == newer.hash and len(calls) == 2:
+            raise ModelFailure("it failed", newer.hash)
+        return scores(served, features)
+
+    monkeypatch.setattr(ServedModel, "attack_scores", fails_later)
+    monkeypatch.setattr(flows, "_CHUNK_ROWS", 1)
+    answer = upload(f"{ATTACK_HEADER}\n" + f"{ATTACK_ROW}\n" * 3).get_json()
+    assert answer["models"]["attack_classifier"]["hash"] != newer.hash
+    used = {p["attack_prediction"]["model_hash"] for p in answer["predictions"]}
+    assert used == {answer["models"]["attack_classifier"]["hash"]}
+    assert len(answer["predictions"]) == stored()["verdicts"] == stored()["delta verdicts"] == 3
+    assert (stored()["uploads"], stored()["total_counts"]) == (1, 3)
 
 
 def test_without_a_model_the_answer_says_to_activate_one(upload: Upload, stored: Callable[[], Document]) -> None:
