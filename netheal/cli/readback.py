@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from netheal.cli.status import end_offsets, topic_reader
 from netheal.contracts import attack_classes
@@ -59,7 +60,10 @@ class _Seen(msgspec.Struct):
 def delta_column(layout: Layout, root: str, run: Run, column: str | None = None) -> tuple[Ids, list[str]]:
     """Event ids of the run in a Delta table, and a text column beside them."""
     names = ["event_id"] if column is None else ["event_id", column]
-    table = DeltaTable(layout.uri(root)).to_pyarrow_dataset().to_table(columns=names)
+    try:
+        table = DeltaTable(layout.uri(root)).to_pyarrow_dataset().to_table(columns=names)
+    except TableNotFoundError:  # the job was stopped before its first batch
+        return np.empty(0, np.int64), []
     ids = table["event_id"].to_numpy()
     mine = run.of_run(ids)
     texts = [] if column is None else table.filter(mine)[column].to_pylist()

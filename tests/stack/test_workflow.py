@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,22 @@ def test_from_training_to_deletion(running: Path, trained: Path, shared_data: Pa
     assert versions_of(api, csv) == before
     assert api.delete(f"/models/{model['id']}?delete_file=true")["model"]["state"] == "deleted"
     assert api.get("/health")["ready"]
+    assert_published(api, trained, csv)
+
+
+def assert_published(api: Api, trained: Path, csv: Path) -> None:
+    """The same by the script for data scientists, seen by the command for operators."""
+    env = {**os.environ, "NETHEAL_API_URL": api.url.removesuffix("/api/v1")}
+    script = PROJECT_ROOT / "research" / "publish_bundle.py"
+    bundle = ["--model-path", str(trained / "attack_classifier.joblib"), "--model-type", ATTACK]
+    order = [*bundle, "--card", str(trained / "MODEL_CARD.md"), "--test-csv", str(csv), "--activate"]
+    subprocess.run([sys.executable, str(script), *order], check=True, capture_output=True, timeout=120, env=env)
+    listed = subprocess.run(
+        [*NETHEAL, "models", "list", "--model-type", ATTACK, "--json"], check=True, capture_output=True, env=env
+    )
+    newest = json.loads(listed.stdout)["models"][0]
+    assert newest["is_active"]
+    assert "held-out" in api.get(f"/models/{newest['id']}/card")["card"].lower()
 
 
 def _lines(shared_data: Path, lines: int) -> list[str]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from netheal.cli.readback import Run
+from netheal.cli.readback import Run, rejected_reasons, verdict_ids
 from netheal.cli.report import _percentiles
+from netheal.settings import Settings
 
 
 @pytest.mark.parametrize("offset_base", [0, 5_000])
@@ -24,3 +25,13 @@ def test_a_run_that_starts_with_an_empty_topic_has_every_event() -> None:
 def test_latencies_of_no_message_are_unknown() -> None:
     assert _percentiles(np.array([])) == {"p50": None, "p95": None, "p99": None}
     assert _percentiles(np.arange(101.0)) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+
+
+def test_a_job_that_was_stopped_before_its_first_batch_has_no_verdicts(settings: Settings) -> None:
+    assert len(verdict_ids(settings, Run({"0": 0}, {"0": 0}))) == 0
+    assert rejected_reasons(settings, Run({"0": 0}, {"0": 0})) == []
+
+
+def test_rows_of_uploads_are_of_no_run() -> None:
+    ids = np.array([5 * 1024, 7 * 1024 + 1023, 6 * 1024 + 1])
+    assert Run({"0": 5, "1": 5}, {}).of_run(ids).tolist() == [True, False, True]
