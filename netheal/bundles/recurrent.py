@@ -1,5 +1,7 @@
 """Keras' recurrent layers as ONNX nodes, in float32, at inference."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,4 +88,41 @@ def _activations(what: str, config: Config) -> tuple[str, str]:
     return _GATES[gate], _GATES[inner]
 
 
-RECURRENT: dict[str, Layer] = {"GRU": _gru, "LSTM": _lstm}
+def both_ways(config: Config) -> tuple[str, Config]:
+    """The layer that Bidirectional runs forwards and, with weights of its own, backwards: its kind and options."""
+    inner = config.get("layer")
+    kind = inner.get("class_name") if isinstance(inner, dict) else None
+    options = inner.get("config") if isinstance(inner, dict) else None
+    if kind not in _ONE_WAY or not isinstance(options, dict) or config.get("merge_mode", "concat") != "concat":
+        raise BundleError("Bidirectional is served over an LSTM or a GRU whose two answers are joined")
+    back = config.get("backward_layer")
+    if back is not None and _alike(back) != _alike(inner):
+        raise BundleError("Bidirectional with another layer backwards cannot be served")
+    return str(kind), options
+
+
+def _alike(entry: Any) -> dict[str, Any]:
+    """What must be the same of both layers."""
+    options = entry.get("config") if isinstance(entry, dict) else None
+    wanted = ("units", "activation", "recurrent_activation", "use_bias", "return_sequences", "reset_after")
+    return {key: options.get(key) for key in wanted} if isinstance(options, dict) else {}
+
+
+def _bidirectional(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
+    kind, options = both_ways(config)
+    forwards = _ONE_WAY[kind](graph, tensor, options, weights)
+    backwards = _ONE_WAY[kind](graph, _turned(graph, tensor), options, weights)
+    if options.get("return_sequences"):
+        backwards = _turned(graph, backwards)
+    shape = (*forwards.shape[:-1], 2 * forwards.shape[-1])
+    return Tensor(graph.add("Concat", forwards.name, backwards.name, axis=len(shape)), shape)
+
+
+def _turned(graph: GraphBuilder, tensor: Tensor) -> Tensor:
+    """The steps from the last to the first."""
+    order = graph.constant(np.arange(tensor.shape[0], dtype=np.int64)[::-1].copy())
+    return Tensor(graph.add("Gather", tensor.name, order, axis=1), tensor.shape)
+
+
+_ONE_WAY: dict[str, Layer] = {"GRU": _gru, "LSTM": _lstm}
+RECURRENT: dict[str, Layer] = {**_ONE_WAY, "Bidirectional": _bidirectional}

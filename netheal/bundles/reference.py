@@ -9,6 +9,7 @@ from netheal.bundles.layers import IN_TRAINING_ONLY, KERAS_2_HARD_SIGMOID, activ
 from netheal.bundles.merging import concatenation_axis
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import sigmoid, softmax
+from netheal.bundles.recurrent import both_ways
 from netheal.bundles.topology import Config, input_shape, topology_of
 from netheal.bundles.windows import Windows, windows_of
 from netheal.errors import BundleError
@@ -111,6 +112,14 @@ def _gru(value: Doubles, config: Config, take: Take) -> Doubles:
     return np.stack(every, axis=1) if config.get("return_sequences") else hidden
 
 
+def _bidirectional(value: Doubles, config: Config, take: Take) -> Doubles:
+    kind, options = both_ways(config)
+    forwards, backwards = (_LAYERS[kind](steps, options, take) for steps in (value, value[:, ::-1]))
+    if options.get("return_sequences"):
+        backwards = backwards[:, ::-1]
+    return np.concatenate([forwards, backwards], axis=-1)
+
+
 def _leaky_relu(value: Doubles, config: Config, take: Take) -> Doubles:
     return np.where(value > 0, value, leaky_slope(config) * value)
 
@@ -149,6 +158,7 @@ _LAYERS: dict[str, Callable[[Doubles, Config, Take], Doubles]] = {
     "AveragePooling1D": _pooling(np.nanmean),
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
+    "Bidirectional": _bidirectional,
     "Conv1D": _conv,
     "Flatten": lambda value, config, take: value.reshape(len(value), -1),
     "GRU": _gru,

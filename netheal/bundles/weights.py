@@ -30,7 +30,10 @@ def in_layers_order(leaves: Sequence[Config], arrays: Sequence[Any]) -> list[Any
 
 def _counts(leaf: Config) -> tuple[int, int]:
     """How many arrays of a layer training changes, and how many it does not."""
-    config, kind = leaf["config"], leaf["class_name"]
+    config, kind = leaf.get("config") or {}, leaf.get("class_name")
+    if kind == "Bidirectional" and isinstance(config.get("layer"), dict):
+        changing, fixed = _counts(config["layer"])
+        return (0, 2 * (changing + fixed)) if config.get("trainable") is False else (2 * changing, 2 * fixed)
     changing, fixed = int(bool(config.get("use_bias", True))), 0
     if kind == "BatchNormalization":
         changing, fixed = int(bool(config.get("scale", True))) + int(bool(config.get("center", True))), 2

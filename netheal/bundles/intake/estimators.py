@@ -84,10 +84,19 @@ def _voting(fields: Fields, n_features: int, depth: int) -> Classifier:
     if any(member.n_classes != members[0].n_classes for member in members):
         raise BundleError("the voters do not know the same classes")
     given = fields.get("weights")
-    weights = [1.0] * len(members) if given is None else _weights(given)
+    weights = [1.0] * len(members) if given is None else _without_dropped(fields, _weights(given))
     if len(weights) != len(members):
         raise BundleError("the voters and their weights differ in number")
     return (Voting if way == "soft" else HardVoting)(tuple(members), tuple(weights))
+
+
+def _without_dropped(fields: Fields, weights: list[float]) -> list[float]:
+    """The weights of the voters that were fitted: `drop` takes a voter out, and leaves its weight."""
+    voters = fields.get("estimators")
+    if type(voters) is not list or len(voters) != len(weights):
+        return weights
+    dropped = [type(voter) is tuple and len(voter) == 2 and type(voter[1]) is str for voter in voters]
+    return [weight for weight, out in zip(weights, dropped, strict=True) if not out]
 
 
 def _weights(value: Any) -> list[float]:

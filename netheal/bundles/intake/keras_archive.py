@@ -82,7 +82,10 @@ def _arrays(group: h5py.Group, body: Config) -> Iterator[NDArray[np.float32]]:
 
 
 def _variables(group: h5py.Group) -> list[NDArray[np.float32]]:
-    """A layer's own arrays, or its cell's."""
+    """A layer's own arrays, its cell's, or those of the two layers within a Bidirectional."""
+    ways = [group.get(name) for name in ("forward_layer", "backward_layer")]
+    if all(isinstance(way, h5py.Group) for way in ways):
+        return [array for way in ways for array in _variables(way)]
     holder = group.get("cell", group) if isinstance(group.get("cell"), h5py.Group) else group
     variables = holder.get("vars")
     if not isinstance(variables, h5py.Group) or len(variables) > MOST_NETWORK_ARRAYS:

@@ -94,6 +94,17 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@pytest.mark.parametrize("voting", ["soft", "hard"])
+def test_a_voter_that_was_dropped_leaves_its_weight(voting):
+    made = honest("tree", "none")
+    kinds = made.layout["model"].predict(made.rows)
+    voters = [(str(depth), DecisionTreeClassifier(max_depth=depth, random_state=1)) for depth in (1, 2, 3)]
+    model = VotingClassifier([voters[0], ("none", "drop"), *voters[1:]], voting=voting, weights=[1, 9, 2, 4])
+    model.fit(made.rows, kinds)
+    answers = run_graph(_graph({**made.layout, "model": model}), made.rows)
+    assert (answers["label"] == np.array(class_ids(CLASSES))[model.predict(made.rows)]).all()
+
+
 Bend = Callable[[Any], None]
 
 

@@ -17,6 +17,7 @@ from netheal.contracts import contract
 from tests.unit.bundles.intake.foreign.keras_networks import NETWORKS, rows, trained
 from tests.unit.bundles.intake.honest_bundles import packed
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
 FOLDER = Path(__file__).parent / "foreign"
 FILES = sorted(path.stem for path in FOLDER.glob("*.h5"))
 NAMES = list(contract("threat/v1").names)
@@ -172,6 +173,42 @@ def test_bent_graphs_are_refused(name, tmp_path):
         document = json.loads(file.attrs["model_config"])
         entries = {entry["config"]["name"]: entry for entry in document["config"]["layers"]}
         BENDS[name](entries, document["config"])
+        file.attrs["model_config"] = json.dumps(document)
+    found = _examined(path)
+    assert not found.report.accepted
+    assert len(found.report.reason) > 20
+
+
+def _both(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda config: change(config["layer"]["config"])
+
+
+WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "summed": lambda config: config.update(merge_mode="sum"),
+    "over_nothing": lambda config: config.pop("layer"),
+    "over_a_text": lambda config: config.update(layer="LSTM"),
+    "over_dense": lambda config: config["layer"].update(class_name="Dense"),
+    "over_itself": lambda config: config["layer"].update(class_name="Bidirectional"),
+    "over_a_lambda": lambda config: config["layer"].update(class_name="Lambda"),
+    "over_code_of_its_own": lambda config: config["layer"].update(registered_name="me>LSTM"),
+    "other_backwards": lambda config: config.update(
+        backward_layer={"class_name": "LSTM", "config": {**config["layer"]["config"], "units": 9}}
+    ),
+    "backwards_already": _both(lambda options: options.update(go_backwards=True)),
+    "other_units": _both(lambda options: options.update(units=7)),
+    "units_of_text": _both(lambda options: options.update(units="os.system")),
+    "other_activation": _both(lambda options: options.update(activation="os.system")),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_bent_layers_of_both_ways_are_refused(name, tmp_path):
+    path = tmp_path / "net.h5"
+    shutil.copy(FOLDER / "keras2_15_chain.h5", path)
+    with h5py.File(path, "r+") as file:
+        document = json.loads(file.attrs["model_config"])
+        kinds = [entry["class_name"] for entry in document["config"]["layers"]]
+        WAYS[name](document["config"]["layers"][kinds.index("Bidirectional")]["config"])
         file.attrs["model_config"] = json.dumps(document)
     found = _examined(path)
     assert not found.report.accepted

@@ -22,6 +22,7 @@ from netheal.contracts import contract
 from tests.unit.bundles.intake.foreign.keras_networks import NETWORKS, rows, trained, whole
 from tests.unit.bundles.intake.honest_bundles import packed
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
 FOLDER = Path(__file__).parent / "foreign"
 THREAT = Order(".joblib", "threat_detector")
 NAMES = list(contract("threat/v1").names)

@@ -2,7 +2,8 @@
 
 Run as a program it writes files as that Keras writes them, and what it answers: `python keras_networks.py
 MODULE PREFIX`, where MODULE is `keras`, `tf_keras` or `tensorflow.keras`. The files beside it were written by
-tensorflow-cpu 2.15.1 (Keras 2.15, on Python 3.11) and by tf_keras 2.21.
+tensorflow-cpu 2.15.1 (Keras 2.15, on Python 3.11), by tensorflow-cpu 2.5.3 (which cannot pickle a network)
+and by tf_keras 2.21.
 """
 
 import importlib
@@ -62,7 +63,8 @@ def chain(keras: Any) -> Any:
             layers.SpatialDropout1D(0.1),
             layers.LSTM(4, return_sequences=True),
             layers.MaxPooling1D(2, padding="same"),
-            layers.GRU(3),
+            layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+            layers.Bidirectional(layers.GRU(3)),
             layers.Dense(4),
             layers.ReLU(),
             layers.Dense(1, "sigmoid"),
