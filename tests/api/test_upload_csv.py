@@ -145,7 +145,10 @@ def test_a_file_with_the_columns_of_both_contracts_gets_both(upload: Upload) -> 
 
 @pytest.mark.usefixtures("starters")
 @pytest.mark.parametrize(("limit", "shown"), [("?limit=2", 2), ("?limit=0", 0), ("", 3), ("?limit=100000", 3)])
-def test_a_limit_bounds_what_is_shown_and_not_what_is_counted(upload: Upload, limit: str, shown: int) -> None:
+def test_a_limit_bounds_what_is_shown_and_not_what_is_counted(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch, limit: str, shown: int
+) -> None:
+    monkeypatch.setattr(flows, "_CHUNK_ROWS", 1)
     answer = upload(THREAT_CSV, limit).get_json()
     assert len(answer["predictions"]) == shown
     assert answer["total_rows"] == 3
