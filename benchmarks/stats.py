@@ -50,7 +50,7 @@ select n / 2 * 1024 + n %% 2, %(begin)s + (n / %(rows)s::float8) * %(span)s, n /
     '198.51.100.' || n %% 255, '192.168.10.' || n / 7 %% 255, 1, 2,
     case when n %% 20 = 0 then 'Restarting service: apache2' else 'Logging only' end,
     case when n %% 20 = 0 then '{"service": "apache2"}' else '{}' end
-from generate_series(%(first)s, %(last)s) n
+from generate_series(%(first)s::bigint, %(last)s) n
 """
 _MODELS = """
 insert into models (model_type, version, model_version, state, bundle_hash, manifest) values

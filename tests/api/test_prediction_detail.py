@@ -108,10 +108,10 @@ def test_parts_from_before_a_column_was_added_can_be_read(client: FlaskClient, a
 
 def test_the_batch_is_the_one_whose_offsets_hold_the_event(client: FlaskClient, database: Connection) -> None:
     """Another stream numbers its batches alike, and a topic that was made again goes on above the old offsets."""
-    store_batch(database, 3, (0, 10))
     with transaction(database) as cursor:
         cursor.execute("insert into topics (topic, topic_id, offset_base) values ('network-traffic', 'two', 10)")
     store_batch(database, 3, (0, 10), query_id="later", topic_id="two")
+    store_batch(database, 3, (0, 10))
     store(database, [Row(event(9), batch_id=3), Row(event(10), batch_id=3), Row(event(20), batch_id=3)])
     shown = [read(client, f"/predictions/{event(offset)}")["batch"] for offset in (9, 10, 20)]
     assert [batch and batch["query_id"] for batch in shown] == ["q", "later", None]
@@ -131,7 +131,8 @@ def test_a_row_of_an_upload_names_its_file(client: FlaskClient, database: Connec
 
 
 @pytest.mark.parametrize("wrong", ["1", "0", "-1", "x", "1.5", str(2**53), str(2**63), "9" * 100, "%00"])
-def test_another_id_is_not_found(client: FlaskClient, wrong: str) -> None:
+def test_another_id_is_not_found(client: FlaskClient, api_settings: Settings, wrong: str) -> None:
+    archive(api_settings, whole())
     for path in ("predictions", "quarantine"):
         assert refused(client, f"/{path}/{wrong}") == (404, "not_found")
 

@@ -241,7 +241,7 @@ def rows_read(found: str) -> list[int]:
 
 
 def test_a_search_that_takes_too_long_says_how_to_narrow_it(
-    client: FlaskClient, app: APIFlask, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(connection: Connection, *_: object) -> list[object]:
         with bounded(connection, 50) as cursor:
@@ -252,6 +252,11 @@ def test_a_search_that_takes_too_long_says_how_to_narrow_it(
     answer = client.get("/api/v1/predictions?src_ip=192.0.2.1")
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "too_broad")
     assert "since" in answer.json["error"]["message"]
+
+
+def test_the_time_limit_ends_with_the_page(client: FlaskClient, app: APIFlask) -> None:
+    """The connection goes back to the pool as it was."""
+    read(client, "/predictions")
     services: Services = app.extensions["netheal"]
     with services.pool.connection() as connection, transaction(connection) as cursor:
         cursor.execute("show statement_timeout")
