@@ -5,6 +5,7 @@ from apiflask import APIFlask
 from api.dashboard import dashboard
 from api.docs import docs
 from api.errors import register_errors
+from api.live.metrics import LiveMetrics
 from api.live.room import register_live
 from api.live.socket import register_socket
 from api.metrics import metrics_blueprint
@@ -42,11 +43,16 @@ def create_app(settings: Settings) -> APIFlask:
     register_headers(app, settings)
     for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
-    register_live(app, settings)
+    room = register_live(app, settings)
     app.register_blueprint(tickets, url_prefix=PREFIX)
     register_socket(app)
     observer = Observer(settings, services.pool)
     app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
-    for at_root in (health_blueprint("probes", observer), metrics_blueprint(app, observer), docs, dashboard):
+    for at_root in (
+        health_blueprint("probes", observer),
+        metrics_blueprint(app, observer, LiveMetrics(room.hub)),
+        docs,
+        dashboard,
+    ):
         app.register_blueprint(at_root)
     return app

@@ -26,11 +26,12 @@ _SOCKETS = "/ws/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def metrics_blueprint(app: Flask, observer: Observer) -> APIBlueprint:
-    """Count the app's requests, and show them with what the observer sees."""
+def metrics_blueprint(app: Flask, observer: Observer, *others: Collector) -> APIBlueprint:
+    """Count the app's requests, and show them with what the observer and others see."""
     registry = CollectorRegistry(auto_describe=False)
     _count_requests(app, registry)
-    registry.register(_Stream(observer))
+    for collector in (_Stream(observer), *others):
+        registry.register(collector)
     blueprint = APIBlueprint("metrics", __name__, tag="health")
 
     @blueprint.get("/metrics")

@@ -41,6 +41,11 @@ SERVICE_UP = Metric("netheal_service_up", "gauge", "1 where a service answers th
 READY = Metric("netheal_ready", "gauge", "1 where /health/ready answers 200, else 0")
 MODEL = Metric("netheal_active_model", "info", "Models that score", labels=("model_type", "version", "bundle_hash"))
 BUILD = Metric("netheal_build", "info", "What runs", labels=("version", "python"))
+LIVE_CLIENTS = Metric("netheal_live_clients", "gauge", "Open WebSockets")
+LIVE_ROWS = Metric("netheal_live_rows", "counter", "Rows read from the output topic while somebody watched")
+LIVE_SKIPPED = Metric("netheal_live_skipped", "counter", "Rows that clients were told they missed, over all clients")
+LIVE_UNREADABLE = Metric("netheal_live_unreadable", "counter", "Messages of the output topic that are no prediction")
+LIVE_DROPPED = Metric("netheal_live_dropped", "counter", "WebSockets that the API ended, by reason", labels=("reason",))
 
 COUNTED = {
     "prediction": PREDICTIONS,
@@ -54,4 +59,5 @@ COUNTED = {
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, *COUNTED.values(), LAG, BATCH_AGE, BATCH_SECONDS, BATCH_ROWS),
     *(SERVICE_UP, READY, MODEL, BUILD),
+    *(LIVE_CLIENTS, LIVE_ROWS, LIVE_SKIPPED, LIVE_UNREADABLE, LIVE_DROPPED),
 )

@@ -13,6 +13,8 @@ from api.live.pace import Allowance
 from api.live.queue import ClientQueue
 
 LAG_EVERY_S = 1.0
+DROPPED = ("stalled", "chatty", "silent")
+"""Why a client was dropped: it does not read; it says too much; it answers no ping."""
 _STATUSES = 8
 
 
