@@ -59,5 +59,7 @@ def print_report(title: str, report: dict[str, Any]) -> None:
     for name, heading in _FIGURES.items():
         if report["figures"].get(name) is not None:
             console.print(f"{heading}: {escape(str(report['figures'][name]))}", soft_wrap=True)
+    for warning in report.get("warnings", []):
+        console.print(f"[yellow]note[/yellow]: {escape(warning)}", soft_wrap=True)
     refusal = next((step["reason"] for step in report["steps"] if step["passed"] is False), "")
     console.print(f"[red]refused[/red]: {escape(refusal)}" if refusal else "[green]accepted[/green]", soft_wrap=True)
