@@ -17,6 +17,7 @@ from flask import Flask, g, request
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
+from wsproto.connection import ConnectionState
 from wsproto.utilities import RemoteProtocolError
 
 from api.errors import Refusal, error_body
@@ -87,7 +88,6 @@ def watch(ws: Server) -> None:
     if client is None:
         _say_goodbye(ws, wire, _TRY_LATER, "too many sockets are open")
         return
-    dropped = None
     try:
         room.tail.ensure(lambda: room.ending(), _TAIL_S)
         _serve(ws, wire, client, room)
@@ -96,7 +96,7 @@ def watch(ws: Server) -> None:
     except (OSError, ConnectionClosed):
         pass
     finally:
-        dropped = _why_dropped(ws, wire)
+        dropped = None if room.ending() else _why_dropped(ws, wire)
         room.hub.remove(client, dropped)
         if dropped == "chatty":
             _say_goodbye(ws, wire, _POLICY, "clients have nothing to say here")
@@ -138,7 +138,9 @@ def _why_dropped(ws: Server, wire: Wire) -> str | None:
         return "stalled"
     if wire.chatty:
         return "chatty"
-    return None if ws.pong_received or ws.connected else "silent"
+    # simple-websocket ended it itself, having waited for a pong; a client that goes leaves another state.
+    waited = not ws.pong_received and ws.ws.state is ConnectionState.LOCAL_CLOSING
+    return "silent" if waited else None
 
 
 class _Nowhere(list[Any]):
