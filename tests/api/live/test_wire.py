@@ -32,6 +32,12 @@ def test_a_client_that_does_not_read_is_given_up_in_time(pair: tuple[socket.sock
         wire.send(b"one more")
 
 
+def test_a_write_that_comes_short_is_no_success(pair: tuple[socket.socket, socket.socket]) -> None:
+    wire = Wire(pair[0], 0.3)
+    with pytest.raises(TimeoutError):
+        wire.send(b"x" * 16_000_000)
+
+
 def test_a_client_that_reads_slowly_gets_every_byte(pair: tuple[socket.socket, socket.socket]) -> None:
     wire, client = Wire(pair[0], 2.0), pair[1]
     frames = [bytes([n % 251]) * 1000 for n in range(2000)]
