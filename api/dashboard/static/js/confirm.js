@@ -8,7 +8,7 @@ export function confirmed({ title, text, yes, why = true, file = false, danger =
   find("confirm-title").textContent = title;
   find("confirm-text").textContent = text;
   find("confirm-yes").textContent = yes;
-  find("confirm-yes").classList.toggle("danger-main", danger);
+  find("confirm-yes").classList.toggle("danger", danger);
   find("confirm-why-line").hidden = !why;
   find("confirm-why").value = "";
   find("confirm-file-line").hidden = !file;

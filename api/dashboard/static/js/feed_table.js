@@ -1,6 +1,6 @@
 // The feed's table: a bounded number of rows, the oldest of which become the newest, so that nothing is thrown away.
 
-import { button, make } from "./dom.js";
+import { make } from "./dom.js";
 import { score, timeText, utcTitle } from "./format.js";
 import { actionName, className, ends, isAttack, scoreOf, target, versions } from "./verdict.js";
 
@@ -33,8 +33,7 @@ export class FeedTable {
   line() {
     const cell = (kind) => make("td", { role: "cell", class: kind });
     const line = make("tr", { role: "row" });
-    const open = button("", () => this.onOpen(line.event), { class: "open" });
-    open.append(make("time"));
+    const open = make("button", { type: "button", class: "open", onclick: () => this.onOpen(line.event) }, make("time"));
     const time = cell();
     time.append(open);
     const verdict = cell();

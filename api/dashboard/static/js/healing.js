@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { fill, find, make, pairs, table } from "./dom.js";
 import { compact, count, time, words } from "./format.js";
-import { actionName, className, target } from "./verdict.js";
+import { BENIGN, actionName, className, target } from "./verdict.js";
 
 const TYPES = ["block_ip", "restart_service", "alert_admin"];
 const SAMPLE = 100;
@@ -47,7 +47,7 @@ function grouped(rows) {
     const group = groups.get(key) ?? { action, rows: 0, last: "", classes: new Set() };
     group.rows += 1;
     if (row.timestamp > group.last) group.last = row.timestamp;
-    group.classes.add(className(row) || "attack of unknown class");
+    group.classes.add(className(row) && className(row) !== BENIGN ? className(row) : "threat score");
     groups.set(key, group);
   }
   return [...groups.values()].sort((a, b) => (a.last < b.last ? 1 : -1));
@@ -55,7 +55,7 @@ function grouped(rows) {
 
 function row({ action, rows, last, classes }) {
   return [
-    actionName(action.action_type),
+    { cell: actionName(action.action_type), class: "plain" },
     target(action) || "–",
     [...classes].sort().join(", "),
     { cell: count(rows), class: "number" },

@@ -1,6 +1,6 @@
 // The page put together: who shows what, and how often each asks the API.
 
-import { get, onReachable } from "./api.js";
+import { ApiError, get, onReachable } from "./api.js";
 import { Charts } from "./charts.js";
 import { Feed, offerClasses } from "./feed.js";
 import { Healing } from "./healing.js";
@@ -17,6 +17,8 @@ import { useTokens } from "./token.js";
 import { Totals } from "./totals.js";
 import { FileUpload } from "./upload.js";
 
+const RETRY_MS = 3000;
+
 const rowDialog = new RowDialog();
 const modelDialog = new ModelDialog();
 const health = new Health();
@@ -31,8 +33,16 @@ let feed = null;
 useTokens(() => feed?.restart());
 new ModelUpload(() => models.refresh());
 new FileUpload((id) => rowDialog.open(id));
-
+onReachable((reachable) => {
+  health.setReachable(reachable);
+  if (reachable) feed?.socket.hurry();
+});
 every(4, () => health.refresh());
+
+// The first question that takes a token, where there are tokens; everything else comes after it.
+const contracts = await persistently(() => get("/contracts"));
+offerClasses(contracts.contracts.find(({ classes }) => classes)?.classes ?? []);
+feed = new Feed((id) => rowDialog.open(id), (message) => health.setBroker(message));
 every(2, async () => totals.setMinutes(await charts.refresh()));
 every(3, () => totals.refresh());
 every(3, async () => {
@@ -42,22 +52,17 @@ every(3, async () => {
   healing.setTotals(figures.actions);
 });
 every(4, () => stream.refresh());
-every(8, () => quarantine.refresh());
-every(8, () => healing.refresh());
-const askModels = every(10, () => models.refresh());
+every(5, () => quarantine.refresh());
+every(5, () => healing.refresh());
+every(8, () => models.refresh());
 
-feed = new Feed((id) => rowDialog.open(id), (message) => health.setBroker(message));
-onReachable((reachable) => {
-  health.setReachable(reachable);
-  if (!reachable) return;
-  feed.socket.hurry();
-  askModels();
-});
-
-let offered = false;
-every(30, async () => {
-  if (offered) return;
-  const { contracts } = await get("/contracts");
-  offerClasses(contracts.find(({ classes }) => classes)?.classes ?? []);
-  offered = true;
-});
+async function persistently(question) {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+    }
+  }
+}

@@ -17,22 +17,13 @@ export class ModelDialog {
     fill(body, make("p", { class: "empty" }, "Asking the API…"));
     if (!this.dialog.open) this.dialog.showModal();
     try {
-      const [model, { events }, card] = await Promise.all([get(`/models/${id}`), get(`/models/${id}/history`), cardOf(id)]);
+      const [model, { events }] = await Promise.all([get(`/models/${id}`), get(`/models/${id}/history`)]);
       find("model-dialog-title").textContent = model.model_version;
-      fill(body, about(model), report(model), history(events), shownCard(card));
+      fill(body, about(model), report(model), history(events), card(id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       fill(body, make("p", { class: "note bad" }, error.message));
     }
-  }
-}
-
-async function cardOf(id) {
-  try {
-    return (await get(`/models/${id}/card`)).card;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return null;
-    throw error;
   }
 }
 
@@ -61,7 +52,20 @@ function history(events) {
   return [make("h3", {}, "History"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "History of the model" }, made)];
 }
 
-function shownCard(card) {
-  const text = card === null ? [make("p", { class: "empty" }, "It came without a model card.")] : render(card);
-  return [make("h3", {}, "Model card"), make("div", { class: "text" }, text)];
+/** Asked for when it is opened: many models have none. */
+function card(id) {
+  const text = make("div", { class: "text" });
+  const folded = make("details", {}, make("summary", {}, "Model card"), text);
+  folded.addEventListener("toggle", async () => fill(text, ...await cardOf(id)), { once: true });
+  return folded;
+}
+
+async function cardOf(id) {
+  try {
+    return render((await get(`/models/${id}/card`)).card);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const told = error.status === 404 ? "It came without a model card." : error.message;
+    return [make("p", { class: "empty" }, told)];
+  }
 }

@@ -71,7 +71,7 @@ export class Models {
   }
 
   async remove({ id, model_version: name }) {
-    const told = { title: `Delete ${name}?`, text: "It cannot be activated any more; its record and history stay.", yes: "Delete", why: false, file: true };
+    const told = { title: `Delete ${name}?`, text: "It cannot be activated any more; its record and history stay.", yes: "Delete", why: false, file: true, danger: true };
     await this.ask(told, ({ file }) => change("DELETE", `/models/${id}${asQuery({ delete_file: file ? "true" : "" })}`));
   }
 

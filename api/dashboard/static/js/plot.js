@@ -45,7 +45,7 @@ export class Plot {
         y: { range: (_, low, high) => [0, Math.max(this.top ?? 0, high === null ? 1 : high * 1.15, 0.001)] },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, values: this.time ? clock : (_, values) => values.map(whole) },
+        { ...axis, grid: { show: false }, space: 70, size: 26, values: this.time ? clock : (_, values) => values.map(whole) },
         { ...axis, size: 52, values: (_, values) => values.map(this.format) },
       ],
       series: [{}, { stroke: line, width: this.bars ? 0 : 2, fill: `${line}${this.bars ? "cc" : "22"}`, paths, points: { show: this.data[0].length < 3 } }],

@@ -2,7 +2,7 @@
 
 import { ApiError } from "./api.js";
 
-const SLOWEST_S = 15;
+const SLOWEST_S = 8;
 
 /** Do `task` every so many seconds; the result does it at once. Errors are shown by health, or by `task` itself. */
 export function every(seconds, task) {

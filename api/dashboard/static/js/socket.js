@@ -3,7 +3,7 @@
 import { ApiError, asQuery, change, token } from "./api.js";
 
 const FIRST_WAIT_MS = 400;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 8_000;
 const SILENCE_MS = 75_000; // the server pings every 30 s
 
 /** Calls `onMessage(message)`, and `onState("connecting" | "open" | "closed")`. */

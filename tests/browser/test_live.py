@@ -1,0 +1,117 @@
+"""What a person sees while rows come in: verdicts, classes, what is rejected, and what one row was."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Site, Watched, line
+from tests.stack.harness import eventually
+
+pytestmark = pytest.mark.browser
+SEEN_WITHIN_S = 2.0
+
+
+def rows_from(page: Page, address: str) -> int:
+    return line(page, address).count()
+
+
+def test_a_row_sent_to_kafka_is_seen_within_two_seconds(site: Site, page: Page) -> None:
+    """Five times: the slowest of them counts."""
+    slowest = 0.0
+    for at in range(5):
+        address = f"10.77.0.{10 + at}"
+        began = time.monotonic()
+        site.send(site.row("BENIGN", address))
+        line(page, address).wait_for()
+        slowest = max(slowest, time.monotonic() - began)
+    print(f"row seen after {slowest:.2f} s at most")
+    assert slowest < SEEN_WITHIN_S
+
+
+def test_an_attack_raises_the_bar_of_its_class(site: Site, page: Page) -> None:
+    bar = page.locator("#class-bars li[data-name='DDoS']")
+    bar.wait_for()
+    before = int(bar.get_attribute("data-count") or 0)
+    site.send(*[site.row("DDoS", "10.77.0.20")] * 50)
+    eventually(lambda: int(bar.get_attribute("data-count") or 0) == before + 50, "the bar of DDoS is 50 longer", 10)
+
+
+def test_filters_show_attacks_and_one_class(site: Site, page: Page) -> None:
+    page.get_by_label("Attacks only").check()
+    site.send(site.row("BENIGN", "10.77.0.30"), site.row("DDoS", "10.77.0.31"))
+    line(page, "10.77.0.31").wait_for()
+    assert rows_from(page, "10.77.0.30") == 0
+    assert page.locator("#feed-rows .badge:not(.attack)").count() == 0
+    page.locator("#feed-class").select_option("PortScan")
+    site.send(site.row("DDoS", "10.77.0.32"), site.row("PortScan", "10.77.0.33"))
+    line(page, "10.77.0.33").wait_for()
+    assert set(page.locator("#feed-rows td:nth-child(3)").all_inner_texts()) == {"PortScan"}
+
+
+def test_a_paused_feed_holds_its_rows(site: Site, page: Page) -> None:
+    page.get_by_role("button", name="Pause").click()
+    site.send(site.row("BENIGN", "10.77.0.40"))
+    expect(page.locator("#feed-note")).to_contain_text("1 new row held until you resume")
+    assert rows_from(page, "10.77.0.40") == 0
+    page.get_by_role("button", name="Resume").click()
+    page.mouse.move(0, 0)
+    line(page, "10.77.0.40").wait_for()
+
+
+def test_a_row_opens_with_its_features_and_where_it_came_from(site: Site, page: Page) -> None:
+    site.send(site.row("SSH-Patator", "10.77.0.50"))
+    line(page, "10.77.0.50").click()
+    dialog = page.get_by_role("dialog")
+    features = dialog.get_by_role("table", name="Features by attack/v1")
+    expect(features).to_contain_text("in range", timeout=20_000)
+    text = dialog.inner_text()
+    for told in ("SSH-Patator", "10.77.0.50", "decision_tree_v", "block address", "Offset", site.settings.input_topic):
+        assert told in text
+    assert features.locator("tbody tr").count() == 42
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_a_rejected_row_is_shown_with_its_reason_and_its_bytes(site: Site, page: Page) -> None:
+    site.send(b'{"what": "<img src=x onerror=alert(1)>"')
+    row = page.locator("#rejected-rows tr", has_text="onerror")
+    row.wait_for()
+    assert "not json" in row.inner_text()
+    row.get_by_role("button").click()
+    expect(page.get_by_role("dialog").locator("pre")).to_have_text('{"what": "<img src=x onerror=alert(1)>"')
+    assert page.locator("#rejected-rows img").count() == 0
+
+
+def test_healing_names_action_target_and_state(site: Site, page: Page) -> None:
+    site.send(site.row("SSH-Patator", "10.77.0.60"))
+    row = page.locator("#healing-actions tr", has_text="10.77.0.60")
+    row.wait_for()
+    assert [text in row.inner_text() for text in ("block address", "SSH-Patator", "logged")] == [True] * 3
+
+
+def test_lag_and_batches_are_shown(page: Page) -> None:
+    expect(page.locator("#batches tbody tr").first).to_be_visible()
+    expect(page.locator("#stream-figures")).to_contain_text("Waiting")
+    expect(page.locator("#chart-batches canvas")).to_be_visible()
+    expect(page.locator("#chart-rows canvas")).to_be_visible()
+
+
+def test_the_feed_fills_its_gap_when_the_api_has_been_away(site: Site, open_page: Callable[..., Watched]) -> None:
+    watched = open_page()
+    page = watched.page
+    page.wait_for_selector("#socket-state[data-state=good]")
+    site.end_api()
+    page.wait_for_selector("#socket-state:not([data-state=good])")
+    site.send(*[site.row("BENIGN", f"10.77.0.{at}") for at in range(100, 110)])
+    expect(page.locator("#problems")).to_contain_text("The API does not answer")
+    page.wait_for_selector("#socket-state[data-state=good]", timeout=40_000)
+    for at in range(100, 110):
+        line(page, f"10.77.0.{at}").wait_for()
+        assert rows_from(page, f"10.77.0.{at}") == 1
+    expect(page.locator("#problems")).not_to_contain_text("does not answer")
+    site.send(site.row("BENIGN", "10.77.0.111"))
+    line(page, "10.77.0.111").wait_for()
+    # A browser itself writes to the console that nobody answered; nothing else may be wrong.
+    watched.faults[:] = [fault for fault in watched.faults if "ERR_" not in fault]

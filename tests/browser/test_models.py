@@ -1,0 +1,137 @@
+"""Models by the page: handed in by the file picker, examined, refused with the reason, activated, rolled back."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Site, Watched, line
+
+pytestmark = pytest.mark.browser
+ATTACK = "attack_classifier"
+
+
+@pytest.fixture
+def bundle(models: Path) -> tuple[Path, Path]:
+    """A bundle and its profile."""
+    folder = models / ATTACK
+    return folder / f"{ATTACK}.joblib", folder / f"{ATTACK}_profile.json"
+
+
+@pytest.fixture
+def form_page(page: Page) -> Iterator[Page]:
+    """With the form for models open."""
+    page.get_by_text("Upload a model").click()
+    yield page
+
+
+def hand_in(page: Page, file: Path, profile: Path | None = None) -> None:
+    form = page.locator("#model-form")
+    form.get_by_label("Bundle").set_input_files(file)
+    if profile is not None:
+        form.get_by_label("Profile").set_input_files(profile)
+    form.get_by_label("Description").fill("a tree from a test")
+    form.get_by_role("button", name="Upload and examine").click()
+
+
+def confirm(page: Page, name: str, why: str = "") -> None:
+    dialog = page.locator("#confirm-dialog")
+    dialog.get_by_label("Why").fill(why)
+    dialog.get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
+    site: Site, form_page: Page, bundle: tuple[Path, Path]
+) -> None:
+    page = form_page
+    before = site.ask(f"/models/profile/{ATTACK}")["model_version"]
+    hand_in(page, *bundle)
+    report = page.locator("#model-report .steps li")
+    expect(report).to_have_count(6, timeout=60_000)
+    assert [text.split("\n")[0] for text in report.all_inner_texts()] == ["passed"] * 6
+    note = page.locator("#model-upload-note")
+    expect(note).to_contain_text("not active yet")
+    version = (note.text_content() or "").split(" ")[0]
+
+    page.get_by_role("button", name=f"Activate {version}", exact=True).click()
+    confirm(page, "Activate", "it is newer")
+    expect(page.locator("#models-note")).to_contain_text(f"in place of {before}")
+    site.send(site.row("BENIGN", "10.77.0.70"))
+    expect(line(page, "10.77.0.70")).to_contain_text(version)
+
+    page.get_by_role("button", name="Roll back the attack classifier").click()
+    confirm(page, "Roll back")
+    expect(page.locator("#models-note")).to_contain_text(f"{before}) activated again")
+    site.send(site.row("BENIGN", "10.77.0.71"))
+    expect(line(page, "10.77.0.71")).to_contain_text(before)
+
+    page.get_by_role("button", name=f"Details {version}", exact=True).click()
+    expect(page.locator("#model-dialog")).to_contain_text("it is newer")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=f"Delete {version}", exact=True).click()
+    page.locator("#confirm-dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("#models-note")).to_contain_text("deleted")
+    expect(page.locator(".model-list li", has_text=version)).to_have_count(0)
+
+
+def test_a_refused_file_shows_where_and_why(
+    open_page: Callable[..., Watched], tmp_path: Path, bundle: tuple[Path, Path]
+) -> None:
+    watched = open_page()
+    watched.page.get_by_text("Upload a model").click()
+    broken = tmp_path / "bundle.joblib"
+    broken.write_bytes(bundle[0].read_bytes()[:3000])
+    hand_in(watched.page, broken)
+    report = watched.page.locator("#model-report .steps li")
+    expect(report).to_have_count(5, timeout=60_000)
+    states = [text.split("\n")[0] for text in report.all_inner_texts()]
+    assert "refused" in states
+    assert states[-1] == "not reached"
+    expect(watched.page.locator("#model-upload-note")).to_have_text(re.compile("^the bundle was refused: ."))
+    expect_refusal_only(watched, 422)
+
+
+def test_the_card_of_a_starter_model_is_text(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^Details decision_tree")).first.click()
+    dialog = page.locator("#model-dialog")
+    dialog.get_by_text("Model card").click()
+    expect(dialog.locator(".text h4").first).to_be_visible()
+    assert "**" not in dialog.inner_text()
+    assert dialog.locator(".text a, .text img, .text script").count() == 0
+
+
+def test_a_csv_file_is_scored_and_its_rejected_rows_named(site: Site, page: Page, tmp_path: Path) -> None:
+    features = json.loads(site.row("DDoS", ""))
+    names = [name for name in features if name not in ("src_ip", "dst_ip")]
+    good = ",".join(str(features[name]) for name in names)
+    bad = ",".join("-7" if name == " Destination Port" else str(features[name]) for name in names)
+    file = tmp_path / "flows.csv"
+    file.write_text("\n".join([",".join(names), good, good, bad, good]) + "\n")
+    page.locator("#file-form input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload and score").click()
+    expect(page.locator("#file-note")).to_have_text("Successfully processed 3 rows.", timeout=30_000)
+    result = page.locator("#file-result")
+    assert result.get_by_role("region", name="The first 3 scored rows").locator("tbody tr").count() == 3
+    rejected = result.get_by_role("region", name="Rejected rows, 1 of 1").locator("tbody td")
+    assert rejected.all_inner_texts()[:3] == ["4", "out of range", "Destination Port"]
+    result.get_by_role("button", name="Open row").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("flows.csv")
+
+
+def test_a_csv_file_that_fits_nothing_is_refused_in_words(open_page: Callable[..., Watched], tmp_path: Path) -> None:
+    watched = open_page()
+    file = tmp_path / "shopping.csv"
+    file.write_text("apples,pears\n1,2\n")
+    watched.page.locator("#file-form input[type=file]").set_input_files(file)
+    watched.page.get_by_role("button", name="Upload and score").click()
+    expect(watched.page.locator("#file-note.bad")).not_to_be_empty()
+    expect_refusal_only(watched, 422)
+
+
+def expect_refusal_only(watched: Watched, status: int) -> None:
+    """A browser writes every refusal to the console by itself."""
+    assert all(f"status of {status}" in fault for fault in watched.faults), watched.faults
+    watched.faults.clear()

@@ -1,0 +1,181 @@
+"""The page itself: for everybody to use, by itself on the network, small and smooth for as long as it is open."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import CDPSession, Page, expect
+
+from netheal.traffic.generator import TrafficGenerator
+from netheal.traffic.pace import paced
+from tests.browser.conftest import Site, Watched, empty_site
+
+pytestmark = pytest.mark.browser
+AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+SIZES = {360: 740, 1440: 1000}
+ROWS_PER_S = 500
+MOST_HEAP_BYTES = 150 * 2**20
+LEAST_FRAMES_PER_S = 20
+COUNT_FRAMES = """() => {
+    window.watch = {frames: 0, longest: 0, last: performance.now()};
+    const step = (now) => {
+        const watch = window.watch;
+        watch.frames += 1;
+        watch.longest = Math.max(watch.longest, now - watch.last);
+        watch.last = now;
+        requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+}"""
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe-core finds that is serious or critical."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    serious = [finding for finding in found if finding["impact"] in ("serious", "critical")]
+    return [f"{f['id']}: {[node['target'] for node in f['nodes']][:3]}" for f in serious]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", list(SIZES))
+def test_everybody_can_use_it(open_page: Callable[..., Watched], width: int, scheme: str) -> None:
+    page = open_page(viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme).page
+    page.wait_for_selector("#chart-rate canvas")
+    page.wait_for_selector("#healing-actions td")
+    page.wait_for_selector("#health-state[data-state=good]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("Upload a model").click()
+    assert serious_findings(page) == []
+    page.locator("#feed-rows tr", has_text="decision_tree").first.click()
+    page.wait_for_selector("#row-dialog table")
+    assert serious_findings(page) == []
+
+
+def test_it_can_be_used_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#feed-rows button')"):
+            break
+    page.keyboard.press("Enter")
+    dialog = page.locator("#row-dialog")
+    expect(dialog).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert page.evaluate("document.activeElement.matches('#feed-rows button')")
+
+
+def test_it_says_what_is_wrong_and_what_to_do(site: Site, page: Page) -> None:
+    ready = site.ask("/health")
+    told = {
+        "live": True,
+        "ready": False,
+        "status": "degraded",
+        "reasons": ["no attack_classifier is active: activate one"],
+    }
+    page.route("**/api/v1/health", lambda route: route.fulfill(json=told))
+    expect(page.locator("#problems")).to_contain_text("No attack_classifier is active: activate one")
+    expect(page.locator("#health-state")).to_have_text("1 to look at")
+    page.unroute("**/api/v1/health")
+    assert ready["ready"]
+    expect(page.locator("#problems")).to_be_hidden()
+
+
+def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..., Watched]) -> None:
+    """A second API on a database of its own, where nothing ever came in; it asks for tokens, too."""
+    with empty_site(site) as (url, token):
+        watched = open_page(url, ready="#token-dialog[open]")
+        page = watched.page
+        page.locator("#token-input").fill("nh_wrong")
+        page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#token-text")).to_contain_text("not known")
+        page.locator("#token-input").fill(token)
+        page.get_by_role("button", name="Use it").click()
+        page.wait_for_selector("#socket-state[data-state=good]")
+        for place, told in {
+            "#feed-empty": "No verdicts yet",
+            "#traffic-empty": "No rows in the last 15 minutes",
+            "#class-bars": "No attack with a class",
+            "#rejected-reasons": "No row was ever rejected",
+            "#batches": "No micro-batch yet",
+            "#healing-actions": "No action but logging so far",
+            "#models-list": "There is none: upload one below",
+            "#problems": "No threat_detector is active",
+        }.items():
+            expect(page.locator(place)).to_contain_text(told)
+        assert serious_findings(page) == []
+        assert all("status of 401" in fault for fault in watched.faults), watched.faults
+        watched.faults.clear()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_it_stays_small_and_smooth_under_load(
+    site: Site, open_page: Callable[..., Watched], request: pytest.FixtureRequest, screenshots: Path | None
+) -> None:
+    """500 rows a second for as long as --browser-minutes says; the heap is what garbage collection leaves."""
+    seconds = 60 * float(request.config.getoption("--browser-minutes"))
+    page = open_page().page
+    session = page.context.new_cdp_session(page)
+    page.evaluate(COUNT_FRAMES)
+    rows = itertools.cycle(TrafficGenerator(seed=9).messages(5_000))
+    began, heaps, total = time.monotonic(), [heap_bytes(session)], site.total()
+    look_at = began + 10
+    for size in paced(None, ROWS_PER_S, time.monotonic, page_sleep(page)):
+        site.send(*itertools.islice(rows, size))
+        if time.monotonic() >= look_at:
+            heaps.append(heap_bytes(session))
+            look_at += 10
+        if time.monotonic() - began > seconds:
+            break
+    lasted = time.monotonic() - began
+    watch = page.evaluate("window.watch")
+    figures: dict[str, Any] = {
+        "seconds": round(lasted),
+        "rows scored": site.total() - total,
+        "heap MB at first, at most, at last": [round(at / 1e6, 1) for at in (heaps[0], max(heaps), heaps[-1])],
+        "frames/s": round(watch["frames"] / lasted, 1),
+        "longest frame ms": round(watch["longest"]),
+        "rows in the page": page.locator("#feed-rows tr").count(),
+    }
+    print(json.dumps(figures))
+    if screenshots is not None:
+        take_pictures(page, screenshots)
+    assert max(heaps) < MOST_HEAP_BYTES
+    assert watch["frames"] / lasted > LEAST_FRAMES_PER_S
+    assert page.locator("#feed-rows tr").count() == 200
+
+
+def page_sleep(page: Page) -> Callable[[float], None]:
+    """Playwright's events are handled while this waits."""
+    return lambda seconds: page.wait_for_timeout(1000 * seconds)
+
+
+def heap_bytes(session: CDPSession) -> int:
+    """What the page's scripts hold."""
+    session.send("HeapProfiler.collectGarbage")
+    return int(session.send("Runtime.getHeapUsage")["usedSize"])
+
+
+def take_pictures(page: Page, folder: Path) -> None:
+    """The page as it is under load, for the README."""
+    for width, scheme in ((1440, "light"), (1440, "dark"), (360, "light"), (360, "dark")):
+        page.set_viewport_size({"width": width, "height": SIZES[width]})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.wait_for_function(f"document.querySelector('#chart-rows canvas').clientWidth < {width}")
+        page.screenshot(path=folder / f"dashboard-{width}-{scheme}.png")
+    page.set_viewport_size({"width": 1440, "height": SIZES[1440]})
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#feed-rows tr", has_text="tree").filter(has=page.locator(".attack")).first.click()
+    page.wait_for_selector("#row-dialog table")
+    page.screenshot(path=folder / "dashboard-row.png")
