@@ -79,6 +79,9 @@ def _limit_body(demands: Demands) -> None:
     request.max_content_length = demands.body_bytes
     request.max_form_memory_size = min(_FORM_FIELD_BYTES, demands.body_bytes)
     request.max_form_parts = _FORM_PARTS
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        # Werkzeug cuts such a body at the bound, and what was cut off would be lost without a word.
+        raise Refusal(411, "length_required", "say how long the body is: send it with a Content-Length")
     if (request.content_length or 0) > demands.body_bytes:
         raise Refusal(
             413,

@@ -105,14 +105,14 @@ def test_gunicorn_takes_orders_from_the_settings_only(serve: Serve) -> None:
     assert len(children.read_text().split()) == 1
 
 
-def test_a_body_of_unknown_length_is_bounded_too(serve: Serve) -> None:
+def test_a_body_of_unknown_length_is_refused(serve: Serve) -> None:
     api = serve().wait_ready()
     with api.connect() as connection:
         chunk = b"%x\r\n%b\r\n" % (2**18, b" " * 2**18)
         connection.sendall(head(api, "/api/v1/tokens", "Content-Type: application/json", "Transfer-Encoding: chunked"))
         connection.sendall(chunk * 4 + b"1\r\nx\r\n")
         reply = answer(connection)
-    assert reply.startswith(b"HTTP/1.1 413 ") and b"too_large" in reply
+    assert reply.startswith(b"HTTP/1.1 411 ") and b"length_required" in reply
 
 
 def test_a_body_that_stops_coming_is_answered_with_408(serve: Serve) -> None:
