@@ -17,7 +17,7 @@ Eventually = Callable[[Callable[[], bool]], None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much of what can be made larger at will."""
     parser.addoption("--intake-mutants", type=int, default=200, help="mutants of good bundles to examine")
-    parser.addoption("--browser-minutes", type=float, default=1.0, help="how long the dashboard is watched under load")
+    parser.addoption("--browser-minutes", type=float, default=0.5, help="how long the dashboard is watched under load")
     parser.addoption("--screenshots", type=Path, metavar="DIR", help="write pictures of the dashboard there")
 
 
