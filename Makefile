@@ -44,8 +44,14 @@ run: setup
 
 dev: setup .venv/.dev
 
+# Tests that only compute share the cores; those with brokers, JVMs and browsers go one after the other.
 test: dev
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/api tests/research
+	$(BIN)/pytest tests/spark tests/stack tests/browser
+endif
 
 lint: dev
 	$(BIN)/ruff check .
@@ -87,7 +93,8 @@ lint: dev
 	@touch $@
 
 lock: .venv/.made
-	echo 'uv==0.13.9' | $(COMPILE) - -o requirements-tools.lock
+	echo 'uv==0.13.9' | $(COMPILE) - -o var/requirements-tools.lock
+	@cmp -s var/requirements-tools.lock requirements-tools.lock || cp var/requirements-tools.lock requirements-tools.lock
 	$(COMPILE) pyproject.toml --extra setup -o requirements.lock
 	$(COMPILE) pyproject.toml --extra setup --extra dev --extra research -c requirements.lock -o requirements-dev.lock
 

@@ -1,11 +1,12 @@
 """The bytes of a `.joblib` or `.pkl` file, whatever joblib compressed them with, within limits."""
 
 import bz2
-import importlib
 import lzma
 import zlib
 from collections.abc import Callable
 from typing import Any
+
+import lz4.frame
 
 from netheal.bundles.intake.limits import FREE_BYTES, LZMA_MEMORY_BYTES, MEGABYTE, PLAIN_BYTES, RATIO
 from netheal.errors import BundleError
@@ -35,23 +36,12 @@ class _Inflate:
         return self._inner.unused_data
 
 
-def _lz4() -> Any:
-    try:
-        frame = importlib.import_module("lz4.frame")
-    except ImportError as error:
-        raise BundleError(
-            "the file is compressed with lz4, which is not installed here: save it anew with"
-            " joblib.dump(bundle, path, compress=('zlib', 3))"
-        ) from error
-    return frame.LZ4FrameDecompressor()
-
-
 _FORMATS: tuple[tuple[bytes, str, Callable[[], Any]], ...] = (
     (b"\x1f\x8b", "gzip", lambda: _Inflate(31)),
     (b"BZ", "bz2", bz2.BZ2Decompressor),
     (b"\xfd7zXZ", "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, LZMA_MEMORY_BYTES)),
     (b"\x5d\x00", "lzma", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, LZMA_MEMORY_BYTES)),
-    (b"\x04\x22\x4d\x18", "lz4", _lz4),
+    (b"\x04\x22\x4d\x18", "lz4", lz4.frame.LZ4FrameDecompressor),
     (b"\x78", "zlib", lambda: _Inflate(15)),
 )
 

@@ -85,7 +85,8 @@ alter table verdicts
     add column action_params text;
 alter table verdicts drop constraint verdicts_pkey;
 alter table verdicts add primary key (recorded_at, event_id);
-create index verdicts_by_event on verdicts using brin (event_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
+create index verdicts_by_event on verdicts using brin (event_id int8_minmax_multi_ops)
+    with (pages_per_range = 32, autosummarize = on);
 create index verdicts_attacks on verdicts (attack_class_id, recorded_at, event_id) where is_attack;
 alter table rejected drop constraint rejected_pkey;
 alter table rejected add primary key (recorded_at, event_id);

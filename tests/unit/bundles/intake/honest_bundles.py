@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import lz4.frame
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import (
@@ -91,6 +92,7 @@ def packed(value: Any, form: str) -> tuple[str, bytes]:
     out = io.BytesIO()
     joblib.dump(value, out, protocol=int(form[-1]) if form[-1].isdigit() and form.startswith("none") else None)
     squeeze = {"zlib": zlib.compress, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    squeeze["lz4"] = lz4.frame.compress
     squeeze["lzma"] = lambda data: lzma.compress(data, lzma.FORMAT_ALONE)
     return ".joblib", squeeze[form](out.getvalue()) if form in squeeze else out.getvalue()
 

@@ -15,6 +15,7 @@ from gzip import compress as gzip_compress
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper
 from sklearn.tree._tree import Tree
@@ -153,6 +154,7 @@ _SQUEEZES: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2_compress,
     "xz": lambda data: lzma.compress(data, preset=1),
     "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE, preset=1),
+    "lz4": lz4.frame.compress,
 }
 
 

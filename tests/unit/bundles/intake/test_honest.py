@@ -50,7 +50,7 @@ def test_every_protocol_and_layout(model, training, packing):
     _require_same(_examined(made, packed(made.layout, packing), "attack_classifier"), made)
 
 
-@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma"])
+@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma", "lz4"])
 @pytest.mark.parametrize("model", ["tree", "forest", "boosting"])
 def test_every_compression(model, method, tmp_path):
     made = honest(model)

@@ -67,13 +67,6 @@ def test_parts_that_do_not_fit(change, words) -> None:
     assert words in _reason({**honest("tree").layout, **change})[1]
 
 
-def test_lz4_is_refused_with_advice() -> None:
-    frame = b"\x04\x22\x4d\x18" + bytes(64)
-    report = examine(memoryview(frame), Order(".joblib", "attack_classifier")).report
-    assert "lz4" in report.reason
-    assert "compress=('zlib', 3)" in report.reason
-
-
 def test_scalers_that_do_not_fit() -> None:
     for name, value in (("scale_", np.zeros(42)), ("mean_", np.full(42, np.nan)), ("mean_", np.zeros(41))):
         layout = honest("tree").layout
