@@ -42,8 +42,8 @@ export class Health {
     const text = problems.join("\n");
     if (place.dataset.text === text) return;
     place.dataset.text = text;
-    place.hidden = !problems.length;
-    fill(place, make("strong", {}, "Needs a look"), make("ul", {}, problems.map((problem) => make("li", {}, problem))));
+    const list = make("ul", {}, problems.map((problem) => make("li", {}, problem)));
+    fill(place, problems.length ? make("div", { class: "problems" }, make("strong", {}, "Needs a look"), list) : null);
   }
 }
 

@@ -43,7 +43,8 @@ function about(model) {
 }
 
 function report(model) {
-  return model.validation_results ? [make("h3", {}, "Validation"), ...showReport(model.validation_results)] : [];
+  const found = model.validation_results;
+  return found ? [make("h3", {}, "Validation"), ...showReport(found), showFigures(found.figures)] : [];
 }
 
 function history(events) {

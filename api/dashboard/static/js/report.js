@@ -19,19 +19,12 @@ export function showReport(validation) {
   const against = validation.figures?.against_active?.text;
   return [
     make("ol", { class: "steps", "aria-label": "Validation, step by step" }, steps),
-    against ? make("p", { class: "hint" }, `On stored rows it ${against}.`.replace("it no model", "no comparison: no model").replace("it the active", "no comparison: the active")) : null,
+    against ? make("p", { class: "hint" }, `Against the active model: ${against}.`) : null,
   ];
 }
 
-/** Figures of any depth as facts; deeper ones as JSON. */
+/** Figures as facts: those that are a number or a text. */
 export function showFigures(figures) {
-  const plain = Object.entries(figures ?? {}).filter(([name]) => name !== "against_active");
-  return facts(plain.map(([name, found]) => [words(name), shown(found)]));
-}
-
-function shown(found) {
-  if (found === null || found === undefined) return null;
-  if (typeof found !== "object") return value(found);
-  if (Array.isArray(found) && found.length <= 4) return found.map(value).join(", ");
-  return make("code", {}, JSON.stringify(found));
+  const plain = Object.entries(figures ?? {}).filter(([, found]) => ["number", "string"].includes(typeof found));
+  return facts(plain.map(([name, found]) => [words(name), value(found)]));
 }
