@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,12 @@ def heap_bytes(session: CDPSession) -> int:
 
 def renderer_bytes() -> int:
     """What the largest process behind a page of ours has in memory for itself alone."""
-    ours = psutil.Process().children(recursive=True)
-    return max(child.memory_full_info().uss for child in ours if "--type=renderer" in child.cmdline())
+    sizes = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            if "--type=renderer" in child.cmdline():
+                sizes.append(child.memory_full_info().uss)
+    return max(sizes)
 
 
 def take_pictures(page: Page, folder: Path) -> None:
