@@ -7,8 +7,8 @@ import { bytes, time, words } from "./format.js";
 
 const TYPES = ["threat_detector", "attack_classifier"];
 const ASKS = {
-  threat_detector: "says whether a row is an attack, from 10 features",
-  attack_classifier: "says which of 14 classes a row is, from 42 features",
+  threat_detector: "says whether a row is an attack",
+  attack_classifier: "says which kind of attack it is",
 };
 const BADGES = { active: "good", validated: "accent", deleted: "", inactive: "" };
 
