@@ -72,7 +72,7 @@ class Job:
         lines = [line for line in self.output().splitlines() if line.startswith("{") and line.endswith("}")]
         return [event for event in map(json.loads, lines) if event.get("event") == name]
 
-    def wait_event(self, name: str, count: int = 1, deadline_s: float = 90.0) -> list[dict[str, Any]]:
+    def wait_event(self, name: str, count: int = 1, deadline_s: float = 150.0) -> list[dict[str, Any]]:
         """The events of a name once there are `count`; fails where the process ends before."""
 
         def look() -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class Job:
 
         return eventually(look, f"{count} events {name}", deadline_s)
 
-    def wait_exit(self, deadline_s: float = 90.0) -> int:
+    def wait_exit(self, deadline_s: float = 150.0) -> int:
         """Its exit status."""
         try:
             return self.process.wait(deadline_s)
@@ -201,7 +201,7 @@ class World:
         except psycopg2.errors.UndefinedTable:
             return 0
 
-    def wait_done(self, rows: int, deadline_s: float = 90.0) -> None:
+    def wait_done(self, rows: int, deadline_s: float = 150.0) -> None:
         """Wait until the ledger has `rows` rows done, with the newest job alive."""
 
         def look() -> bool:

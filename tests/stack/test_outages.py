@@ -72,7 +72,7 @@ class Running:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(400)
 def test_broker_postgres_and_jvm_are_killed_while_rows_flow(var_folder: Path):
     running = Running(var_folder)
     try:

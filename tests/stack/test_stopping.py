@@ -51,7 +51,7 @@ def stop_on_the_way(world: World, job: Job) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(21).messages(ROWS))
@@ -62,7 +62,7 @@ def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[..., World]):
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(22).messages(ROWS))
@@ -74,7 +74,7 @@ def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[.
     assert_exactly_once(world)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
     world = make_world()
     job = world.start()

@@ -172,7 +172,7 @@ def nsl_kdd(shared_data: Path, folder: Path) -> tuple[Path, Sample, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(400)
 def test_real_traffic_comes_out_of_every_sink_as_the_models_say(
     shared_data: Path, var_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -31,7 +31,7 @@ def said(url: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(400)
 def test_the_api_is_there_with_the_job(var_folder: Path) -> None:
     up = Job([*NETHEAL, "up", "--var", str(var_folder)], {"NETHEAL_DRIVER_MEMORY": "1g"}, var_folder / "up.log")
     try:
