@@ -142,11 +142,12 @@ def test_it_stays_small_and_smooth_under_load(
             break
     lasted = time.monotonic() - began
     watch = page.evaluate("window.watch")
+    renderer = renderer_bytes()
     figures: dict[str, Any] = {
         "seconds": round(lasted),
         "rows scored": site.total() - total,
         "heap MB at first, at most, at last": [round(at / 1e6, 1) for at in (heaps[0], max(heaps), heaps[-1])],
-        "renderer MB": renderer_bytes() // 1_000_000,
+        "renderer MB": renderer // 1_000_000,
         "frames/s": round(watch["frames"] / lasted, 1),
         "longest frame ms": round(watch["longest"]),
         "rows in the page": page.locator("#feed-rows tr").count(),
@@ -154,8 +155,7 @@ def test_it_stays_small_and_smooth_under_load(
     print(json.dumps(figures))
     if screenshots is not None:
         take_pictures(page, screenshots)
-    assert max(heaps) < MOST_BYTES
-    assert renderer_bytes() < MOST_BYTES
+    assert max(heaps) < renderer < MOST_BYTES
     assert watch["frames"] / lasted > LEAST_FRAMES_PER_S
     assert page.locator("#feed-rows tr").count() == 200
 
@@ -193,4 +193,4 @@ def take_pictures(page: Page, folder: Path) -> None:
     page.get_by_role("button", name="Pause").click()
     page.locator("#feed-rows tr", has_text="tree").filter(has=page.locator(".attack")).first.click()
     page.wait_for_selector("#row-dialog table")
-    page.screenshot(path=folder / "dashboard-row.png")
+    page.locator("#row-dialog").screenshot(path=folder / "dashboard-row.png")
