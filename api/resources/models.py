@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -160,9 +161,7 @@ def upload(form_and_files_data: Document) -> Document:
 @models.output(ModelChange)
 def activate_one(model_id: int, json_or_form_data: Document) -> Document:
     """Make a model the active one of its type: the API uses it at once, every job at its next batch."""
-    with services().pool.connection() as connection:
-        change = activate(connection, _known(model_id), Reason(actor(), json_or_form_data["why"]))
-    return _changed("activated", change)
+    return _changed("activated", activate, _known(model_id), Reason(actor(), json_or_form_data["why"]))
 
 
 @models.post("/models/<int:model_id>/deactivate")
@@ -171,9 +170,7 @@ def activate_one(model_id: int, json_or_form_data: Document) -> Document:
 @models.output(ModelChange)
 def deactivate_one(model_id: int, json_or_form_data: Document) -> Document:
     """Have no active model of its type: rows that need one go to quarantine until another is activated."""
-    with services().pool.connection() as connection:
-        change = deactivate(connection, _known(model_id), Reason(actor(), json_or_form_data["why"]))
-    return _changed("deactivated", change)
+    return _changed("deactivated", deactivate, _known(model_id), Reason(actor(), json_or_form_data["why"]))
 
 
 @models.post("/models/rollback/<model_type>")
@@ -182,9 +179,7 @@ def deactivate_one(model_id: int, json_or_form_data: Document) -> Document:
 @models.output(ModelChange)
 def rollback_type(model_type: str, json_or_form_data: Document) -> Document:
     """Activate the model that was active before the present one."""
-    with services().pool.connection() as connection:
-        change = rollback(connection, _known_type(model_type), Reason(actor(), json_or_form_data["why"]))
-    return _changed("activated again", change)
+    return _changed("activated again", rollback, _known_type(model_type), Reason(actor(), json_or_form_data["why"]))
 
 
 @models.delete("/models/<int:model_id>")
@@ -194,12 +189,12 @@ def rollback_type(model_type: str, json_or_form_data: Document) -> Document:
 def delete_one(model_id: int, query_data: Document) -> Document:
     """Delete a model that is not active; its record and history stay."""
     artefacts = services().artefacts if query_data["delete_file"] else None
+    return _changed("deleted", delete, _known(model_id), Reason(actor()), artefacts)
+
+
+def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Document:
     with services().pool.connection() as connection:
-        change = delete(connection, _known(model_id), Reason(actor()), artefacts)
-    return _changed("deleted", change)
-
-
-def _changed(what: str, change: Change) -> Document:
+        change = change_by(connection, *arguments)
     model = change.model
     return {
         "message": f"Model {model.id} ({model.model_version}) {what}",
