@@ -17,6 +17,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from api.pace import PacedWorker
+from netheal.embedded.launch import end_with_parent
 from netheal.embedded.ports import is_free
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings, load_settings
@@ -105,6 +106,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
             "secure_scheme_headers": {},
+            "post_fork": _tie_to_parent,
             "post_worker_init": self._ready,
             "on_exit": self._ended,
         }.items():
@@ -139,6 +141,13 @@ class Server(BaseApplication):  # type: ignore[misc]
         except (OSError, ValueError, KeyError):
             pass
         emit("api.stopped", pid=os.getpid())
+
+
+def _tie_to_parent(_: Arbiter, worker: PacedWorker) -> None:
+    """A worker whose parent was killed ends, too: sockets that are open would keep it, and it the port."""
+    end_with_parent(signal.SIGTERM)
+    if os.getppid() != worker.ppid:
+        os._exit(1)
 
 
 def _url(host: str, port: int) -> str:

@@ -26,6 +26,12 @@ def _prctl(option: int, first: int, second: int = 0) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {first})")
 
 
+def end_with_parent(death_signal: int) -> None:
+    """This process gets the signal when its parent ends, however that happens; on Linux alone."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, death_signal)
+
+
 def _keep_only(capability: int) -> None:
     """Permitted, effective and inheritable become this one capability, which exec then keeps."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -63,8 +69,7 @@ def main() -> None:
     try:
         if spec["uid"] is not None:
             _become(spec["uid"], spec["gid"], spec["closed"])
-        if sys.platform == "linux":
-            _prctl(PR_SET_PDEATHSIG, spec["death_signal"])  # after the change of user, which clears it
+        end_with_parent(spec["death_signal"])  # after the change of user, which clears it
         if os.getppid() != spec["parent"]:
             return
         os.execve(sys.argv[2], sys.argv[2:], dict(os.environ))

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from netheal.settings import PROJECT_ROOT
 from tests.stack.harness import NETHEAL, Job, eventually, left_behind
@@ -49,7 +51,12 @@ def test_the_api_is_there_with_the_job(var_folder: Path) -> None:
         )
         assert found
 
-        os.killpg(first["pid"], signal.SIGKILL)
+        with connect(first["url"].replace("http", "ws") + "/ws/realtime") as watching:
+            # gunicorn alone: an open socket must not keep its worker, and that the port.
+            os.kill(first["pid"], signal.SIGKILL)
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    watching.recv(timeout=30)
         again = eventually(
             lambda: (now := address(var_folder)()) and now["pid"] != first["pid"] and now, "the API is up again"
         )
