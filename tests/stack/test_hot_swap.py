@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from netheal.registry.records import ModelRecord
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.pace import paced
 from tests.stack.exactly_once import assert_exactly_once
-from tests.stack.harness import World
+from tests.stack.harness import World, eventually
 from tests.stack.registry import activate_model, delete_model, failing_where_zero, register, renamed, roll_back, starter
 
 pytestmark = pytest.mark.stack
@@ -106,6 +107,17 @@ class Flow(threading.Thread):
             self.sent += size
 
 
+def wait_used(world: World, model: ModelRecord) -> None:
+    """Wait until one more batch that is pinned to the model is done."""
+
+    def batches() -> int:
+        pinned = "select count(*) from batches, jsonb_each_text(models) as p where state = 'done' and p.value = %s"
+        return int(world.ask(pinned, model.bundle_hash)[0][0])
+
+    before = batches()
+    eventually(lambda: batches() > before, f"a batch is scored with {model.model_version}")
+
+
 def test_twenty_changes_while_two_thousand_rows_a_second_flow(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.send(attack_rows(10, seed=6))
@@ -117,9 +129,8 @@ def test_twenty_changes_while_two_thousand_rows_a_second_flow(make_world: Callab
     flow.start()
     for other in others:
         activate_model(world, other)
-        world.wait_done(world.done_rows() + RATE_PER_S // 2)
-        roll_back(world, ATTACK)
-        world.wait_done(world.done_rows() + RATE_PER_S // 2)
+        wait_used(world, other)
+        wait_used(world, roll_back(world, ATTACK))
     flow.ended.set()
     flow.join()
     world.wait_done(10 + flow.sent)
