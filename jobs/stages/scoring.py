@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.stages.receipt import RECEIPT_SCHEMA, Receipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
-from netheal.errors import BundleError, ModelFailure
+from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
 from netheal.registry.models import active_models, model_ids
@@ -86,18 +86,10 @@ class Scoring:
         wanted = frozenset(models.values())
         if wanted not in self._broadcasts:
             for bundle_hash in wanted - set(self._bundles):
-                self._bundles[bundle_hash] = self._load(bundle_hash)
+                self._bundles[bundle_hash] = self.artefacts.load(bundle_hash)
             for old in self._broadcasts.values():
                 old.unpersist()
             bundles = {key: self._bundles[key] for key in wanted}
             self._broadcasts = {wanted: self.spark.sparkContext.broadcast(bundles)}
             self._bundles = bundles
         return self._broadcasts[wanted]
-
-    def _load(self, bundle_hash: str) -> ServedBundle:
-        try:
-            bundle = self.artefacts.get(bundle_hash)
-        except BundleError as error:
-            raise ModelFailure(str(error), bundle_hash) from error
-        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
-        return bundle

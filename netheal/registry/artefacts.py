@@ -5,7 +5,8 @@ import uuid
 from pathlib import Path
 
 from netheal.bundles.served import ServedBundle, read_served
-from netheal.errors import BundleError
+from netheal.errors import BundleError, ModelFailure
+from netheal.telemetry import emit
 
 
 class Artefacts:
@@ -33,6 +34,15 @@ class Artefacts:
         bundle = read_served(self._root / bundle_hash)
         if bundle.hash != bundle_hash:
             raise BundleError(f"the stored bundle {bundle_hash} was altered: restore it from its source")
+        return bundle
+
+    def load(self, bundle_hash: str) -> ServedBundle:
+        """The same for scoring; raises ModelFailure where it is missing or altered, as where it fails on rows."""
+        try:
+            bundle = self.get(bundle_hash)
+        except BundleError as error:
+            raise ModelFailure(str(error), bundle_hash) from error
+        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
         return bundle
 
     def remove(self, bundle_hash: str) -> None:

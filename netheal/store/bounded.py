@@ -10,6 +10,8 @@ from netheal.errors import TooBroad
 from netheal.store.database import Connection, Cursor, transaction
 
 READING_MS = 5_000
+BEFORE_EVENT = sql.SQL("(recorded_at, event_id) < (%(at)s, %(event_id)s) and recorded_at <= %(at)s")
+"""Of the tables parted by day: what comes after (at, event_id) in a page. The second half leaves partitions out."""
 
 
 @contextmanager

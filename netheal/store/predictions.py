@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg2 import sql
 
 from netheal.contracts import attack_classes
-from netheal.store.bounded import bounded, page
+from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection, Cursor
 from netheal.store.schema import PARTITIONS_PER_TOPIC
 
@@ -116,8 +116,7 @@ def page_query(wanted: Wanted, before: Position | None, limit: int) -> tuple[sql
     elif wanted.is_attack is False:
         conditions.append(sql.SQL("not is_attack"))
     if before is not None:
-        # The second says nothing new, but by it partitions are left out.
-        conditions.append(sql.SQL("(recorded_at, event_id) < (%(at)s, %(event_id)s) and recorded_at <= %(at)s"))
+        conditions.append(BEFORE_EVENT)
     at, event_id = before or (None, None)
     parameters = {name: getattr(wanted, name) for name in _CONDITIONS}
     statement = page(_SELECT, conditions, ("recorded_at", "event_id"))

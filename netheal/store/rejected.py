@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from netheal.store.bounded import bounded, page
+from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection
 from netheal.store.predictions import Position
 
@@ -42,7 +42,7 @@ def page_of_rejected(
     """The newest `limit` rejected rows, of those before a position; raises TooBroad."""
     conditions = [condition for name, condition in _CONDITIONS.items() if getattr(wanted, name) is not None]
     if before is not None:
-        conditions.append(sql.SQL("(recorded_at, event_id) < (%(at)s, %(event_id)s) and recorded_at <= %(at)s"))
+        conditions.append(BEFORE_EVENT)
     at, event_id = before or (None, None)
     parameters = {name: getattr(wanted, name) for name in _CONDITIONS} | {"at": at, "event_id": event_id}
     with bounded(connection) as cursor:

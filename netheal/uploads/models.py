@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Collection, Sequence
 
-from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
-from netheal.errors import BundleError, ModelFailure
+from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
 from netheal.registry.models import ActiveModel, active_models
@@ -38,7 +37,7 @@ class ActiveModels:
             if bundle_hash not in self._loaded:
                 while len(self._loaded) >= _MOST_LOADED:
                     del self._loaded[next(iter(self._loaded))]
-                self._loaded[bundle_hash] = ServedModel(self._read(bundle_hash))
+                self._loaded[bundle_hash] = ServedModel(self._artefacts.load(bundle_hash))
             return self._loaded[bundle_hash]
 
     def fail(self, failure: ModelFailure) -> None:
@@ -46,14 +45,6 @@ class ActiveModels:
         with self._pool.connection() as connection, changes(connection) as cursor:
             fail(cursor, failure.bundle_hash, failure.message)
         emit("model.failed", hash=failure.bundle_hash, reason=failure.message)
-
-    def _read(self, bundle_hash: str) -> ServedBundle:
-        try:
-            bundle = self._artefacts.get(bundle_hash)
-        except BundleError as error:
-            raise ModelFailure(str(error), bundle_hash) from error
-        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
-        return bundle
 
 
 def require_model(contracts: Sequence[Contract], models: Sequence[ActiveModel]) -> None:
