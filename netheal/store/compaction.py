@@ -4,7 +4,8 @@
 
 A micro-batch adds a part a task and table, some hundred thousand a day, and each costs every later commit a
 little time and memory. Compaction changes no row; appends go on beside it. The parts it replaced stay
-for `KEPT_HOURS`, for readers that have the older version of the table open.
+for `KEPT_HOURS`, for readers that have the older version of the table open. Parts that a task wrote before it was
+killed, or before its model failed, belong to no version; nobody commits them after `ORPHAN_HOURS`.
 """
 
 import os
@@ -16,18 +17,20 @@ from deltalake import DeltaTable
 from netheal.telemetry import configure_logging, emit
 
 KEPT_HOURS = 24
+ORPHAN_HOURS = 7 * 24
 TARGET_BYTES = 64 * 2**20
 """A part of this size is left as it is."""
 _NICENESS = 10
 
 
 def compact(uri: str, kept_hours: int = KEPT_HOURS) -> int:
-    """Compact the table and remove what was replaced long ago; the number of parts replaced now."""
+    """Compact the table, remove what was replaced or never committed long ago; the number of parts replaced now."""
     table = DeltaTable(uri)
     # One task at a time: the stream's workers need the cores more.
     found = table.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1)
     # "Lite": only what the log says was removed, never a part that a task has written and nobody committed yet.
     table.vacuum(retention_hours=kept_hours, dry_run=False, enforce_retention_duration=False, full=False)
+    table.vacuum(retention_hours=ORPHAN_HOURS, dry_run=False, full=True)
     return int(found["numFilesRemoved"])
 
 

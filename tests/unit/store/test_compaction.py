@@ -1,5 +1,6 @@
 """Compaction changes no row, and stands in no commit's way."""
 
+import os
 import subprocess
 import threading
 import time
@@ -14,7 +15,7 @@ from deltalake import DeltaTable
 
 from jobs.stages import upkeep
 from jobs.stages.upkeep import PARTS_WORTH_A_COMPACTION, Upkeep
-from netheal.store.compaction import compact
+from netheal.store.compaction import ORPHAN_HOURS, compact
 from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("at", pa.timestamp("us", "UTC"))]))
@@ -85,6 +86,17 @@ def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> No
     assert files.isdisjoint({"0.parquet", "1.parquet", "2.parquet"})
     assert log.commit([waiting], "app", 3)
     assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_parts_that_nobody_ever_committed_go_after_a_week(log: DeltaLog) -> None:
+    log.commit([part(log, 0)], "app", 0)
+    folder = Path(log.uri) / "date=2024-12-01"
+    part(log, 1), part(log, 2)
+    last_week = time.time() - 3600 * (ORPHAN_HOURS + 1)
+    for old in ("0", "1"):
+        os.utime(folder / f"{old}.parquet", (last_week, last_week))
+    compact(log.uri)
+    assert {path.name for path in folder.iterdir()} == {"0.parquet", "2.parquet"}
 
 
 def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
