@@ -1,0 +1,75 @@
+"""An uploaded CSV and the active models: none, one that fails, one before it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from netheal.bundles.served import ServedBundle
+from netheal.errors import ModelFailure
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.changes import Reason, activate
+from netheal.registry.models import Upload as model_upload
+from netheal.registry.models import add_model
+from netheal.scoring.model import AttackScores, ServedModel
+from netheal.settings import Settings
+from netheal.store.database import Connection, transaction
+from netheal.uploads import flows
+from tests.api.uploads.conftest import ATTACK_HEADER, ATTACK_ROW, NOTHING, THREAT_CSV, Document, Upload
+
+
+@pytest.mark.usefixtures("starters")
+def test_a_model_that_fails_is_deactivated_and_the_answer_says_what_to_do(
+    upload: Upload, stored: Callable[[], Document], database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(model: ServedModel, _: object) -> AttackScores:
+        raise ModelFailure("it failed", model.bundle.hash)
+
+    monkeypatch.setattr(ServedModel, "attack_scores", fails)
+    response = upload(f"{ATTACK_HEADER}\n{ATTACK_ROW}\n")
+    assert (response.status_code, response.get_json()["error"]["code"]) == (409, "no_active_model")
+    assert stored() == NOTHING
+    with transaction(database) as cursor:
+        cursor.execute("select state from models where model_type = 'attack_classifier'")
+        assert cursor.fetchall() == [("inactive",)]
+    assert upload(THREAT_CSV).status_code == 200
+
+
+@pytest.mark.usefixtures("starters")
+def test_the_file_is_scored_again_by_the_model_before_the_one_that_fails(
+    upload: Upload,
+    stored: Callable[[], Document],
+    database: Connection,
+    api_settings: Settings,
+    attack_bundle: ServedBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = ServedBundle(replace(attack_bundle.manifest, version="newer"), attack_bundle.onnx)
+    reason = Reason("test")
+    model = add_model(database, Artefacts(api_settings.artefacts_dir), newer, model_upload("n.joblib", 1), reason)
+    activate(database, model.id, reason)
+    scores, calls = ServedModel.attack_scores, []
+
+    def fails_later(served: ServedModel, features: Any) -> AttackScores:
+        calls.append(served.bundle.hash)
+        if served.bundle.hash == newer.hash and len(calls) == 2:
+            raise ModelFailure("it failed", newer.hash)
+        return scores(served, features)
+
+    monkeypatch.setattr(ServedModel, "attack_scores", fails_later)
+    monkeypatch.setattr(flows, "_CHUNK_ROWS", 1)
+    answer = upload(f"{ATTACK_HEADER}\n" + f"{ATTACK_ROW}\n" * 3).get_json()
+    assert answer["models"]["attack_classifier"]["hash"] != newer.hash
+    used = {p["attack_prediction"]["model_hash"] for p in answer["predictions"]}
+    assert used == {answer["models"]["attack_classifier"]["hash"]}
+    assert len(answer["predictions"]) == stored()["verdicts"] == stored()["delta verdicts"] == 3
+    assert (stored()["uploads"], stored()["total_counts"]) == (1, 3)
+
+
+def test_without_a_model_the_answer_says_to_activate_one(upload: Upload, stored: Callable[[], Document]) -> None:
+    response = upload(THREAT_CSV)
+    error = response.get_json()["error"]
+    assert (response.status_code, error["code"]) == (409, "no_active_model")
+    assert "activate a threat_detector" in error["message"]
+    assert stored() == NOTHING
