@@ -31,7 +31,6 @@ from netheal.traffic.topics import ensure_stream_topics
 from tests.stack.harness import World, eventually, left_behind
 
 WARM_ROWS = 4_000
-CHROMIUM_ARGUMENTS = ["--enable-precise-memory-info", "--disable-dev-shm-usage"]
 VIEW = {"width": 1440, "height": 1000}
 
 
@@ -162,12 +161,17 @@ def _execute(dsn: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium_path() -> str:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("there is no chromium: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--disable-dev-shm-usage"])
         yield browser
         browser.close()
 
@@ -225,9 +229,8 @@ def page(open_page: Callable[..., Watched]) -> Page:
 
 
 @pytest.fixture(scope="session")
-def screenshots(request: pytest.FixtureRequest) -> Path | None:
-    """Where pictures go, None where nobody wants them."""
-    folder: Path | None = request.config.getoption("--screenshots")
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go: nowhere that lasts, unless somebody wants them."""
+    folder: Path = request.config.getoption("--screenshots") or tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
