@@ -1,6 +1,7 @@
 """Whether the API, and the stream behind it, do their work; each reason why not is a sentence for a person."""
 
-from api.observer import Away, Observed
+from api.observer import Observed
+from api.probe import Away
 from netheal.store.progress import Progress, head_revision
 
 MODEL_TYPES = ("threat_detector", "attack_classifier")

@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from api.health import not_ready
-from api.observer import Away, Observer
+from api.observer import Observer
+from api.probe import Away
 from api.security import requires
 from netheal import metrics as names
 from netheal.metrics import Metric

@@ -1,73 +1,18 @@
-"""What health and metrics are made of: looks at Postgres and at the broker, bounded in time and shared for seconds."""
+"""What health and metrics are made of: looks at Postgres and at the broker."""
 
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from api.probe import Away, Probe
 from netheal.cli.status import topic_reader
-from netheal.errors import NethealError, ServiceUnavailable
+from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.ledger import Offsets
 from netheal.store.pool import Pool
 from netheal.store.progress import Progress, read_progress
 
-FRESH_S = 3.0
-BOUND_S = 2.0
 _BROKER_S = 1.5
-
-
-@dataclass(frozen=True)
-class Away:
-    """A service that did not answer, and what it was that happened."""
-
-    why: str
-
-
-class Probe[T]:
-    """A look at a service, in a thread of its own: one at a time, so that a service that hangs holds one thread."""
-
-    def __init__(self, service: str, look: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> None:
-        self._service = service
-        self._look = look
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._running: Future[T | Away] | None = None
-        self._found: T | Away | None = None
-        self._found_at = 0.0
-
-    def ask(self, bound_s: float = BOUND_S) -> T | Away:
-        """What was found within the last seconds, or is now; Away where that takes longer than the bound."""
-        with self._lock:
-            if self._found is not None and self._clock() - self._found_at < FRESH_S:
-                return self._found
-            if self._running is None:
-                self._running = Future()
-                threading.Thread(target=self._run, args=(self._running,), daemon=True).start()
-            running = self._running
-        try:
-            return running.result(bound_s)
-        except NotYet:
-            return Away(f"{self._service} does not answer within {bound_s:.0f} s")
-
-    def _run(self, running: Future[T | Away]) -> None:
-        found: T | Away
-        try:
-            found = self._look()
-        except NethealError as error:
-            found = Away(str(error))
-        except BaseException as error:
-            with self._lock:
-                self._running = None
-            running.set_exception(error)
-            raise
-        with self._lock:
-            self._found, self._found_at, self._running = found, self._clock(), None
-        running.set_result(found)
 
 
 @dataclass(frozen=True)

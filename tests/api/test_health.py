@@ -1,8 +1,6 @@
 """Health names what is missing in a sentence, tells strangers no details, and never waits for a service for long."""
 
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,8 +8,8 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.health import not_ready
-from api.observer import Away, Observed, Probe
-from netheal.errors import ServiceUnavailable
+from api.observer import Observed
+from api.probe import Away
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.progress import ActiveVersion, Progress, head_revision, read_progress
@@ -106,45 +104,3 @@ def test_tables_of_another_revision_are_told_not_read(database: Connection) -> N
     with database, database.cursor() as cursor:
         cursor.execute("update alembic_version set version_num = '0001'; drop table batches")
     assert read_progress(database, "in") == Progress("0001")
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """A service that hangs until the event is set."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
-def test_a_service_that_hangs_holds_one_thread_and_nobody_up(gate: threading.Event) -> None:
-    looks = []
-
-    def hang() -> int:
-        looks.append(1)
-        gate.wait(30)
-        return 7
-
-    probe = Probe("it", hang)
-    began = time.monotonic()
-    assert [probe.ask(0.1) for _ in range(5)] == [Away("it does not answer within 0 s")] * 5
-    assert time.monotonic() - began < 3
-    gate.set()
-    assert probe.ask(5.0) == 7
-    assert len(looks) == 1
-
-
-def test_one_look_is_shared_for_seconds_and_then_renewed() -> None:
-    now, looks = [100.0], []
-
-    def look() -> int:
-        looks.append(1)
-        if len(looks) == 2:
-            raise ServiceUnavailable("gone")
-        return len(looks)
-
-    probe = Probe("it", look, clock=lambda: now[0])
-    assert [probe.ask(), probe.ask()] == [1, 1]
-    now[0] += 4
-    assert probe.ask() == Away("gone")
-    now[0] += 4
-    assert probe.ask() == 3
