@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_headers(app, settings)
     for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
-    room = register_live(app, settings)
+    room = register_live(app, settings, services.pool)
     app.register_blueprint(tickets, url_prefix=PREFIX)
     register_socket(app)
     observer = Observer(settings, services.pool)

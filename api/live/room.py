@@ -7,10 +7,12 @@ from typing import cast
 from flask import Flask, current_app
 
 from api.live.broker import Source
+from api.live.holders import Holders
 from api.live.hub import Hub, Limits
 from api.live.tail import Tail
 from api.live.tickets import Tickets
 from netheal.settings import Settings
+from netheal.store.pool import Pool
 
 _KEY = "netheal-live"
 _REST_SHARE = 5
@@ -19,27 +21,28 @@ _REST_SHARE = 5
 
 @dataclass
 class Live:
-    """The hub, what fills it, and what opens it. `ending` becomes true when the process is told to go."""
+    """The hub, what fills it, and who may open and keep it. `ending` becomes true when the process is told to go."""
 
     hub: Hub
     tail: Tail
     tickets: Tickets
+    holders: Holders
     stall_s: float
     ending: Callable[[], bool] = field(default=lambda: False)
 
 
-def open_live(settings: Settings) -> Live:
+def open_live(settings: Settings, pool: Pool) -> Live:
     """Of these settings; nothing runs yet."""
     rest_threads = max(2, settings.api_threads // _REST_SHARE)
     sockets = min(settings.api_sockets, max(1, settings.api_threads - rest_threads))
     hub = Hub(Limits(sockets, settings.api_socket_rows_per_s))
     source = Source(settings.kafka_bootstrap_servers, settings.output_topic, settings.kafka_options)
-    return Live(hub, Tail(source, hub), Tickets(), settings.api_socket_stall_s)
+    return Live(hub, Tail(source, hub), Tickets(), Holders(pool), settings.api_socket_stall_s)
 
 
-def register_live(app: Flask, settings: Settings) -> Live:
+def register_live(app: Flask, settings: Settings, pool: Pool) -> Live:
     """Give the app its own."""
-    room = app.extensions[_KEY] = open_live(settings)
+    room = app.extensions[_KEY] = open_live(settings, pool)
     return room
 
 

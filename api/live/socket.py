@@ -30,6 +30,8 @@ from api.security import public
 from api.security.guard import known_caller
 
 PING_EVERY_S = 30.0
+_TOKENS_EVERY_S = 5.0
+"""How soon a socket is closed whose token was revoked."""
 _LOOK_S = 1.0
 """How soon an end of the process, or of the connection, is seen."""
 _PACE_S = 0.1
@@ -59,7 +61,8 @@ def _admit() -> None:
     """All that can be refused is refused here, while the answer can be one of HTTP."""
     room = live()
     g.wish = read_wish(request.args)
-    if known_caller() is None and room.tickets.redeem(request.args.get("ticket", "")) is None:
+    g.watcher = known_caller() or room.tickets.redeem(request.args.get("ticket", ""))
+    if g.watcher is None:
         raise Refusal(
             401,
             "unauthorized",
@@ -93,6 +96,8 @@ def watch(ws: Server) -> None:
         _serve(ws, wire, client, room)
         if room.ending():
             _say_goodbye(ws, wire, _GOING_AWAY, "the API is going away")
+        elif ws.connected:
+            _say_goodbye(ws, wire, _POLICY, "the token is revoked or has expired")
     except (OSError, ConnectionClosed):
         pass
     finally:
@@ -105,13 +110,19 @@ def watch(ws: Server) -> None:
 
 
 def _serve(ws: Server, wire: Wire, client: Client, room: Live) -> None:
+    """Until the client goes, the process ends, or the client's token opens nothing any more."""
     # Nobody reads what clients say; simple-websocket keeps it for whoever does.
     ws.input_buffer = _Nowhere()
     wire.send(connection_frame(datetime.now(UTC)))
     ping_due_s = time.monotonic() + PING_EVERY_S
+    tokens_due_s = 0.0
     while ws.connected and not room.ending():
         client.wait(_LOOK_S)
         now_s = time.monotonic()
+        if now_s >= tokens_due_s:
+            if not room.holders.may_stay(g.watcher):
+                return
+            tokens_due_s = now_s + _TOKENS_EVERY_S
         frames = client.collect(now_s)
         if now_s >= ping_due_s:
             ping_due_s += PING_EVERY_S

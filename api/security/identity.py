@@ -15,11 +15,12 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls; `rate_key` is what their requests are counted under."""
+    """Who calls; `rate_key` is what their requests are counted under, `token_id` is None where they need no token."""
 
     name: str
     role: Role
     rate_key: str
+    token_id: int | None = None
 
     def may(self, role: Role) -> bool:
         """Whether their role is this one, or above it."""
@@ -45,5 +46,5 @@ def _holder(header: str, pool: Pool) -> Caller:
         with pool.connection() as connection:
             token = usable_token(connection, text.strip())
         if token is not None:
-            return Caller(token.name, token.role, f"token {token.id}")
+            return Caller(token.name, token.role, f"token {token.id}", token.id)
     raise Refusal(401, "unauthorized", "this token is not known, is revoked or has expired: ask an admin for another")

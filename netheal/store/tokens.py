@@ -83,6 +83,13 @@ def usable_token(connection: Connection, text: str) -> Token | None:
     return None if row is None else Token(*row)
 
 
+def usable_token_ids(connection: Connection) -> frozenset[int]:
+    """The tokens that open anything now."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select id from tokens where {_USABLE}")
+        return frozenset(token_id for (token_id,) in cursor.fetchall())
+
+
 def admin_exists(connection: Connection) -> bool:
     """Whether anybody could manage an API that asks for tokens."""
     with transaction(connection) as cursor:

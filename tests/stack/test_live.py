@@ -258,9 +258,10 @@ def test_where_tokens_are_asked_for_a_ticket_opens_one_socket(serve: Serve) -> N
     first = serve()
     made = requests.post(f"{first.url}/api/v1/tokens", json={"name": "root", "role": "admin"}, timeout=20)
     bearer = {"Authorization": f"Bearer {made.json()['token']}"}
-    viewer = requests.post(
+    eve = requests.post(
         f"{first.url}/api/v1/tokens", json={"name": "eve", "role": "viewer"}, headers=bearer, timeout=20
-    ).json()["token"]
+    ).json()
+    viewer = eve["token"]
     first.job.terminate()
     first.job.wait_exit(20)
     live = Live(first.world, NETHEAL_API_TOKENS_REQUIRED="true")
@@ -279,6 +280,27 @@ def test_where_tokens_are_asked_for_a_ticket_opens_one_socket(serve: Serve) -> N
             live.watch(f"?ticket={ticket['ticket']}")
     with live.watch(additional_headers=header):
         pass
+    kept = requests.post(f"{live.url}/api/v1/ws/ticket", headers=header, timeout=20).json()["ticket"]
+    assert requests.delete(f"{live.url}/api/v1/tokens/{eve['id']}", headers=bearer, timeout=20).ok
+    with live.watch(f"?ticket={kept}") as late, pytest.raises(ConnectionClosed):
+        read(late, 1)
+
+
+def test_a_socket_ends_with_its_token(serve: Serve) -> None:
+    live = serve()
+    made = [
+        requests.post(f"{live.url}/api/v1/tokens", json={"name": name, "role": "viewer"}, timeout=20).json()
+        for name in ("eve", "anna")
+    ]
+    eve, anna = [{"Authorization": f"Bearer {token['token']}"} for token in made]
+    with live.watch(additional_headers=eve) as first, live.watch(additional_headers=anna) as other:
+        assert requests.delete(f"{live.url}/api/v1/tokens/{made[0]['id']}", timeout=20).ok
+        with pytest.raises(ConnectionClosed) as closed:
+            read(first, 1)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
+        assert "revoked" in closed.value.rcvd.reason
+        sent = live.produce(2)
+        assert sorted(ids(read(other, 2))) == sent
 
 
 def test_who_talks_too_much_is_closed(serve: Serve) -> None:

@@ -1,0 +1,25 @@
+"""Whether whoever opened a socket may still have it open: tokens are revoked, and expire, while it is."""
+
+from api.probe import Away, Probe
+from api.security.identity import Caller
+from netheal.store.pool import Pool
+from netheal.store.tokens import usable_token_ids
+
+
+class Holders:
+    """Looks at the tokens of one API, at most every few seconds however many sockets ask."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._usable = Probe("Postgres", self._look)
+
+    def may_stay(self, caller: Caller) -> bool:
+        """Whether their token opens anything now. While Postgres does not answer, everybody stays."""
+        if caller.token_id is None:
+            return True
+        usable = self._usable.ask()
+        return isinstance(usable, Away) or caller.token_id in usable
+
+    def _look(self) -> frozenset[int]:
+        with self._pool.connection() as connection:
+            return usable_token_ids(connection)

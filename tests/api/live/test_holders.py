@@ -1,0 +1,24 @@
+"""A socket is its opener's for as long as the opener's token opens anything."""
+
+from api.live.holders import Holders
+from api.security.identity import Caller
+from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.pool import Pool
+from netheal.store.tokens import create_token, revoke_token
+
+
+def test_only_whose_token_is_revoked_must_go(api_settings: Settings, database: Connection) -> None:
+    eve, anna = (create_token(database, name, "viewer", "test", None)[0] for name in ("eve", "anna"))
+    revoke_token(database, eve.id)
+    holders = Holders(Pool(api_settings.postgres_dsn.get_secret_value()))
+    stays = {
+        name: holders.may_stay(Caller(name, "viewer", name, at)) for name, at in (("eve", eve.id), ("anna", anna.id))
+    }
+    assert stays == {"eve": False, "anna": True}
+    assert holders.may_stay(Caller("local", "admin", "address 127.0.0.1"))
+
+
+def test_while_postgres_is_away_everybody_stays() -> None:
+    nowhere = Holders(Pool("postgresql://nobody@127.0.0.1:1/nothing"))
+    assert nowhere.may_stay(Caller("eve", "viewer", "token 1", 1))
