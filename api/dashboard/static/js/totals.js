@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { showBars } from "./bars.js";
-import { fill, find, make } from "./dom.js";
+import { fill, find, make, say } from "./dom.js";
 import { compact, milliseconds, percent, plural, rate } from "./format.js";
 import { BENIGN } from "./verdict.js";
 
@@ -58,6 +58,7 @@ export class Totals {
 
   showClasses() {
     const ever = find("classes-span").value === "ever";
+    const attacks = ever ? this.stats?.total_attacks ?? 0 : sum(this.minutes, "attacks");
     const found = ever ? [this.stats?.attack_type_distribution ?? {}] : this.minutes.map(({ classes }) => classes);
     const counts = {};
     for (const classes of found) {
@@ -65,6 +66,8 @@ export class Totals {
     }
     const empty = ever ? "No attack has been given a class yet." : "No attack with a class in the last 15 minutes.";
     showBars(find("class-bars"), counts, empty);
+    const others = attacks - Object.values(counts).reduce((total, number) => total + number, 0);
+    say(find("class-note"), others > 0 ? `And ${plural(others, "attack")} by the threat score alone, which says no class.` : "");
   }
 }
 
