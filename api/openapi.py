@@ -1,5 +1,6 @@
 """What the OpenAPI document says beside the handlers' own schemas: tokens, roles, errors, bodies without a schema."""
 
+import json
 import re
 from typing import Any
 
@@ -59,7 +60,20 @@ def _completed(app: APIFlask, spec: Document) -> Document:
                 _complete(item[method], demands.get((path, method), Demands()), method)
                 if (path, method) in _BODIES:
                     item[method]["requestBody"] = {"required": True, "content": _BODIES[path, method]}
-    return spec
+    return _without_twins(spec)
+
+
+def _without_twins(spec: Document) -> Document:
+    """A schema that is met within another one first is listed twice, as `Model` and as `Model1`: here it is once."""
+    schemas = spec["components"]["schemas"]
+    twins = [name for name in schemas if name.endswith("1") and schemas.get(name[:-1]) == schemas[name]]
+    text = json.dumps(spec)
+    for name in twins:
+        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{name[:-1]}"')
+    single: Document = json.loads(text)
+    for name in twins:
+        del single["components"]["schemas"][name]
+    return single
 
 
 def _complete(operation: Document, demands: Demands, method: str) -> None:

@@ -36,6 +36,8 @@ def test_the_document_is_openapi_3_1(client: FlaskClient) -> None:
         for method, operation in methods.items():
             if method != "parameters":
                 assert operation.get("summary"), f"{method} {path} does not say what it does"
+    schemas = document["components"]["schemas"]
+    assert not [name for name in schemas if name.rstrip("0123456789") in schemas.keys() - {name}], "one name a schema"
 
 
 def test_every_schema_of_the_document_is_json_schema(client: FlaskClient) -> None:
