@@ -15,10 +15,10 @@ ATTACK = "attack_classifier"
 
 
 @pytest.fixture
-def bundle(models: Path) -> tuple[Path, Path]:
-    """A bundle and its profile."""
+def bundle(models: Path) -> tuple[Path, Path, Path]:
+    """A bundle, its profile and its card."""
     folder = models / ATTACK
-    return folder / f"{ATTACK}.joblib", folder / f"{ATTACK}_profile.json"
+    return folder / f"{ATTACK}.joblib", folder / f"{ATTACK}_profile.json", folder / "MODEL_CARD.md"
 
 
 @pytest.fixture
@@ -28,11 +28,13 @@ def form_page(page: Page) -> Iterator[Page]:
     yield page
 
 
-def hand_in(page: Page, file: Path, profile: Path | None = None) -> None:
+def hand_in(page: Page, file: Path, profile: Path | None = None, card: Path | None = None) -> None:
     form = page.locator("#model-form")
     form.get_by_label("Bundle").set_input_files(file)
     if profile is not None:
         form.get_by_label("Profile").set_input_files(profile)
+    if card is not None:
+        form.get_by_label("Card").set_input_files(card)
     form.get_by_label("Description").fill("a tree from a test")
     form.get_by_role("button", name="Upload and examine").click()
 
@@ -44,7 +46,7 @@ def confirm(page: Page, name: str, why: str = "") -> None:
 
 
 def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
-    site: Site, form_page: Page, bundle: tuple[Path, Path]
+    site: Site, form_page: Page, bundle: tuple[Path, Path, Path]
 ) -> None:
     page = form_page
     before = site.ask(f"/models/profile/{ATTACK}")["model_version"]
@@ -69,7 +71,10 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     expect(line(page, "10.77.0.71")).to_contain_text(before)
 
     page.get_by_role("button", name=f"Details {version}", exact=True).click()
-    expect(page.locator("#model-dialog")).to_contain_text("it is newer")
+    dialog = page.locator("#model-dialog")
+    expect(dialog).to_contain_text("it is newer")
+    dialog.get_by_text("Model card").click()
+    expect(dialog.locator(".text h4").first).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name=f"Delete {version}", exact=True).click()
     page.locator("#confirm-dialog").get_by_role("button", name="Delete", exact=True).click()
@@ -78,7 +83,7 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
 
 
 def test_a_refused_file_shows_where_and_why(
-    open_page: Callable[..., Watched], tmp_path: Path, bundle: tuple[Path, Path]
+    open_page: Callable[..., Watched], tmp_path: Path, bundle: tuple[Path, Path, Path]
 ) -> None:
     watched = open_page()
     watched.page.get_by_text("Upload a model").click()

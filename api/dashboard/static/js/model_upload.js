@@ -17,7 +17,7 @@ export class ModelUpload {
 
   async send() {
     const form = new FormData(this.form);
-    if (!form.get("profile_config")?.size) form.delete("profile_config");
+    for (const name of ["profile_config", "card"]) if (!form.get(name).size) form.delete(name);
     const submit = this.form.querySelector("[type=submit]");
     submit.disabled = true;
     fill(find("model-report"));
