@@ -9,12 +9,14 @@ from api.live.hub import Hub
 from api.live.messages import read_message
 from netheal.telemetry import emit
 
-BEHIND_ROWS = 20_000
-"""More than this is not caught up with, but told as skipped: what comes late is not live."""
+BEHIND_ROWS = 500_000
+"""More than this is not caught up with, but told as skipped, attacks among them: what comes so late is not live."""
 _ROUND_S = 0.05
 """Rows are handed on twenty times a second, not one by one."""
 _ROUND_ROWS = 500
-"""So that a job that catches up cannot take the processor from REST: 10,000 rows a second are read at most."""
+_HURRY_ROWS = 3_000
+"""Of a round after a full one. All rows are read, for only so are attacks not skipped before normal ones; but a job
+that catches up cannot take the processor from REST."""
 _QUIET_S = 0.25
 _LOOK_S = 1.0
 _RETRY_S = 0.5
@@ -71,12 +73,15 @@ class Tail:
         """False once nobody watches or the process ends."""
         watched_s = time.monotonic()
         looked_s = 0.0
+        most = _ROUND_ROWS
         while not ending():
             began_s = time.monotonic()
             if began_s - looked_s > _LOOK_S:
                 self._keep_up(reader)
                 looked_s = began_s
-            self._hand_on(reader.poll(_QUIET_S, _ROUND_ROWS))
+            records = reader.poll(_QUIET_S, most)
+            most = _HURRY_ROWS if len(records) >= _ROUND_ROWS else _ROUND_ROWS
+            self._hand_on(records)
             if len(self._hub):
                 watched_s = time.monotonic()
             if self._may_end(watched_s):
@@ -103,11 +108,13 @@ class Tail:
 
     def _keep_up(self, reader: TopicReader) -> None:
         behind = reader.behind()
-        most = max(1, BEHIND_ROWS // len(behind))
+        together = sum(behind.values())
+        if together <= BEHIND_ROWS:
+            return
         for partition, rows in behind.items():
-            if rows > most:
-                reader.skip(partition, rows - most)
-                self._hub.missed(rows - most)
+            excess = rows * (together - BEHIND_ROWS) // together
+            reader.skip(partition, excess)
+            self._hub.missed(excess)
 
     def _may_end(self, watched_s: float) -> bool:
         with self._lock:

@@ -1,5 +1,6 @@
 """The tail keeps its place, says what it did not read, and outlives a broker that goes away."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +10,10 @@ import pytest
 from kafka import KafkaConsumer
 
 from api.live import tail as module
-from api.live.broker import BrokerAway, Record, Source, consumer_options
-from api.live.filters import Wish
+from api.live.broker import BrokerAway, Record, Source, TopicReader, consumer_options
+from api.live.filters import Filter, Wish
 from api.live.hub import Client, Hub, Limits
-from api.live.tail import BEHIND_ROWS, Tail
+from api.live.tail import Tail
 from tests.api.live.rows import payload, row
 
 SOURCE = Source("127.0.0.1:1", "out", {})
@@ -131,11 +132,27 @@ def test_what_retention_removed_is_told_as_skipped(broker: Broker, hub: Hub) -> 
         assert [d["skipped"] for d in found if d["type"] == "lag"] == [7]
 
 
-def test_it_does_not_catch_up_with_more_than_a_bound(broker: Broker, hub: Hub) -> None:
+def test_attacks_at_the_beginning_of_much_to_catch_up_with_are_not_skipped(broker: Broker) -> None:
+    hub = Hub(Limits(10, 200))
+    attacks = hub.add(Wish(Filter(only_attacks=True)))
+    assert attacks is not None
     with running(hub) as (_, client):
         broker.away = True
         collect(client, lambda found: len(found) == 1)
-        broker.rows += [row(event_id=n) for n in range(BEHIND_ROWS + 1500)]
+        broker.rows += [row(event_id=n, class_name="DDoS" if n < 50 else "BENIGN") for n in range(30_000)]
+        broker.away = False
+        found = collect(client, lambda found: sum(d.get("skipped", 1) for d in found) > 30_000)
+        assert [d["traffic_data_id"] for d in found if d["type"] == "prediction"][:50] == list(range(50))
+        rows = collect(attacks, lambda found: sum(d["type"] == "prediction" for d in found) == 50)
+        assert not [d for d in rows if d["type"] == "lag"]
+
+
+def test_it_does_not_catch_up_with_more_than_a_bound(broker: Broker, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEHIND_ROWS", 5_000)
+    with running(hub) as (_, client):
+        broker.away = True
+        collect(client, lambda found: len(found) == 1)
+        broker.rows += [row(event_id=n) for n in range(6_500)]
         broker.away = False
         found = collect(client, lambda found: any(d["type"] == "lag" for d in found))
         assert sum(d.get("skipped", 0) for d in found) == 1500
@@ -166,6 +183,13 @@ def test_it_ends_when_nobody_watches_and_runs_again_for_the_next(
         assert [d["traffic_data_id"] for d in collect(again, lambda found: len(found) == 1)] == [2]
         assert broker.opened == 2
         hub.remove(again)
+
+
+def test_a_broker_that_does_not_answer_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    with pytest.raises(BrokerAway, match="does not answer"):
+        TopicReader(SOURCE, {})
+    assert threading.active_count() == before
 
 
 def test_a_secured_brokers_options_are_kafka_pythons_own_in_the_end() -> None:
