@@ -5,6 +5,9 @@ from api.security.identity import Caller
 from netheal.store.pool import Pool
 from netheal.store.tokens import usable_token_ids
 
+_BOUND_S = 0.1
+"""Rows wait for the answer; without one everybody stays until the next time."""
+
 
 class Holders:
     """Looks at the tokens of one API, at most every few seconds however many sockets ask."""
@@ -17,7 +20,7 @@ class Holders:
         """Whether their token opens anything now. While Postgres does not answer, everybody stays."""
         if caller.token_id is None:
             return True
-        usable = self._usable.ask()
+        usable = self._usable.ask(_BOUND_S)
         return isinstance(usable, Away) or caller.token_id in usable
 
     def _look(self) -> frozenset[int]:

@@ -28,6 +28,7 @@ from api.live.room import Live, live
 from api.live.wire import Wire
 from api.security import public
 from api.security.guard import known_caller
+from netheal.errors import ServiceUnavailable
 
 PING_EVERY_S = 30.0
 _TOKENS_EVERY_S = 5.0
@@ -35,7 +36,7 @@ _TOKENS_EVERY_S = 5.0
 _LOOK_S = 1.0
 """How soon an end of the process, or of the connection, is seen."""
 _PACE_S = 0.1
-"""Between two writes to a client: what comes meanwhile goes with the next one."""
+"""Between two looks at what waits for a client: what comes meanwhile goes with the next write."""
 _TAIL_S = 4.0
 _GOODBYE_S = 1.0
 _GOING_AWAY, _POLICY, _TRY_LATER = 1001, 1008, 1013
@@ -62,6 +63,9 @@ def _admit() -> None:
     room = live()
     g.wish = read_wish(request.args)
     g.watcher = known_caller() or room.tickets.redeem(request.args.get("ticket", ""))
+    if g.watcher is None and "Authorization" in request.headers:
+        # The guard itself refuses a token that opens nothing; this one could not be looked up.
+        raise ServiceUnavailable("Postgres does not answer: try again in some seconds")
     if g.watcher is None:
         raise Refusal(
             401,
@@ -90,6 +94,7 @@ def watch(ws: Server) -> None:
     client = room.hub.add(wish)
     if client is None:
         _say_goodbye(ws, wire, _TRY_LATER, "too many sockets are open")
+        wire.cut()
         return
     try:
         room.tail.ensure(lambda: room.ending(), _TAIL_S)
@@ -115,7 +120,8 @@ def _serve(ws: Server, wire: Wire, client: Client, room: Live) -> None:
     ws.input_buffer = _Nowhere()
     wire.send(connection_frame(datetime.now(UTC)))
     ping_due_s = time.monotonic() + PING_EVERY_S
-    tokens_due_s = 0.0
+    # Not at once: what is known of tokens may be a few seconds old, and this one may be new.
+    tokens_due_s = time.monotonic() + _TOKENS_EVERY_S
     while ws.connected and not room.ending():
         client.wait(_LOOK_S)
         now_s = time.monotonic()
@@ -127,9 +133,8 @@ def _serve(ws: Server, wire: Wire, client: Client, room: Live) -> None:
         if now_s >= ping_due_s:
             ping_due_s += PING_EVERY_S
             frames.append(ping_frame(datetime.now(UTC)))
-        if frames:
-            wire.send_frames(frames)
-            time.sleep(_PACE_S)
+        wire.send_frames(frames)
+        time.sleep(_PACE_S)
 
 
 def _say_goodbye(ws: Server, wire: Wire, code: int, reason: str) -> None:

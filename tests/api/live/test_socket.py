@@ -1,0 +1,51 @@
+"""The thread that serves a socket waits while there is nothing it may send."""
+
+import time
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+from flask import Flask, g
+from simple_websocket import Server
+
+from api.live.filters import Wish
+from api.live.hub import Client, Hub, Limits
+from api.live.room import Live
+from api.live.socket import _serve
+from api.live.wire import Wire
+from tests.api.live.rows import message
+
+RUNS_S = 1.0
+
+
+class Sent:
+    """Where frames go."""
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def send_frames(self, frames: Iterable[bytes]) -> None:
+        pass
+
+
+def test_rows_that_may_not_be_sent_yet_keep_no_processor_busy() -> None:
+    hub = Hub(Limits(sockets=1, rate_per_s=1))
+    client = hub.add(Wish())
+    assert client is not None
+    hub.publish([message(n, event_id=n) for n in range(100)])
+    looks = []
+    until_s = time.monotonic() + RUNS_S
+
+    class Watched:
+        wait = client.wait
+
+        def collect(self, now_s: float) -> list[bytes]:
+            looks.append(now_s)
+            return client.collect(now_s)
+
+    room: Any = SimpleNamespace(ending=lambda: time.monotonic() > until_s, holders=SimpleNamespace(may_stay=bool))
+    with Flask("test").app_context():
+        g.watcher = "somebody"
+        ws = SimpleNamespace(connected=True, input_buffer=[])
+        _serve(cast(Server, ws), cast(Wire, Sent()), cast(Client, Watched()), cast(Live, room))
+    assert 1 <= len(looks) <= 20 * RUNS_S
