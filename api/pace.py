@@ -1,9 +1,11 @@
 """A bound on how slowly a client may send: whoever drips bytes must not hold a thread for ever.
 
 gunicorn's threaded worker reads headers and body from a socket that waits without end. Here the reader gets a socket
-that gives up after a pause, and when the request as a whole is slower than any honest line.
+that gives up after a pause, and when the request as a whole is slower than any honest line. And where gunicorn waits in
+its one loop until a client has read its last answer, here the thread does that served it.
 """
 
+import errno
 import socket
 import struct
 import time
@@ -14,9 +16,11 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from werkzeug.exceptions import RequestTimeout
 
 from api.threads import ElasticPool
+from netheal.telemetry import emit
 
 LEAST_BYTES_PER_S = 16 * 2**10
 """What the average rate of a request may not fall below, after the first `pause_s`."""
+_BREATH_S = 0.05
 
 
 class PacedSocket:
@@ -78,6 +82,14 @@ class PacedConnection(TConn):  # type: ignore[misc]
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
         self.paced.begin()
 
+    def linger(self) -> None:
+        """End it so that the client can read all of its answer, which takes up to two seconds."""
+        super().close(graceful=True)
+
+    def close(self, graceful: bool = False) -> None:
+        """Called by the loop that all connections share: at once."""
+        super().close()
+
 
 class PacedWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker on paced connections; its configuration carries `body_pause_s`."""
@@ -87,14 +99,27 @@ class PacedWorker(ThreadWorker):  # type: ignore[misc]
         return ElasticPool(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        """As the parent does, but for the kind of connection."""
+        """As the parent does, but for the kind of connection, and for what is done when there are no files left."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            emit("api.no_files_left", error=str(error))
+            time.sleep(_BREATH_S)
+            return
         self.nr_conns += 1
         client.setblocking(True)
         self.enqueue_req(PacedConnection(self.cfg, client, address, listener.getsockname()))
+
+    def handle(self, conn: PacedConnection) -> Any:
+        """One request, in a thread; false where the connection ends with it."""
+        goes_on = super().handle(conn)
+        if not goes_on:
+            conn.linger()
+        return goes_on
 
     def handle_request(self, req: Any, conn: PacedConnection) -> Any:
         """What is read from here on is a body."""

@@ -5,6 +5,7 @@ Exit status 2: it refuses to start, and the last line on stderr says why in one 
 
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -43,6 +44,7 @@ def main() -> None:
     except NethealError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_REFUSED)
+    _take_files()
     Server(settings).run()
 
 
@@ -70,6 +72,12 @@ def _check(settings: Settings) -> None:
             )
     finally:
         connection.close()
+
+
+def _take_files() -> None:
+    """As many open files as the system lets us have: a connection is one, a WebSocket two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _free_soon(port: int) -> bool:

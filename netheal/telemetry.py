@@ -24,6 +24,7 @@ Event = Literal[
     "upload.left_open",
     "delta.compacted",
     "api.failed",
+    "api.no_files_left",
     "api.server",
     "api.started",
     "api.stopped",

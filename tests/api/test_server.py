@@ -1,5 +1,6 @@
 """The API as a process of its own: found, stopped, refused, and not held up by slow clients."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from api.pace import PacedWorker
 from netheal.embedded.stack import job_environment
 from netheal.settings import PROJECT_ROOT, Settings
 
@@ -148,6 +150,26 @@ def test_headers_that_stop_coming_hold_no_thread(serve: Serve) -> None:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost:")
     assert requests.get(api.address["url"] + "/health/live", timeout=20).status_code == 200
     assert all(answer(connection) == b"" for connection in slow)
+
+
+def test_clients_that_keep_their_end_open_hold_nobody_up(serve: Serve) -> None:
+    api = serve().wait_ready()
+    host = f"{api.address['host']}:{api.address['port']}".encode()
+    lazy = [api.connect() for _ in range(6)]
+    for connection in lazy:
+        connection.sendall(b"GET /health/live HTTP/1.0\r\nHost: " + host + b"\r\n\r\n")
+    began = time.monotonic()
+    assert all(b" 200 OK" in answer(connection) for connection in lazy)
+    assert requests.get(api.address["url"] + "/health/live", timeout=20).status_code == 200
+    assert time.monotonic() - began < 6, "gunicorn would wait two seconds for each of them"
+
+
+def test_without_a_file_left_a_connection_waits_and_the_worker_goes_on() -> None:
+    class Listener:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    PacedWorker.accept(object.__new__(PacedWorker), Listener())
 
 
 def test_an_address_that_others_reach_is_refused_without_an_admins_token(serve: Serve) -> None:
