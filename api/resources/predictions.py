@@ -60,10 +60,10 @@ def stats() -> Response:
 @requires("viewer")
 def timeline(query_data: dict[str, Any]) -> Response:
     """Count by the minute, for charts."""
-    minutes = query_data["minutes"]
+    minutes, now = query_data["minutes"], datetime.now(UTC)
     with services().pool.connection() as connection:
-        found = read_minutes(connection, datetime.now(UTC), minutes)
-    return answer({"minutes": minutes, "timeline": [_minute(minute) for minute in found]})
+        found = read_minutes(connection, now, minutes)
+    return answer({"minutes": minutes, "now": iso_utc(now), "timeline": [_minute(minute) for minute in found]})
 
 
 @predictions.get("/predictions/<int:event_id>")

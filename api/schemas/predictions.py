@@ -99,6 +99,7 @@ class Timeline(Schema):
     """The last minutes, oldest first, the present one among them; those without traffic are there, too."""
 
     minutes = Integer(required=True)
+    now = String(required=True, metadata={"description": "The API's clock, by which the last minute is not over"})
     timeline = List(Nested(Minute), required=True)
 
 

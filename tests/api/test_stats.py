@@ -78,7 +78,9 @@ def test_a_timeline_has_every_minute_once(database: Connection) -> None:
 
 def test_the_timeline_ends_now(client: FlaskClient) -> None:
     before = datetime.now(UTC).replace(second=0, microsecond=0)
-    found = read(client, "/predictions/timeline", minutes=1440)["timeline"]
+    answer = read(client, "/predictions/timeline", minutes=1440)
+    found = answer["timeline"]
+    assert 0 * MINUTE <= datetime.fromisoformat(answer["now"]) - datetime.fromisoformat(found[-1]["minute"]) <= MINUTE
     assert len(found) == 1440 and datetime.fromisoformat(found[-1]["minute"]) - before in (0 * MINUTE, MINUTE)
     assert len(read(client, "/predictions/timeline")["timeline"]) == 15
 

@@ -8,8 +8,8 @@ import { Plot } from "./plot.js";
 const MINUTES = 15;
 const TOO_EARLY_S = 5; // a minute that has just begun has no rate yet
 
-/** The minutes as the API counts them: {minute, rows, perSecond, attacks, share}. */
-export function measured(timeline, now = Date.now()) {
+/** The minutes as the API counts them, by its clock: {minute, rows, perSecond, attacks, share, classes}. */
+export function measured(timeline, now) {
   return timeline.map(({ minute, predictions, attacks, classes }) => {
     const seconds = Math.min(60, (now - Date.parse(minute)) / 1000);
     const perSecond = seconds < TOO_EARLY_S ? null : predictions / seconds;
@@ -27,8 +27,8 @@ export class Charts {
 
   /** Ask, draw, and give the minutes to whoever else shows them. */
   async refresh() {
-    const { timeline } = await get("/predictions/timeline", { minutes: MINUTES });
-    this.minutes = measured(timeline);
+    const { timeline, now } = await get("/predictions/timeline", { minutes: MINUTES });
+    this.minutes = measured(timeline, Date.parse(now));
     this.draw();
     return this.minutes;
   }
@@ -42,8 +42,8 @@ export class Charts {
     const last = this.minutes.findLast(({ perSecond }) => perSecond !== null);
     const most = Math.max(0, ...this.minutes.map(({ perSecond }) => perSecond ?? 0));
     const shares = this.minutes.map(({ share }) => share ?? 0);
-    label("chart-rows", any ? `Rows per second: ${rate(last.perSecond)} now, ${rate(most)} at most` : "Rows per second: no rows");
-    label("chart-rate", any ? `Attack rate: ${percent(last.share ?? 0)} now, ${percent(Math.max(...shares))} at most` : "Attack rate: no rows");
+    label("chart-rows", any ? `Rows per second: ${rate(last?.perSecond ?? 0)} now, ${rate(most)} at most` : "Rows per second: no rows");
+    label("chart-rate", any ? `Attack rate: ${percent(last?.share ?? 0)} now, ${percent(Math.max(...shares))} at most` : "Attack rate: no rows");
     this.tabulate();
   }
 
