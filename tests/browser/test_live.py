@@ -1,11 +1,12 @@
 """What a person sees while rows come in: verdicts, classes, what is rejected, and what one row was."""
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import median
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Site, Watched, line
 from tests.stack.harness import eventually
@@ -75,6 +76,21 @@ def test_a_row_opens_with_its_features_and_where_it_came_from(site: Site, page: 
     expect(dialog).to_be_hidden()
 
 
+def test_a_row_that_is_not_stored_yet_is_waited_for(site: Site, open_page: Callable[..., Watched]) -> None:
+    watched = open_page()
+    page = watched.page
+    page.get_by_role("button", name="Pause").click()
+    detail = re.compile(r"/predictions/\d+$")
+    away = {"error": {"code": "not_found", "message": "there is no verdict of event 1", "details": {}}}
+    page.route(detail, lambda route: route.fulfill(status=404, json=away))
+    page.locator("#feed-rows tr").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("on its way to the store")
+    page.unroute(detail)
+    expect(dialog).to_contain_text("Where it came from")
+    watched.faults[:] = [fault for fault in watched.faults if "status of 404" not in fault]
+
+
 def test_a_rejected_row_is_shown_with_its_reason_and_its_bytes(site: Site, page: Page) -> None:
     site.send(b'{"what": "<img src=x onerror=alert(1)>"')
     row = page.locator("#rejected-rows tr", has_text="onerror")
@@ -107,6 +123,8 @@ def test_the_feed_fills_its_gap_when_the_api_has_been_away(site: Site, open_page
     page.wait_for_selector("#socket-state:not([data-state=good])")
     site.send(*[site.row("BENIGN", f"10.77.0.{at}") for at in range(100, 110)])
     expect(page.locator("#problems")).to_contain_text("The API does not answer")
+    refusals = iter([503, 503])
+    page.route("**/predictions?limit=200", lambda route: refuse_some(route, refusals))
     page.wait_for_selector("#socket-state[data-state=good]", timeout=40_000)
     for at in range(100, 110):
         line(page, f"10.77.0.{at}").wait_for()
@@ -115,4 +133,13 @@ def test_the_feed_fills_its_gap_when_the_api_has_been_away(site: Site, open_page
     site.send(site.row("BENIGN", "10.77.0.111"))
     line(page, "10.77.0.111").wait_for()
     # A browser itself writes to the console that nobody answered; nothing else may be wrong.
-    watched.faults[:] = [fault for fault in watched.faults if "ERR_" not in fault]
+    watched.faults[:] = [fault for fault in watched.faults if "ERR_" not in fault and "status of 503" not in fault]
+    assert next(refusals, None) is None, "the store was away at first, too"
+
+
+def refuse_some(route: Route, refusals: Iterator[int]) -> None:
+    status = next(refusals, None)
+    if status is None:
+        route.continue_()
+    else:
+        route.fulfill(status=status, json={"error": {"code": "service_unavailable", "message": "away", "details": {}}})

@@ -65,7 +65,7 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     expect(line(page, "10.77.0.70")).to_contain_text(version)
 
     page.get_by_role("button", name="Roll back the attack classifier").click()
-    confirm(page, "Roll back")
+    page.locator("#confirm-dialog").get_by_label("Why").press("Enter")
     expect(page.locator("#models-note")).to_contain_text(f"{before}) activated again")
     site.send(site.row("BENIGN", "10.77.0.71"))
     expect(line(page, "10.77.0.71")).to_contain_text(before)
@@ -77,6 +77,8 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     expect(dialog.locator(".text h4").first).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name=f"Delete {version}", exact=True).click()
+    page.locator("#confirm-dialog").get_by_label("Delete its file").press("Enter")
+    expect(page.locator("#confirm-dialog")).to_be_visible()
     page.locator("#confirm-dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#models-note")).to_contain_text("deleted")
     expect(page.locator(".model-list li", has_text=version)).to_have_count(0)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +193,7 @@ def take_pictures(page: Page, folder: Path) -> None:
     page.set_viewport_size({"width": 1440, "height": SIZES[1440]})
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#feed-note")).to_contain_text(re.compile(r"^[\d,]+ new rows? held until you resume"))
     page.locator("#feed-rows tr", has_text="tree").filter(has=page.locator(".attack")).first.click()
     page.wait_for_selector("#row-dialog table")
     page.locator("#row-dialog").screenshot(path=folder / "dashboard-row.png")

@@ -2,6 +2,7 @@
 
 const PREFIX = "/api/v1";
 const KEY = "netheal-token";
+const LONGEST_MS = 15_000; // an answer that takes longer is none
 const listeners = new Set();
 let reachable = true;
 let asking = null;
@@ -54,7 +55,8 @@ function tokenFromPerson(message) {
 
 async function send(path, options) {
   try {
-    const answer = await fetch(path, { ...options, headers: { ...options.headers, ...headers() }, cache: "no-store" });
+    const signal = AbortSignal.timeout(options.method ? 4 * LONGEST_MS : LONGEST_MS);
+    const answer = await fetch(path, { ...options, signal, headers: { ...options.headers, ...headers() }, cache: "no-store" });
     setReachable(true);
     return answer;
   } catch {
@@ -87,12 +89,23 @@ export async function change(method, path, body) {
 export async function text(path) {
   const answer = await answered(path);
   if (!answer.ok) throw errorOf(answer.status, await answer.json().catch(() => null));
-  return answer.text();
+  return answer.text().catch(() => { throw unreachable(); });
+}
+
+/** An answer, or null where the API refused it or said nothing. */
+export async function orNull(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return null;
+  }
 }
 
 async function json(answer) {
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw errorOf(answer.status, body);
+  if (body === null) throw unreachable(); // cut off on its way
   return body;
 }
 

@@ -1,4 +1,4 @@
-// A question before something is changed.
+// A question before something is changed. Enter says yes, but never to what cannot be undone.
 
 import { find } from "./dom.js";
 
@@ -13,6 +13,12 @@ export function confirmed({ title, text, yes, why = true, file = false, danger =
   find("confirm-why").value = "";
   find("confirm-file-line").hidden = !file;
   find("confirm-file").checked = false;
+  find("confirm-no").onclick = () => dialog.close("no");
+  find("confirm-yes").onclick = () => dialog.close("yes");
+  find("confirm-form").onsubmit = (event) => {
+    event.preventDefault();
+    if (!danger) dialog.close("yes");
+  };
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {

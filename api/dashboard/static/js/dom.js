@@ -15,10 +15,17 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Put these in place of what is there. */
+/** Put these in place of what is there. Who had the focus in it has it on what is named alike, or else on the place. */
 export function fill(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
   element.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined));
+  if (focused && !focused.isConnected) {
+    const alike = [...element.querySelectorAll(focused.tagName)].find((other) => nameOf(other) === nameOf(focused));
+    (alike ?? element.closest("[tabindex]"))?.focus({ preventScroll: true });
+  }
 }
+
+const nameOf = (element) => element.getAttribute("aria-label") ?? element.textContent;
 
 /** Set a text where it is another one: live regions speak at each change. */
 export function say(element, text, bad = false) {

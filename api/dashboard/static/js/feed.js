@@ -1,13 +1,17 @@
 // The live feed: rows as they come, filtered by the server, shown in batches, and what was missed fetched from REST.
 
-import { get } from "./api.js";
+import { get, orNull } from "./api.js";
 import { find, make, say } from "./dom.js";
 import { FeedTable, MOST_ROWS } from "./feed_table.js";
 import { count, plural } from "./format.js";
+import { sleep } from "./poll.js";
 import { LiveSocket } from "./socket.js";
 import { BENIGN } from "./verdict.js";
 
 const RENDER_MS = 100;
+const GAP_MS = 500;
+const GAP_LONGEST_MS = 8000;
+const STORED_MS = 3000; // a row is on the topic some time before it is in the store
 const STATES = {
   connecting: ["wait", "Connecting…"],
   open: ["good", "Live"],
@@ -35,6 +39,7 @@ export class Feed {
     find("feed-attacks").addEventListener("change", () => this.restart());
     find("feed-class").addEventListener("change", () => this.restart());
     find("feed-pause").addEventListener("click", () => this.pause(!this.paused));
+    find("row-dialog").addEventListener("close", () => this.schedule());
     const frame = find("feed-frame");
     for (const name of ["pointerleave", "focusout", "scroll"]) {
       frame.addEventListener(name, () => this.schedule(), { passive: true });
@@ -51,6 +56,7 @@ export class Feed {
     this.waiting = [];
     this.known.clear();
     this.skipped = 0;
+    this.missed = 0;
     this.turn += 1;
     this.table.replace([]);
     const { attacks, name } = this.filter;
@@ -62,33 +68,48 @@ export class Feed {
     const place = find("socket-state");
     place.dataset.state = kind;
     say(place, text);
-    if (state === "open") this.fetchMissed();
+    if (state === "open") this.fillGap();
   }
 
   take(message) {
     if (message.type === "prediction") this.add([message]);
-    else if (message.type === "lag") this.skipped += message.skipped;
-    else if (message.type === "status") this.onBroker(message);
-    if (message.type === "connection") this.onBroker({ broker: "back" });
-    if (message.type === "lag") this.schedule();
+    else if (message.type === "connection") this.onBroker({ broker: "back" });
+    else if (message.type === "status") {
+      this.onBroker(message);
+      if (message.broker === "back") this.fillGap();
+    } else if (message.type === "lag") {
+      this.skipped += message.skipped;
+      this.schedule();
+    }
   }
 
-  /** What came while there was no connection: the latest rows by REST, those that are known left out. */
-  async fetchMissed() {
+  /** What came while there was no connection, as soon as the API can say; then once more, for what was on its way. */
+  async fillGap() {
     const turn = ++this.turn;
+    for (let wait = GAP_MS; !await this.fetchMissed(turn); wait = Math.min(2 * wait, GAP_LONGEST_MS)) await sleep(wait);
+    await sleep(STORED_MS);
+    await this.fetchMissed(turn);
+  }
+
+  /** The latest rows by REST, those that are known left out. False where the API did not say, and it still matters. */
+  async fetchMissed(turn) {
+    if (turn !== this.turn) return true;
     const { attacks, name } = this.filter;
     const query = { limit: MOST_ROWS, attack: attacks ? "true" : "", class: name };
-    const { predictions } = await get("/predictions", query).catch(() => ({ predictions: [] }));
-    if (turn !== this.turn) return;
-    const missing = predictions.filter((row) => !this.known.has(row.traffic_data_id));
-    if (!missing.length) return this.schedule();
-    if (this.held && this.rows.length) this.waiting = inOrder([...this.waiting, ...missing]);
-    else {
-      this.rows = inOrder([...this.rows, ...this.waiting, ...missing]);
+    const answer = await orNull(get("/predictions", query));
+    if (turn !== this.turn) return true;
+    if (answer) this.merge(answer.predictions.filter((row) => !this.known.has(row.traffic_data_id)));
+    return answer !== null;
+  }
+
+  merge(missing) {
+    if (missing.length && this.held && this.rows.length) this.waiting = inOrder([...this.waiting, ...missing]);
+    else if (missing.length) {
+      this.rows = inOrder([...this.rows, ...this.waiting, ...missing]).slice(-MOST_ROWS);
       this.waiting = [];
       this.table.replace(this.rows);
     }
-    this.known = new Set([...this.rows, ...this.waiting].map((row) => row.traffic_data_id));
+    this.remember();
     this.schedule();
   }
 
@@ -102,10 +123,15 @@ export class Feed {
     this.schedule();
   }
 
-  /** Of what waits only as much as can be shown is kept, and of the ids only theirs. */
+  /** Of what waits only as much as can be shown is kept. */
   forget() {
     this.missed += this.waiting.length - MOST_ROWS;
     this.waiting = this.waiting.slice(-MOST_ROWS);
+    this.remember();
+  }
+
+  /** The ids of what is shown or waits, and no others. */
+  remember() {
     this.known = new Set([...this.rows, ...this.waiting].map((row) => row.traffic_data_id));
   }
 
@@ -119,10 +145,10 @@ export class Feed {
     });
   }
 
-  /** While somebody points at a row, or has scrolled down to it, it must not move away. */
+  /** While somebody points at a row, looks at it, or has scrolled down to it, it must not move away. */
   get held() {
     const frame = find("feed-frame");
-    return this.paused || frame.scrollTop > 4 || find("feed-rows").matches(":hover, :focus-within");
+    return this.paused || frame.scrollTop > 4 || find("feed-rows").matches(":hover, :focus-within") || find("row-dialog").open;
   }
 
   draw() {
@@ -131,7 +157,7 @@ export class Feed {
       this.rows = this.rows.concat(this.waiting).slice(-MOST_ROWS);
       this.waiting = [];
       this.missed = 0;
-      if (this.known.size > 4 * MOST_ROWS) this.forget();
+      if (this.known.size > 4 * MOST_ROWS) this.remember();
     }
     const empty = find("feed-empty");
     empty.hidden = this.rows.length > 0 || this.waiting.length > 0;
@@ -159,10 +185,9 @@ export class Feed {
   }
 }
 
-/** The newest of these, by time. */
+/** The newest last. */
 function inOrder(rows) {
-  rows.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
-  return rows.slice(-MOST_ROWS);
+  return rows.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
 }
 
 /** The classes of the contract, as choices of the filter. */

@@ -1,6 +1,6 @@
 // The page put together: who shows what, and how often each asks the API.
 
-import { ApiError, get, onReachable } from "./api.js";
+import { get, onReachable, orNull } from "./api.js";
 import { Charts } from "./charts.js";
 import { Feed, offerClasses } from "./feed.js";
 import { Healing } from "./healing.js";
@@ -9,7 +9,7 @@ import { refreshMetrics } from "./metrics.js";
 import { ModelDialog } from "./model_dialog.js";
 import { ModelUpload } from "./model_upload.js";
 import { Models } from "./models.js";
-import { every } from "./poll.js";
+import { every, sleep } from "./poll.js";
 import { Quarantine } from "./quarantine.js";
 import { RowDialog } from "./row_dialog.js";
 import { Stream } from "./stream.js";
@@ -58,11 +58,8 @@ every(8, () => models.refresh());
 
 async function persistently(question) {
   for (;;) {
-    try {
-      return await question();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
-    }
+    const answer = await orNull(question());
+    if (answer !== null) return answer;
+    await sleep(RETRY_MS);
   }
 }

@@ -9,20 +9,23 @@ import { showFigures, showReport } from "./report.js";
 export class ModelDialog {
   constructor() {
     this.dialog = find("model-dialog");
+    this.turn = 0;
     closable(this.dialog);
   }
 
   async open(id) {
+    const turn = ++this.turn;
     const body = find("model-dialog-body");
     fill(body, make("p", { class: "empty" }, "Asking the API…"));
     if (!this.dialog.open) this.dialog.showModal();
     try {
       const [model, { events }] = await Promise.all([get(`/models/${id}`), get(`/models/${id}/history`)]);
+      if (turn !== this.turn) return;
       find("model-dialog-title").textContent = model.model_version;
       fill(body, about(model), report(model), history(events), card(id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      fill(body, make("p", { class: "note bad" }, error.message));
+      if (turn === this.turn) fill(body, make("p", { class: "note bad" }, error.message));
     }
   }
 }

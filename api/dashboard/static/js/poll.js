@@ -4,6 +4,8 @@ import { ApiError } from "./api.js";
 
 const SLOWEST_S = 8;
 
+export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
 /** Do `task` every so many seconds; the result does it at once. Errors are shown by health, or by `task` itself. */
 export function every(seconds, task) {
   let timer = 0;

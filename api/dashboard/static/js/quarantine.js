@@ -26,7 +26,7 @@ export class Quarantine {
   list(rejected) {
     const place = find("rejected-rows");
     const ids = rejected.map((row) => row.event_id).join();
-    if (place.dataset.ids === ids) return;
+    if (place.dataset.ids === ids || document.querySelector("dialog[open]")) return; // focus goes back to a row
     place.dataset.ids = ids;
     if (!rejected.length) {
       fill(place, make("p", { class: "empty" }, "Nothing here. A row that does not fit a contract is kept with its reason, and can be read whole."));

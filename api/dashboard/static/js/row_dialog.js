@@ -3,10 +3,12 @@
 import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
 import { score, time, value, words } from "./format.js";
+import { sleep } from "./poll.js";
 import { actionName, isAttack, verdictBadge } from "./verdict.js";
 
 const AGAIN_MS = 1500;
 const TRIES = 20;
+const NOT_YET = "This row is on its way to the store…";
 
 export class RowDialog {
   constructor() {
@@ -17,41 +19,52 @@ export class RowDialog {
     this.dialog.addEventListener("close", () => { this.turn += 1; });
   }
 
-  /** A scored row. Its features may be in the archive a moment later than its verdict: it is asked for again. */
+  /** A scored row. It, and then its features, may be stored some seconds after it was seen: they are asked for again. */
   async open(id) {
     const turn = this.begin(`Row ${id}`);
-    for (let tries = 0; tries < TRIES && turn === this.turn; tries += 1) {
-      const row = await this.ask(() => get(`/predictions/${id}`));
-      if (!row || turn !== this.turn) return;
-      const contracts = await Promise.all((row.contracts ?? []).map((name) => this.contract(name)));
-      fill(find("row-dialog-body"), about(row), ...contracts.map((contract) => features(row, contract)));
-      if (row.features !== null) return;
-      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
+    for (let tries = 1; turn === this.turn; tries += 1) {
+      const last = tries === TRIES;
+      const row = await this.ask(turn, () => this.described(id), last ? null : NOT_YET);
+      if (row && turn === this.turn) fill(find("row-dialog-body"), about(row), ...row.described.map((contract) => features(row, contract)));
+      if (last || row === null || row?.features) return;
+      await sleep(AGAIN_MS);
     }
   }
 
   /** A rejected row. */
   async openRejected(id) {
     const turn = this.begin(`Rejected row ${id}`);
-    const row = await this.ask(() => get(`/quarantine/${id}`));
+    const row = await this.ask(turn, () => get(`/quarantine/${id}`));
     if (row && turn === this.turn) fill(find("row-dialog-body"), rejected(row));
   }
 
   begin(title) {
     find("row-dialog-title").textContent = title;
-    fill(find("row-dialog-body"), make("p", { class: "empty" }, "Asking the API…"));
+    this.say("Asking the API…");
     if (!this.dialog.open) this.dialog.showModal();
     return ++this.turn;
   }
 
-  async ask(question) {
+  say(text, kind = "empty") {
+    fill(find("row-dialog-body"), make("p", { class: kind }, text));
+  }
+
+  /** The answer; null where the API refuses it, undefined where it has no such row, and `notYet` is what to say then. */
+  async ask(turn, question, notYet = null) {
     try {
       return await question();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      fill(find("row-dialog-body"), make("p", { class: "note bad" }, error.message));
-      return null;
+      const wait = notYet !== null && error.status === 404;
+      if (turn === this.turn) this.say(wait ? notYet : error.message, wait ? "empty" : "note bad");
+      return wait ? undefined : null;
     }
+  }
+
+  /** A row, and the contracts that its features are of. */
+  async described(id) {
+    const row = await get(`/predictions/${id}`);
+    return { ...row, described: await Promise.all((row.contracts ?? []).map((name) => this.contract(name))) };
   }
 
   async contract(name) {
