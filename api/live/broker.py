@@ -129,7 +129,7 @@ class TopicReader:
         except UnsupportedCodecError as error:
             raise BrokerAway(
                 f"the topic {self._source.topic} is compressed in a way that the API cannot read ({error}):"
-                " set compression.type of the job's producer to none or gzip"
+                " set compression.type of the job's producer to gzip, lz4, zstd or none"
             ) from error
         except (KafkaError, OSError) as error:
             raise BrokerAway(f"the broker does not answer ({_words(error)})") from error

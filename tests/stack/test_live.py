@@ -33,8 +33,16 @@ class Live:
         self.job: Job = world.start(API, NETHEAL_API_PORT="0", **env)
         self.job.wait_event("api.started", deadline_s=60)
         self.url: str = self.job.events("api.started")[0]["url"]
-        self._producer = Producer({"bootstrap.servers": world.settings.kafka_bootstrap_servers, "acks": "all"})
+        self._producer = self.producer()
         self._sent = 0
+
+    def producer(self, **options: str) -> Producer:
+        """To the broker."""
+        return Producer({"bootstrap.servers": self.world.settings.kafka_bootstrap_servers, "acks": "all", **options})
+
+    def compress(self, codec: str) -> None:
+        """What is produced from now on."""
+        self._producer = self.producer(**{"compression.type": codec, "linger.ms": "100"})
 
     def produce(self, count: int, **how: Any) -> list[int]:
         """Rows straight into the output topic; their ids."""
@@ -109,6 +117,15 @@ def test_a_client_that_comes_later_begins_at_the_end(serve: Serve) -> None:
     with live.watch() as ws:
         sent = live.produce(5)
         assert sorted(ids(read(ws, 5))) == sent
+
+
+def test_the_topic_may_be_compressed(serve: Serve) -> None:
+    live = serve()
+    with live.watch() as ws:
+        for codec in ("gzip", "lz4", "zstd"):
+            live.compress(codec)
+            sent = live.produce(20)
+            assert sorted(ids(read(ws, 20))) == sent, codec
 
 
 def test_what_a_client_misses_is_told_and_adds_up_and_is_no_attack(serve: Serve) -> None:
