@@ -63,6 +63,7 @@ function write(line, row) {
   set(flow, ends(row) || "–");
   const done = row.self_healing_action;
   set(action, [actionName(done.action_type), target(done)].filter(Boolean).join(" "));
+  action.title = done.action_description;
   set(model, versions(row) || "–");
   model.title = versions(row);
   time.firstChild.setAttribute("aria-label", `${attack ? "Attack" : "Normal"} at ${clock.textContent}, open row ${line.event}`);

@@ -15,9 +15,10 @@ export const percent = (value) => `${value < 10 && value > 0 ? value.toFixed(1) 
 /** A rate with as many places as say something. */
 export const rate = (value) => (value >= 10 || value === 0 ? WHOLE.format(value) : value.toFixed(1));
 
-/** A measured value with at most six places. */
+/** A measured value with at most six places; one that would have none of them, as a power of ten. */
 export function value(number) {
   if (typeof number !== "number") return String(number);
+  if (number !== 0 && Math.abs(number) < 5e-7) return number.toExponential(1);
   return number.toLocaleString(undefined, { maximumFractionDigits: 6 });
 }
 

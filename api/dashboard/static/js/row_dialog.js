@@ -132,6 +132,6 @@ function rejected(row) {
     ]),
     row.note ? make("p", { class: "note" }, row.note) : null,
     make("h3", {}, row.value ? "The whole row" : "Its beginning"),
-    make("div", { class: "text" }, make("pre", { tabindex: "0" }, raw ? raw.text : "It had no value.")),
+    make("div", { class: "text" }, make("pre", { class: "whole", tabindex: "0" }, raw ? raw.text : "It had no value.")),
   ];
 }
