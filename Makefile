@@ -44,13 +44,15 @@ run: setup
 
 dev: setup .venv/.dev
 
-# Tests that only compute share the cores; those with brokers, JVMs and browsers go one after the other.
+# Tests that only compute share the cores. Those with brokers and JVMs wait more than they compute: two at a time. What a
+# browser sees is seen by itself.
 test: dev
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/api tests/research
-	$(BIN)/pytest tests/spark tests/stack tests/browser
+	$(BIN)/pytest -n 2 --dist loadfile tests/spark tests/stack
+	$(BIN)/pytest tests/browser
 endif
 
 lint: dev
