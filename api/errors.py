@@ -70,6 +70,7 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(NethealError, _netheal_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _unexpected)
     app.error_processor(_apiflask_error)
 
@@ -102,6 +103,10 @@ def _http_error(error: HTTPException) -> Response:
         if name.lower() in ("allow", "retry-after", "www-authenticate"):
             response.headers[name] = value
     return response
+
+
+def _too_deep(_: RecursionError) -> Response:
+    return _answer(400, "bad_request", "the body is nested too deeply")
 
 
 def _unexpected(error: Exception) -> Response:

@@ -21,6 +21,8 @@ from netheal.telemetry import emit
 LEAST_BYTES_PER_S = 16 * 2**10
 """What the average rate of a request may not fall below, after the first `pause_s`."""
 _BREATH_S = 0.05
+_HEAD_S = 3.0
+"""All of a request's head must come in this time: until it has, nobody knows who holds the thread."""
 
 
 class PacedSocket:
@@ -48,7 +50,8 @@ class PacedSocket:
 
     def recv(self, size: int) -> bytes:
         """Some bytes; raises NoMoreData (the connection is dropped) or, in a body, RequestTimeout."""
-        left_s = self._began + self._pause_s + self._received / LEAST_BYTES_PER_S - time.monotonic()
+        most_s = self._pause_s if self.in_body else min(self._pause_s, _HEAD_S)
+        left_s = self._began + most_s + self._received / LEAST_BYTES_PER_S - time.monotonic()
         before = self._connection.gettimeout()
         try:
             if left_s <= 0:

@@ -82,8 +82,15 @@ def _admit() -> None:
 
 
 @realtime.errorhandler(RemoteProtocolError)
-def _no_handshake(error: RemoteProtocolError) -> ResponseReturnValue:
+@realtime.errorhandler(UnicodeDecodeError)
+def _no_handshake(error: Exception) -> ResponseReturnValue:
     return error_body("bad_request", f"this is no WebSocket handshake: {error}"), 400
+
+
+@realtime.errorhandler(OSError)
+def _gone(_: OSError) -> ResponseReturnValue:
+    """The client went in the middle of the handshake: nobody reads this."""
+    return error_body("bad_request", "the client went"), 400
 
 
 @_sock.route("/ws/realtime", bp=realtime)  # type: ignore[untyped-decorator]

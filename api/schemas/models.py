@@ -10,7 +10,7 @@ from api.schemas.times import iso_utc
 from netheal.registry.records import ModelEvent, ModelRecord
 
 MODEL_TYPES = ("threat_detector", "attack_classifier")
-_PLAIN = Regexp(r"^[^\x00]*$", error="it must not contain NUL characters")
+_PLAIN = Regexp(r"^[^\x00\ud800-\udfff]*$", error="it must not contain NUL characters or lone surrogates")
 
 
 class ModelQuery(Schema):

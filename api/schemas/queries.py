@@ -13,7 +13,7 @@ from netheal.contracts import attack_classes
 from netheal.healing.policy import ACTION_TYPES
 from netheal.records.reasons import Reason
 
-PLAIN = Regexp(r"^[^\x00]*$", error="it must not contain NUL characters")
+PLAIN = Regexp(r"^[^\x00\ud800-\udfff]*$", error="it must not contain NUL characters or lone surrogates")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9998, 1, 1, tzinfo=UTC)
 _MOST_CHARS = 200

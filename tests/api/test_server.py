@@ -164,6 +164,15 @@ def test_clients_that_keep_their_end_open_hold_nobody_up(serve: Serve) -> None:
     assert time.monotonic() - began < 6, "gunicorn would wait two seconds for each of them"
 
 
+def test_a_head_that_does_not_come_is_given_up_soon(serve: Serve) -> None:
+    api = serve().wait_ready()
+    with api.connect() as connection:
+        began = time.monotonic()
+        connection.sendall(b"G")
+        assert answer(connection) == b""
+    assert time.monotonic() - began < 15, "a body has thirty seconds, a head three"
+
+
 def test_without_a_file_left_a_connection_waits_and_the_worker_goes_on() -> None:
     class Listener:
         def accept(self) -> None:

@@ -153,3 +153,13 @@ def test_only_what_tells_nothing_is_public(app: APIFlask) -> None:
     public = {r.rule for r in app.url_map.iter_rules() if demands_of(app.view_functions[r.endpoint]).public}
     about_data = {rule for rule in public if rule.startswith("/api/")}
     assert about_data == {"/api/v1/openapi.json"} | {f"/api/v1/health{part}" for part in ("", "/live", "/ready")}
+
+
+def test_a_body_without_end_is_refused(client: FlaskClient) -> None:
+    answer = client.post(URL, data=b"[" * 100_000, content_type="application/json")
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
+
+
+def test_a_text_that_cannot_be_stored_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/models/1/activate", data=rb'{"why": "\ud800"}', content_type="application/json")
+    assert answer.status_code == 422

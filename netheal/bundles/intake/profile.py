@@ -17,8 +17,12 @@ def read_profile(text: bytes) -> Fields:
         raise BundleError(f"the profile has {len(text)} bytes: at most {PROFILE_BYTES} are read")
     try:
         document: Any = json.loads(text)
+        # What Postgres cannot keep is refused here: NUL, lone surrogates, and numbers that JSON does not have.
+        stored = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"the profile is no JSON: {error}") from error
+    if b"\\u0000" in stored:
+        raise BundleError("the profile has a NUL character in a text: remove it")
     return Fields(document, "the profile")
 
 

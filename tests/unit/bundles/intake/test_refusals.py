@@ -10,6 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.profile import read_profile
+from netheal.errors import BundleError
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
 
@@ -112,3 +114,11 @@ def test_configs_that_cannot_be_served_are_refused(models: Path) -> None:
         layout = _threat(models)
         layout["ann_config"]["layers"][1]["class_name"] = kind
         assert "not one that can be served" in _reason(layout, "threat_detector")[1]
+
+
+@pytest.mark.parametrize(
+    "text", [rb'{"a": "\u0000"}', rb'{"a": "\ud800"}', b'{"a": NaN}', b'{"a": 1e400}', b"[" * 100_000]
+)
+def test_a_profile_that_cannot_be_stored_is_refused(text: bytes) -> None:
+    with pytest.raises(BundleError):
+        read_profile(text)
