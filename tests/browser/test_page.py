@@ -96,6 +96,17 @@ def test_it_says_what_is_wrong_and_what_to_do(site: Site, page: Page) -> None:
     expect(page.locator("#problems")).to_be_hidden()
 
 
+def test_figures_that_the_api_refuses_are_said_to_be_old(open_page: Callable[..., Watched]) -> None:
+    watched = open_page()
+    page = watched.page
+    refusal = {"error": {"code": "too_many_requests", "message": "too many requests", "details": {}}}
+    page.route("**/predictions/timeline*", lambda route: route.fulfill(status=429, json=refusal))
+    expect(page.locator("#problems")).to_contain_text("which are old: too many requests")
+    page.unroute("**/predictions/timeline*")
+    expect(page.locator("#problems")).to_be_hidden()
+    watched.faults[:] = [fault for fault in watched.faults if "status of 429" not in fault]
+
+
 def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..., Watched]) -> None:
     """A second API on a database of its own, where nothing ever came in; it asks for tokens, too."""
     with empty_site(site) as (url, token):

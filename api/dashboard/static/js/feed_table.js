@@ -61,6 +61,7 @@ function write(line, row) {
   set(name, className(row) || "–");
   set(points, score(scoreOf(row)));
   set(flow, ends(row) || "–");
+  flow.title = ends(row);
   const done = row.self_healing_action;
   set(action, [actionName(done.action_type), target(done)].filter(Boolean).join(" "));
   action.title = done.action_description;

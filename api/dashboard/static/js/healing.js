@@ -28,7 +28,7 @@ export class Healing {
       fill(place, make("p", { class: "empty" }, "No action but logging so far. An attack gets one by the policy in conf/healing_policy.json."));
       return;
     }
-    const heads = ["Action", "Target", "Because of", { cell: "Lately", class: "number" }, "Last", "State"];
+    const heads = ["Action", "Target", "Because of", { cell: `Of the latest ${SAMPLE}`, class: "number" }, "Last", "State"];
     fill(place, table("The latest healing actions, by type and target", heads, groups.map(row)));
   }
 

@@ -5,13 +5,19 @@ import { fill, find, make, say } from "./dom.js";
 
 export class Health {
   constructor() {
-    Object.assign(this, { reasons: [], reachable: true, broker: null, known: false });
+    Object.assign(this, { reasons: [], refusals: [], reachable: true, broker: null, known: false });
   }
 
   async refresh() {
     const { reasons, ready } = await get("/health");
     this.reasons = reasons ?? (ready ? [] : ["netheal is not ready; why is told to those who have a token"]);
     this.known = true;
+    this.show();
+  }
+
+  /** What the API refuses to tell other parts of the page. */
+  setRefusals(messages) {
+    this.refusals = messages.map((message) => `the API refuses some figures, which are old: ${message}`);
     this.show();
   }
 
@@ -29,7 +35,7 @@ export class Health {
   get problems() {
     if (!this.reachable) return ["The API does not answer. This page goes on asking; what it shows is what was last known."];
     const told = this.broker && !this.reasons.some((reason) => reason.includes("broker")) ? [this.broker] : [];
-    return [...this.reasons, ...told].map((reason) => reason.charAt(0).toUpperCase() + reason.slice(1));
+    return [...this.reasons, ...told, ...this.refusals].map((reason) => reason.charAt(0).toUpperCase() + reason.slice(1));
   }
 
   show() {

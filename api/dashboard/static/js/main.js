@@ -9,7 +9,7 @@ import { refreshMetrics } from "./metrics.js";
 import { ModelDialog } from "./model_dialog.js";
 import { ModelUpload } from "./model_upload.js";
 import { Models } from "./models.js";
-import { every, sleep } from "./poll.js";
+import { every, onRefusals, sleep } from "./poll.js";
 import { Quarantine } from "./quarantine.js";
 import { RowDialog } from "./row_dialog.js";
 import { Stream } from "./stream.js";
@@ -37,6 +37,7 @@ onReachable((reachable) => {
   health.setReachable(reachable);
   if (reachable) feed?.socket.hurry();
 });
+onRefusals((messages) => health.setRefusals(messages));
 every(4, () => health.refresh());
 
 // The first question that takes a token, where there are tokens; everything else comes after it.

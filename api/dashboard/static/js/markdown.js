@@ -2,7 +2,6 @@
 
 import { make, table } from "./dom.js";
 
-const RULE = /^\s*\|?[\s:|-]+\|[\s:|-]*$/;
 const INLINE = /(`[^`]+`|\*\*[^*]+\*\*)/;
 
 /** Elements for the blocks of the text. */
@@ -23,9 +22,12 @@ function block(lines) {
     return make("h4", {}, ...inline(heading[1]));
   }
   if (/^\s*[-*]\s/.test(line)) return list(lines);
-  if (line.trim().startsWith("|") && RULE.test(lines[1] ?? "")) return grid(lines);
+  if (line.trim().startsWith("|") && isRule(lines[1] ?? "")) return grid(lines);
   return make("p", {}, ...inline(taken(lines, (next) => next.trim() && !/^(#|```|\s*[-*]\s|\|)/.test(next)).join(" ")));
 }
+
+/** The line under a table's heads. */
+const isRule = (line) => line.includes("|") && /^[\s:|-]+$/.test(line);
 
 /** The first line, and those after it as long as they go on. */
 function taken(lines, goesOn) {

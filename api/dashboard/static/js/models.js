@@ -87,5 +87,6 @@ export class Models {
       say(note, error.message, true);
     }
     await this.refresh();
+    note.scrollIntoView({ block: "nearest" });
   }
 }

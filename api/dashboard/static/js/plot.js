@@ -37,7 +37,7 @@ export class Plot {
     return {
       width,
       height: this.height,
-      padding: [8, 8, 0, 0],
+      padding: [8, 22, 0, 0],
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { show: false },
       scales: {

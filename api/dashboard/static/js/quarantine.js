@@ -38,7 +38,7 @@ export class Quarantine {
 
   row(row) {
     const open = make("button", { type: "button", class: "open", onclick: () => this.onOpen(row.event_id) },
-      make("span", { class: "hidden" }, "Open the row rejected at "), time(row.timestamp));
+      make("span", { class: "hidden" }, `Open rejected row ${row.event_id}, ${words(row.reason)}, of `), time(row.timestamp));
     const head = make("div", {}, row.head ? row.head.text.slice(0, HEAD_CHARS) : "no value");
     return [open, make("span", { class: "badge warn" }, words(row.reason)), { cell: row.field.trim(), class: "field" }, { cell: row.detail, class: "field" }, { cell: head, class: "raw" }];
   }

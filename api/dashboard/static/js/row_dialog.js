@@ -120,7 +120,8 @@ function features(row, contract) {
     ];
   });
   const heads = ["Feature", { cell: "Value", class: "number" }, { cell: "Allowed", class: "number" }, "Range"];
-  return [make("h3", {}, `Features by ${contract.id}`), table(`Features by ${contract.id}`, heads, rows)];
+  const title = `Features by ${contract.id}`;
+  return [make("h3", {}, title), make("div", { class: "scroll whole", tabindex: "0", role: "region", "aria-label": title }, table(title, heads, rows))];
 }
 
 function rejected(row) {

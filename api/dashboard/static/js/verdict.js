@@ -12,8 +12,12 @@ export function isAttack(row) {
 
 export const className = (row) => row.attack_prediction?.attack_type_name ?? "";
 
-/** The confidence of the class where there is one, else the threat score. */
-export const scoreOf = (row) => row.attack_prediction?.confidence ?? row.threat_prediction?.prediction_score ?? null;
+/** The confidence of an attack's class, else the threat score, else the confidence that it is normal. */
+export function scoreOf(row) {
+  const confidence = row.attack_prediction?.confidence ?? null;
+  const named = confidence !== null && className(row) !== BENIGN;
+  return named ? confidence : row.threat_prediction?.prediction_score ?? confidence;
+}
 
 export function versions(row) {
   const used = [row.attack_prediction?.model_version, row.threat_prediction?.model_version];
