@@ -4,13 +4,13 @@ from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
-from apiflask.validators import Length, OneOf, Regexp
+from apiflask.validators import Length, OneOf
 
+from api.schemas.queries import PLAIN
 from api.schemas.times import iso_utc
 from netheal.registry.records import ModelEvent, ModelRecord
 
 MODEL_TYPES = ("threat_detector", "attack_classifier")
-_PLAIN = Regexp(r"^[^\x00\ud800-\udfff]*$", error="it must not contain NUL characters or lone surrogates")
 
 
 class ModelQuery(Schema):
@@ -27,7 +27,7 @@ class UploadForm(Schema):
         required=True, metadata={"description": ".joblib, .pkl or .h5, 500 MB at most"}
     )
     model_type = String(required=True, validate=OneOf(MODEL_TYPES))
-    description = String(load_default="", validate=[Length(max=2000), _PLAIN])
+    description = String(load_default="", validate=[Length(max=2000), PLAIN])
     profile_config = Raw(metadata={"description": "The profile JSON, as a file or as text"})
     card = Raw(metadata={"description": "The model card in Markdown, as a file or as text"})
 
@@ -35,7 +35,7 @@ class UploadForm(Schema):
 class ReasonBody(Schema):
     """Why somebody changes something; kept in the history."""
 
-    why = String(load_default="", validate=[Length(max=1000), _PLAIN])
+    why = String(load_default="", validate=[Length(max=1000), PLAIN])
 
 
 class DeleteQuery(Schema):
