@@ -41,10 +41,16 @@ _CODES = {
     409: "conflict",
     411: "length_required",
     413: "too_large",
+    414: "url_too_long",
     415: "unsupported_media_type",
+    416: "no_such_range",
+    417: "unknown_expectation",
     421: "wrong_host",
     422: "invalid",
     429: "too_many_requests",
+    431: "head_too_large",
+    500: "internal",
+    501: "not_implemented",
     503: "service_unavailable",
 }
 
@@ -63,6 +69,11 @@ class Refusal(Exception):
 def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
     """The one shape."""
     return {"error": {"code": code, "message": message, "details": details or {}}}
+
+
+def error_code(status: int) -> str:
+    """What an HTTP status is called where nothing more precise is known."""
+    return _CODES.get(status, "error")
 
 
 def register_errors(app: APIFlask) -> None:
@@ -98,7 +109,7 @@ def _netheal_error(error: NethealError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    response = _answer(status, _CODES.get(status, "error"), error.description or error.name)
+    response = _answer(status, error_code(status), error.description or error.name)
     for name, value in error.get_headers():
         if name.lower() in ("allow", "retry-after", "www-authenticate"):
             response.headers[name] = value
@@ -115,5 +126,5 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _apiflask_error(error: HTTPError) -> tuple[dict[str, Any], int, Any]:
-    code = _CODES.get(error.status_code, "error")
+    code = error_code(error.status_code)
     return error_body(code, error.message or code, error.detail), error.status_code, error.headers

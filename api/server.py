@@ -17,7 +17,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from api.pace import PacedWorker
+from api.transport.worker import Worker
 from netheal.embedded.launch import end_with_parent
 from netheal.embedded.ports import is_free
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
@@ -101,10 +101,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Called by gunicorn."""
         host = self._settings.api_host
         self.cfg.body_pause_s = self._settings.api_body_timeout_s
+        self.cfg.head_patience_s = self._settings.api_head_timeout_s
         for name, value in {
             "bind": [f"[{host}]:{self._settings.api_port}" if ":" in host else f"{host}:{self._settings.api_port}"],
             "workers": 1,
-            "worker_class": PacedWorker,
+            "worker_class": Worker,
             "threads": self._settings.api_threads,
             "timeout": _HEARTBEAT_S,
             "graceful_timeout": _GRACE_S,
@@ -127,7 +128,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
         return create_app(self._settings)
 
-    def _ready(self, worker: PacedWorker) -> None:
+    def _ready(self, worker: Worker) -> None:
         """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
         from api.live.room import of_app
 
@@ -151,7 +152,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         emit("api.stopped", pid=os.getpid())
 
 
-def _tie_to_parent(_: Arbiter, worker: PacedWorker) -> None:
+def _tie_to_parent(_: Arbiter, worker: Worker) -> None:
     """A worker whose parent was killed ends, too: sockets that are open would keep it, and it the port."""
     end_with_parent(signal.SIGTERM)
     if os.getppid() != worker.ppid:

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     )
     api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
+    api_head_timeout_s: float = Field(3.0, gt=0, description="Seconds in which all of a request's head must come")
     api_body_timeout_s: float = Field(30.0, gt=0, description="Seconds without a byte after which a body is given up")
 
     api_tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")

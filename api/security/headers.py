@@ -5,7 +5,7 @@ from flask import Flask, Response, request
 from api.security.hosts import Names
 from netheal.settings import Settings
 
-_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
         " frame-ancestors 'none'"
@@ -30,7 +30,7 @@ def register_headers(app: Flask, settings: Settings) -> None:
     names = Names.of(settings)
 
     def add(response: Response) -> Response:
-        for name, value in _HEADERS.items():
+        for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
         _add_cors(response, names)

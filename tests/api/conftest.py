@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from api.app import create_app
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.settings import Settings, load_settings
 from netheal.store.database import Connection, connect, ensure_partitions, migrate
+from tests.api.served import Serve, Served
 
 _NUMBERS = itertools.count()
 _TEMPLATE = "api_template"
@@ -84,3 +86,18 @@ def database(api_settings: Settings) -> Iterator[Connection]:
     connection = connect(api_settings.postgres_dsn.get_secret_value())
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def serve(api_settings: Settings, tmp_path: Path) -> Iterator[Serve]:
+    served: list[Served] = []
+
+    def start(**env: str) -> Served:
+        served.append(Served(api_settings, tmp_path / f"api-{len(served)}.log", **env))
+        return served[-1]
+
+    yield start
+    for one in served:
+        if one.process.poll() is None:
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.wait()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from api.threads import ElasticPool
+from api.transport.threads import ElasticPool
 
 
 def eventually(condition: Callable[[], bool]) -> None:
