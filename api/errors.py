@@ -5,7 +5,7 @@ from typing import Any
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from netheal.errors import (
@@ -82,6 +82,7 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(NethealError, _netheal_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RecursionError, _too_deep)
+    app.register_error_handler(ValueError, _value_error)
     app.register_error_handler(Exception, _unexpected)
     app.error_processor(_apiflask_error)
 
@@ -118,6 +119,14 @@ def _http_error(error: HTTPException) -> Response:
 
 def _too_deep(_: RecursionError) -> Response:
     return _answer(400, "bad_request", "the body is nested too deeply")
+
+
+def _value_error(error: ValueError) -> Response:
+    """Ours, unless it comes of JSON that is well-formed and no reader takes: a number of thousands of digits."""
+    text = request.get_data() if request.is_json else b""
+    if not text or request.get_json(silent=True) is not None or text.strip() == b"null":
+        return _unexpected(error)
+    return _answer(400, "bad_request", f"the body cannot be read: {error}")
 
 
 def _unexpected(error: Exception) -> Response:

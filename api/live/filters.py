@@ -55,6 +55,9 @@ class Wish:
 
 def read_wish(options: MultiDict[str, str]) -> Wish:
     """The options `only`, `class` (may be repeated), `min_score`, `sample`, `detail`; raises Refusal (400)."""
+    for name in ("only", "min_score", "sample", "detail"):
+        if len(options.getlist(name)) > 1:
+            raise _refused(name, "it may be given once")
     only = options.get("only")
     if only not in (None, "attacks"):
         raise _refused("only", "attacks is all it may be")

@@ -6,6 +6,7 @@ who may not, and one socket too many are answered with an error of the API, befo
 for, `POST /api/v1/ws/ticket` gives a `ticket=` for the URL; what is no browser may send its token in a header.
 """
 
+import base64
 import threading
 import time
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ _PACE_S = 0.1
 """Between two looks at what waits for a client: what comes meanwhile goes with the next write."""
 _TAIL_S = 4.0
 _GOODBYE_S = 1.0
+_NONCE_BYTES = 16
 _GOING_AWAY, _POLICY, _TRY_LATER = 1001, 1008, 1013
 _ENVIRON_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
 _SOCK_OPTIONS: dict[str, Any] = {
@@ -74,11 +76,22 @@ def _admit() -> None:
         )
     if room.hub.is_full:
         raise Refusal(503, "too_many_sockets", f"{room.hub.limits.sockets} sockets are open: close some, or come later")
+    _check_key(request.headers.get("Sec-WebSocket-Key", ""))
     # Each compressed connection would hold a window of its own, and frames could not be shared.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     name = next((name for name in _ENVIRON_SOCKETS if name in request.environ), None)
     if name is not None:
         g.wire = request.environ[name] = Wire(request.environ[name], room.stall_s)
+
+
+def _check_key(key: str) -> None:
+    """As RFC 6455, 4.2.1 has it; what parses the rest of the handshake does not look."""
+    try:
+        nonce = base64.b64decode(key, validate=True)
+    except ValueError:
+        nonce = b""
+    if len(nonce) != _NONCE_BYTES:
+        raise Refusal(400, "bad_request", "this is no WebSocket handshake: Sec-WebSocket-Key is no 16 bytes in Base64")
 
 
 @realtime.errorhandler(RemoteProtocolError)

@@ -104,7 +104,10 @@ def _check_origin(names: Names) -> None:
     if origin is not None:
         if not names.may_use(origin, request.headers.get("Host", "")):
             raise Refusal(403, "wrong_origin", f"pages of {origin} may not use the API: add it to NETHEAL_API_ORIGINS")
-    elif request.method not in _READING and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+    elif request.method not in _READING and request.headers.get("Sec-Fetch-Site", "").lower() in (
+        "cross-site",
+        "same-site",
+    ):
         raise Refusal(403, "wrong_origin", "a page of another site may not change anything here")
 
 

@@ -87,3 +87,9 @@ def test_apps_count_apart(make_client: Callable[..., FlaskClient], app: APIFlask
     first = make_client(api_requests_per_minute=1)
     assert [first.get(STATS).status_code for _ in range(2)] == [200, 429]
     assert app.test_client().get(STATS).status_code == 200
+
+
+@pytest.mark.parametrize("body", ['{"name": ' + "9" * 5_000 + "}", "[" * 100_000])
+def test_json_that_no_reader_takes_is_refused(client: FlaskClient, body: str) -> None:
+    answer = client.post("/api/v1/tokens", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
