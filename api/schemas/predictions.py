@@ -87,7 +87,7 @@ class Stats(Schema):
 
 
 class Minute(Schema):
-    """One minute of the records' own time."""
+    """One minute of the stream, by the records' own time; rows of uploaded files are in the totals alone."""
 
     minute = String(required=True, metadata={"format": "date-time"})
     predictions = Integer(required=True)

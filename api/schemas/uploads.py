@@ -73,8 +73,9 @@ class FlowAction(Schema):
 
 
 class FlowPrediction(Schema):
-    """A row with its verdict."""
+    """A row with its verdict; `line` is the line of the file that it begins in, the first being 1."""
 
+    line = Integer()
     traffic_data = Nested(TrafficData)
     threat_prediction = Nested(FlowThreat, allow_none=True)
     attack_prediction = Nested(FlowAttack, allow_none=True)

@@ -1,4 +1,4 @@
-"""The counts that `/predictions/stats` reads: kept per minute and in total, in the transaction of what is counted."""
+"""The counts of verdicts and rejected rows: in total, and the stream's by the minute, kept together with the rows."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,15 @@ _ADD_TOTALS = (
 
 
 def add_counts(cursor: Cursor, counts: Counts) -> None:
-    """Add to both tables, in the caller's transaction, which is to end soon: other writers wait for it.
+    """Add the stream's to both tables, in the caller's transaction, which is to end soon: other writers wait for it."""
+    if not counts:
+        return
+    execute_values(cursor, _ADD_MINUTES, [(*key, n) for key, n in sorted(counts.items())], _MINUTE)
+    add_totals(cursor, counts)
+
+
+def add_totals(cursor: Cursor, counts: Counts) -> None:
+    """Add to the totals alone: a file of old flows is no traffic of the minute in which it is uploaded.
 
     Always in the same order, so that the stream and an upload cannot wait for each other.
     """
@@ -30,6 +38,4 @@ def add_counts(cursor: Cursor, counts: Counts) -> None:
     totals: dict[tuple[str, str], int] = {}
     for (_, kind, name), n in counts.items():
         totals[kind, name] = totals.get((kind, name), 0) + n
-    minutes = [(*key, n) for key, n in sorted(counts.items())]
-    execute_values(cursor, _ADD_MINUTES, minutes, _MINUTE)
     execute_values(cursor, _ADD_TOTALS, [(*key, n) for key, n in sorted(totals.items())])

@@ -31,7 +31,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class MinuteOfTraffic:
-    """What was counted in one minute of the records' own time."""
+    """What the stream counted in one minute of the records' own time."""
 
     minute: datetime
     attacks: int

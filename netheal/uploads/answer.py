@@ -54,14 +54,14 @@ class Answer:
     def add(self, judged: Judged, numbers: npt.NDArray[np.int64], lines: list[int]) -> None:
         """Take in the chunk whose rows have these row numbers and begin in these lines."""
         shown = judged.verdicts.slice(0, max(0, self.limit - self.verdicts))
-        for document in _predictions(shown, self.contracts, self.ticket.batch_id):
+        for document in _predictions(shown, self.contracts, self.ticket.batch_id, _lines(shown, numbers, lines)):
             if self._predictions.tell():
                 self._predictions.write(b",")
             self._predictions.write(document)
         in_order = judged.rejected.select(["offset", "reason", "field", "detail"]).sort_by("offset")
-        for row in in_order.slice(0, MOST_REJECTED - len(self._rejections)).to_pylist():
-            line = lines[int(np.searchsorted(numbers, row["offset"]))]
-            self._rejections.append({"line": line} | {name: row[name] for name in ("reason", "field", "detail")})
+        told = in_order.slice(0, MOST_REJECTED - len(self._rejections))
+        for line, row in zip(_lines(told, numbers, lines), told.drop_columns("offset").to_pylist(), strict=True):
+            self._rejections.append({"line": line} | row)
         self.counts.update(count_rows(judged.verdicts, judged.rejected))
         self.verdicts += judged.verdicts.num_rows
         self.rejected += judged.rejected.num_rows
@@ -69,7 +69,7 @@ class Answer:
     def body(self) -> Iterator[bytes]:
         """The answer as JSON, piece by piece, once."""
         beginning = {
-            "message": f"Successfully processed {self.verdicts} rows",
+            "message": f"Successfully processed {self.verdicts} rows" + self._of_rejected(),
             "batch_id": self.ticket.batch_id,
             "total_rows": self.verdicts + self.rejected,
         }
@@ -86,6 +86,9 @@ class Answer:
             while block := predictions.read(_BLOCK_BYTES):
                 yield block
             yield b"]," + msgspec.json.encode(end)[1:]
+
+    def _of_rejected(self) -> str:
+        return f", {self.rejected} rejected" if self.rejected else ""
 
     def discard(self) -> None:
         """Remove the file."""
@@ -106,15 +109,24 @@ class Answer:
         }
 
 
-def _predictions(verdicts: pa.Table, contracts: tuple[Contract, ...], batch_id: str) -> Iterator[bytes]:
+def _lines(rows: pa.Table, numbers: npt.NDArray[np.int64], lines: list[int]) -> list[int]:
+    """The lines of the file in which these rows begin."""
+    return [lines[at] for at in np.searchsorted(numbers, rows["offset"].to_numpy())]
+
+
+def _predictions(
+    verdicts: pa.Table, contracts: tuple[Contract, ...], batch_id: str, lines: list[int]
+) -> Iterator[bytes]:
     """One document a verdict: the same parts as in the output topic's message, and the features as they came."""
     if verdicts.num_rows == 0:
         return
     decode = msgspec.json.Decoder(_Message).decode
-    for features, text in zip(_features(verdicts, contracts), encode_verdicts(verdicts), strict=True):
+    parts = zip(lines, _features(verdicts, contracts), encode_verdicts(verdicts), strict=True)
+    for line, features, text in parts:
         message = decode(text)
         yield msgspec.json.encode(
             {
+                "line": line,
                 "traffic_data": {
                     "id": message.traffic_data_id,
                     "features": features,

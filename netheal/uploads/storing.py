@@ -24,7 +24,7 @@ import numpy.typing as npt
 from psycopg2.extras import Json
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.counts import Counts, add_counts
+from netheal.store.counts import Counts, add_totals
 from netheal.store.database import transaction
 from netheal.store.delta import DeltaLog, Part, quarantine_layout, verdicts_layout
 from netheal.store.ledger import record_policy
@@ -106,7 +106,7 @@ class UploadStore:
         with self._pool.connection() as connection, transaction(connection) as cursor:
             copy_rows(cursor, outcome.rows)
             self._commit(ticket, outcome)
-            add_counts(cursor, outcome.counts)
+            add_totals(cursor, outcome.counts)
             cursor.execute(
                 "update uploads set state = 'done', total_rows = %s, verdicts = %s, rejected = %s"
                 " where id = %s and state = 'open'",

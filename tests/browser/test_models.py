@@ -119,12 +119,12 @@ def test_a_csv_file_is_scored_and_its_rejected_rows_named(site: Site, page: Page
     file.write_text("\n".join([",".join(names), good, good, bad, good]) + "\n")
     page.locator("#file-form input[type=file]").set_input_files(file)
     page.get_by_role("button", name="Upload and score").click()
-    expect(page.locator("#file-note")).to_have_text("Successfully processed 3 rows.", timeout=30_000)
+    expect(page.locator("#file-note")).to_have_text("Successfully processed 3 rows, 1 rejected.", timeout=30_000)
     result = page.locator("#file-result")
     assert result.get_by_role("region", name="The first 3 scored rows").locator("tbody tr").count() == 3
     rejected = result.get_by_role("region", name="Rejected rows, 1 of 1").locator("tbody td")
     assert rejected.all_inner_texts()[:3] == ["4", "out of range", "Destination Port"]
-    result.get_by_role("button", name="Open row").first.click()
+    result.get_by_role("button", name="Open the row of line 2").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("flows.csv")
 
 

@@ -30,7 +30,8 @@ def test_the_answer_is_the_one_of_the_contract(upload: Upload) -> None:
     assert answer["message"] == "Successfully processed 3 rows"
     assert (answer["total_rows"], answer["rejected_rows"], answer["rejected"]) == (3, 0, [])
     first = answer["predictions"][0]
-    assert set(first) == {"traffic_data", "threat_prediction", "attack_prediction", "self_healing_action"}
+    assert set(first) == {"line", "traffic_data", "threat_prediction", "attack_prediction", "self_healing_action"}
+    assert [prediction["line"] for prediction in answer["predictions"]] == [2, 3, 4]
     traffic = first["traffic_data"]
     cells = dict(zip(THREAT.names, THREAT_ROW.split(","), strict=True))
     assert traffic["features"] == {n: c if n in ("service", "flag") else float(c) for n, c in cells.items()}
@@ -94,9 +95,11 @@ def test_rejected_rows_are_told_with_line_reason_and_field(upload: Upload, store
     ]
     assert answer["rejected"][4]["detail"] == "2 cells, where the header has 10"
     assert (answer["total_rows"], answer["rejected_rows"], len(answer["predictions"])) == (6, 5, 1)
+    assert answer["message"] == "Successfully processed 1 rows, 5 rejected"
+    assert answer["predictions"][0]["line"] == 7
     assert answer["summary"]["by_reason"]["malformed_row"] == 1
     assert stored() == {
-        "verdicts": 1, "rejected": 5, "uploads": 1, "total_counts": 6, "minute_counts": 6, "delta verdicts": 1,
+        "verdicts": 1, "rejected": 5, "uploads": 1, "total_counts": 6, "minute_counts": 0, "delta verdicts": 1,
         "delta quarantine": 5,
     }  # fmt: skip
 

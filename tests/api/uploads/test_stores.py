@@ -114,7 +114,7 @@ def test_uploading_again_adds_rows_of_their_own(upload: Upload, stored: Callable
 
 
 @pytest.mark.usefixtures("starters")
-@pytest.mark.parametrize("place", ["copy_rows", "verdicts", "quarantine", "add_counts"])
+@pytest.mark.parametrize("place", ["copy_rows", "verdicts", "quarantine", "add_totals"])
 def test_what_fails_halfway_leaves_nothing(
     upload: Upload, stored: Callable[[], Document], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -141,7 +141,7 @@ def test_what_fails_halfway_leaves_nothing(
     assert stored() == NOTHING
     assert upload(text).get_json()["total_rows"] == 4
     assert stored() == {
-        "verdicts": 3, "rejected": 1, "uploads": 1, "total_counts": 4, "minute_counts": 4, "delta verdicts": 3,
+        "verdicts": 3, "rejected": 1, "uploads": 1, "total_counts": 4, "minute_counts": 0, "delta verdicts": 3,
         "delta quarantine": 1,
     }  # fmt: skip
 
@@ -151,7 +151,7 @@ def test_what_a_crash_left_open_is_taken_back_later(
     upload: Upload, stored: Callable[[], Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(storing, "add_counts", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
+        patched.setattr(storing, "add_totals", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
         patched.setattr(storing.UploadStore, "give_up", lambda *_: False)  # as if the process had died
         assert upload(THREAT_CSV).status_code == 503
     assert stored() == NOTHING | {"uploads": 1, "delta verdicts": 3}

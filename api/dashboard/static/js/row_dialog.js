@@ -94,7 +94,7 @@ function about(row) {
 }
 
 function place(row) {
-  if (row.upload) return [["File", row.upload.source_name], ["Upload", row.upload.batch_id], ["Row", row.offset]];
+  if (row.upload) return [["File", row.upload.source_name], ["Upload", row.upload.batch_id], ["Running number", String(row.offset)]];
   const known = row.topic !== null;
   return [
     ["Topic", row.topic], ["Partition", known ? String(row.partition) : null], ["Offset", known ? String(row.offset) : null],

@@ -10,20 +10,22 @@ const SPAN_MS = 12_000;
 
 export class Totals {
   constructor() {
-    Object.assign(this, { stats: null, minutes: [], looks: [], stream: {} });
+    Object.assign(this, { stats: null, minutes: [], streamed: 0, looks: [], stream: {} });
     find("classes-span").addEventListener("change", () => this.showClasses());
   }
 
-  /** Counts over all time; two of them some seconds apart give the rate of now. */
+  /** Counts over all time. */
   async refresh() {
     this.stats = await get("/predictions/stats");
-    const now = Date.now();
-    this.looks = [...this.looks.filter(({ at }) => now - at < SPAN_MS), { at: now, rows: this.stats.total_predictions }];
     this.show();
   }
 
-  /** What charts have asked for. */
+  /** What charts have asked for; what came since some seconds before gives the rate of now. */
   setMinutes(minutes) {
+    const before = new Map(this.minutes.map(({ minute, rows }) => [minute, rows]));
+    if (before.size) this.streamed += minutes.reduce((total, { minute, rows }) => total + rows - (before.get(minute) ?? 0), 0);
+    const now = Date.now();
+    this.looks = [...this.looks.filter(({ at }) => now - at < SPAN_MS), { at: now, rows: this.streamed }];
     this.minutes = minutes;
     this.show();
   }

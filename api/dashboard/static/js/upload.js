@@ -60,10 +60,10 @@ export class FileUpload {
     if (!predictions.length) return [];
     const rows = predictions.map((row) => {
       const action = row.self_healing_action;
-      const open = button(String(row.traffic_data.id), () => this.onOpen(row.traffic_data.id), { class: "quiet", "aria-label": `Open row ${row.traffic_data.id}` });
-      return [open, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
+      const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "quiet", "aria-label": `Open the row of line ${row.line}` });
+      return [{ cell: open, class: "number" }, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
     });
-    const heads = ["Row", "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
+    const heads = [{ cell: "Line", class: "number" }, "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
     return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
   }
 }
