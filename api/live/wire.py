@@ -12,6 +12,7 @@ _BUFFER_BYTES = 128 * 2**10
 _WRITE_BYTES = 64 * 2**10
 _TALK_BYTES = 256 * 2**10
 _TALK_S = 60.0
+_CLOSE = b"\x88"
 
 
 class Wire:
@@ -26,6 +27,7 @@ class Wire:
         self._lock = threading.Lock()
         self._heard_bytes = 0
         self._heard_since_s = time.monotonic()
+        self._said_goodbye = False
         self.stalled = False
         self.chatty = False
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
@@ -51,24 +53,16 @@ class Wire:
         return data
 
     def send(self, data: bytes) -> int:
-        """All of it; raises OSError, and then a frame may have been cut, so that nothing can follow."""
-        with self._lock:
-            if self.stalled:
-                raise TimeoutError("the client does not read")
-            limit_s = time.monotonic() + self._stall_s
-            rest = memoryview(data)
-            while rest:
-                with suppress(BlockingIOError):
-                    rest = rest[self._connection.send(rest) :]
-                if rest and time.monotonic() >= limit_s:
-                    self.stalled = True
-                    raise TimeoutError("the client does not read")
-        return len(data)
+        """All of it; raises OSError, and then a frame may have been cut, so that nothing can follow.
+
+        Nor does anything follow a close frame: simple-websocket sends one while rows are still sent here.
+        """
+        return self._put(data, is_last=data[:1] == _CLOSE)
 
     def send_frames(self, frames: Iterable[bytes]) -> None:
         """Frames in as few writes as may be, each of which has `stall_s`."""
         for part in _joined(frames):
-            self.send(part)
+            self._put(part)
 
     def close(self) -> None:
         """Nothing: simple-websocket calls it, but gunicorn closes the connection, and must find it open."""
@@ -79,6 +73,23 @@ class Wire:
             self._connection.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
+
+    def _put(self, data: bytes, is_last: bool = False) -> int:
+        with self._lock:
+            if self._said_goodbye:
+                return len(data)
+            if self.stalled:
+                raise TimeoutError("the client does not read")
+            limit_s = time.monotonic() + self._stall_s
+            rest = memoryview(data)
+            while rest:
+                with suppress(BlockingIOError):
+                    rest = rest[self._connection.send(rest) :]
+                if rest and time.monotonic() >= limit_s:
+                    self.stalled = True
+                    raise TimeoutError("the client does not read")
+            self._said_goodbye = is_last
+        return len(data)
 
 
 def _joined(frames: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,12 +1,13 @@
 """Decoded rows against the contracts: which fit, which are out of range, which no model takes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from netheal.contracts import Contract
+from netheal.contracts import Contract, Feature
 from netheal.records.decode import Decoded, FloatArray
 from netheal.records.reasons import Reason, Rejection
 from netheal.records.vocabulary import Vocabulary
@@ -100,7 +101,8 @@ class _Faults:
                 self.reject(row, Reason.NO_CONTRACT, "", "no feature of any contract")
                 continue
             missing = [name for name, has in zip(best.names, there, strict=True) if not has]
-            self.reject(row, Reason.MISSING_FEATURE, missing[0], f"{best.id} lacks {len(missing)} feature(s)")
+            lacks = f"{best.id} lacks {len(missing)} {'feature' if len(missing) == 1 else 'features'}"
+            self.reject(row, Reason.MISSING_FEATURE, missing[0], lacks)
 
 
 def _encode(
@@ -143,5 +145,15 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
     for at in np.flatnonzero(outside.any(axis=1)):
         row, feature = rows[at], contract.features[int(outside[at].argmax())]
         if faults.good[row]:
-            detail = f"{block[at, outside[at].argmax()]:.17g} is not in [{feature.minimum:g}, {feature.maximum:g}]"
+            detail = _how_outside(float(block[at, outside[at].argmax()]), feature)
             faults.reject(row, Reason.OUT_OF_RANGE, feature.name, detail)
+
+
+def _how_outside(value: float, feature: Feature) -> str:
+    if math.isinf(value):
+        return f"{value} is not finite"
+    if value < feature.minimum:
+        return f"{value:.17g} is below {feature.minimum:g}"
+    if value > feature.maximum:
+        return f"{value:.17g} is above {feature.maximum:g}"
+    return f"{value:.17g} is not a whole number"

@@ -11,6 +11,14 @@ MAX_VALUE_BYTES = 1 << 20
 _MOST_DIGITS = 4300
 """Of an integer that is kept exact, as in the quick decoder: reading more would take quadratic time."""
 _DETAIL_CHARS = 200
+_JSON_TYPES = {
+    list: "an array",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 class MessageRefused(Exception):
@@ -46,9 +54,9 @@ def parse_object(value: bytes | None) -> dict[str, Any]:
     except RecursionError as error:
         raise MessageRefused(Reason.NOT_JSON, detail="nested too deeply") from error
     if end != len(text):
-        raise MessageRefused(Reason.TRAILING_DATA, detail=f"character {end}")
+        raise MessageRefused(Reason.TRAILING_DATA, detail=f"after character {end}")
     if not isinstance(document, dict):
-        raise MessageRefused(Reason.NOT_AN_OBJECT, detail=type(document).__name__)
+        raise MessageRefused(Reason.NOT_AN_OBJECT, detail=f"it is {_JSON_TYPES[type(document)]}")
     return document
 
 

@@ -101,6 +101,18 @@ def test_a_rejected_row_is_shown_with_its_reason_and_its_bytes(site: Site, page:
     assert page.locator("#rejected-rows img").count() == 0
 
 
+def test_rejected_rows_stay_where_they_are_while_somebody_looks_at_them(site: Site, page: Page) -> None:
+    site.send(b"[1, first]")
+    first = page.locator("#rejected-rows tr", has_text="[1, first]")
+    first.get_by_role("button").focus()
+    site.send(b"[2, second]")
+    expect(page.locator("#rejected-note")).to_have_text("1 new row held while you look.", timeout=20_000)
+    second = page.locator("#rejected-rows tr", has_text="[2, second]")
+    assert second.count() == 0
+    page.locator("#rejected-reason").focus()
+    second.wait_for()
+
+
 def test_healing_names_action_target_and_state(site: Site, page: Page) -> None:
     site.send(site.row("SSH-Patator", "10.77.0.60"))
     row = page.locator("#healing-actions tr", has_text="10.77.0.60")

@@ -78,6 +78,15 @@ def test_it_can_be_used_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     assert page.evaluate("document.activeElement.matches('#feed-rows button')")
+    place = "[...document.querySelectorAll('#feed-rows button')].indexOf(document.activeElement)"
+    here = page.evaluate(place)
+    for key, moved in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1)):
+        page.keyboard.press(key)
+        assert page.evaluate(place) == here + moved
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#live')") is None, "the rows are one stop, not one each"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(place) == here + 1, "and it is the row that was left"
 
 
 def test_it_says_what_is_wrong_and_what_to_do(site: Site, page: Page) -> None:

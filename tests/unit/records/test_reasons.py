@@ -67,6 +67,22 @@ def test_a_value_may_have_one_mebibyte_and_not_a_byte_more(check_messages: Check
     assert [(r.position, r.reason) for r in result.rejected] == [(1, Reason.TOO_LARGE)]
 
 
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (b"[1]", "it is an array"),
+        (b'"a"', "it is a string"),
+        (b"1", "it is a number"),
+        (b"1.5", "it is a number"),
+        (b"true", "it is true or false"),
+        (b"null", "it is null"),
+    ],
+)
+def test_what_is_no_object_is_named(check_messages: CheckMessages, text: bytes, detail: str) -> None:
+    (rejection,) = check_messages(text).rejected
+    assert (rejection.reason, rejection.detail) == (Reason.NOT_AN_OBJECT, detail)
+
+
 FAULTS: list[tuple[str, Any, Reason]] = [
     ("count", {"value": 1}, Reason.NESTED_VALUE),
     ("count", [1], Reason.NESTED_VALUE),
@@ -127,7 +143,23 @@ def test_the_ends_of_a_range_are_inside(
 def test_a_port_beyond_the_last_is_out_of_range(check_messages: CheckMessages, attack_row: Row) -> None:
     (rejection,) = check_messages(attack_row | {" Destination Port": 65536}).rejected
     assert (rejection.reason, rejection.field) == (Reason.OUT_OF_RANGE, " Destination Port")
-    assert rejection.detail == "65536 is not in [0, 65535]"
+    assert rejection.detail == "65536 is above 65535"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        ("src_bytes", -6, "-6 is below 0"),
+        ("same_srv_rate", 1.5, "1.5 is above 1"),
+        ("flag", 0.5, "0.5 is not a whole number"),
+        ("src_bytes", float("inf"), "inf is not finite"),
+    ],
+)
+def test_a_value_out_of_range_is_told_in_words(
+    check_messages: CheckMessages, threat_row: Row, name: str, value: float, detail: str
+) -> None:
+    (rejection,) = check_messages(threat_row | {name: value}).rejected
+    assert (rejection.reason, rejection.detail) == (Reason.OUT_OF_RANGE, detail)
 
 
 def test_a_missing_feature_is_that_of_the_contract_which_fits_best(
@@ -140,7 +172,7 @@ def test_a_missing_feature_is_that_of_the_contract_which_fits_best(
         (Reason.MISSING_FEATURE, "Active Mean"),
         (Reason.MISSING_FEATURE, "count"),
     ]
-    assert result.rejected[0].detail == "attack/v1 lacks 1 feature(s)"
+    assert result.rejected[0].detail == "attack/v1 lacks 1 feature"
 
 
 def test_a_row_that_fits_two_contracts_must_be_sound_for_both(

@@ -9,6 +9,23 @@ export const MOST_ROWS = 200;
 export class FeedTable {
   constructor(body, onOpen) {
     Object.assign(this, { body, onOpen });
+    body.addEventListener("keydown", (event) => this.move(event));
+    body.addEventListener("focusin", ({ target }) => this.enter(target.closest("tr")));
+  }
+
+  /** One row is a stop of the Tab key: the one that has the focus, or else the newest. */
+  enter(line) {
+    this.body.querySelector("button[tabindex='0']")?.setAttribute("tabindex", "-1");
+    line?.querySelector("button").setAttribute("tabindex", "0");
+  }
+
+  /** The keys that go from row to row. */
+  move(event) {
+    const line = event.target.closest("tr");
+    const to = { ArrowDown: line?.nextElementSibling, ArrowUp: line?.previousElementSibling, Home: this.body.firstElementChild, End: this.body.lastElementChild }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    to.querySelector("button").focus();
   }
 
   /** Rows newer than all that are shown, the newest last. */
@@ -22,6 +39,7 @@ export class FeedTable {
       moved.unshift(write(line ?? this.line(), row));
     }
     this.body.prepend(...moved);
+    if (!this.body.contains(document.activeElement)) this.enter(this.body.firstElementChild);
   }
 
   /** These and no others, the newest last. */
@@ -33,7 +51,7 @@ export class FeedTable {
   line() {
     const cell = (kind) => make("td", { role: "cell", class: kind });
     const line = make("tr", { role: "row" });
-    const open = make("button", { type: "button", class: "open", onclick: () => this.onOpen(line.event) }, make("time"));
+    const open = make("button", { type: "button", class: "open", tabindex: "-1", onclick: () => this.onOpen(line.event) }, make("time"));
     const time = cell();
     time.append(open);
     const verdict = cell();

@@ -5,6 +5,9 @@ import { make } from "./dom.js";
 const WHOLE = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const FULL = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23",
+});
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const count = (value) => (value === null || value === undefined ? "–" : WHOLE.format(value));
@@ -38,6 +41,11 @@ export const milliseconds = (ms) => {
 export function timeText(iso) {
   const at = new Date(iso);
   return at.toDateString() === new Date().toDateString() ? TIME.format(at) : DATE.format(at);
+}
+
+/** An instant in full, local and as the API has it. */
+export function instant(iso) {
+  return [FULL.format(new Date(iso)), make("span", { class: "hint" }, ` (${utcTitle(iso)})`)];
 }
 
 export const utcTitle = (iso) => `${iso.replace("T", " ").replace("Z", "")} UTC`;

@@ -34,7 +34,7 @@ export class Healing {
 
   alert(alerts) {
     const items = alerts.map((alert) => make("li", {}, time(alert.timestamp), ` ${alert.description}`));
-    fill(find("alerts"), alerts.length ? [make("h3", {}, "For the administrator"), make("ul", {}, items)] : []);
+    fill(find("alerts"), alerts.length ? [make("h3", {}, "Alerts"), make("ul", {}, items)] : []);
   }
 }
 

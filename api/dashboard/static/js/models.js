@@ -32,11 +32,13 @@ export class Models {
     back.setAttribute("aria-label", `Roll back the ${words(type)} to the model before`);
     const title = make("h3", {}, words(type), " ", make("span", { class: "hint" }, ASKS[type]));
     const active = models.some((model) => model.is_active);
+    const earlier = models.some((model) => !model.is_active && model.activated_at && !model.artefact_deleted_at);
+    const order = [...models].sort((a, b) => b.is_active - a.is_active); // the others stay as they came, the newest first
     const empty = models.length ? "None is active: rows that need one go to quarantine until you activate one." : "There is none: upload one below.";
     return make("div", { class: "model-type", "data-type": type },
-      make("div", { class: "head" }, title, models.length > 1 ? back : null),
+      make("div", { class: "head" }, title, earlier ? back : null),
       active ? null : make("p", { class: "empty" }, empty),
-      make("ul", { class: "model-list" }, models.map((model) => this.item(model))));
+      make("ul", { class: "model-list" }, order.map((model) => this.item(model))));
   }
 
   item(model) {
@@ -47,7 +49,8 @@ export class Models {
       make("div", { class: "what" },
         make("span", { class: "name" }, name),
         make("span", { class: `badge ${BADGES[model.state] ?? "warn"}` }, model.state),
-        make("div", { class: "hint" }, model.description || "no description", " · ", model.contract, " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
+        make("div", { class: "hint said" }, make("bdi", {}, model.description || "no description")),
+        make("div", { class: "hint" }, model.contract, " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
       make("div", { class: "buttons" },
         tool("Details", () => this.openDetails(model.id)),
         usable ? tool("Activate", () => this.activate(model), { class: "main" }) : null,

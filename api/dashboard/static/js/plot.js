@@ -41,7 +41,7 @@ export class Plot {
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { show: false },
       scales: {
-        x: { time: this.time },
+        x: this.bars ? { time: this.time, range: (_, low, high) => [low - 0.5, high + 0.5] } : { time: this.time },
         y: { range: (_, low, high) => [0, Math.max(this.top ?? 0, high === null ? 1 : high * 1.15, 0.001)] },
       },
       axes: [

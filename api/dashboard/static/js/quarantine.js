@@ -2,16 +2,20 @@
 
 import { get } from "./api.js";
 import { showBars } from "./bars.js";
-import { fill, find, make, table } from "./dom.js";
-import { time, words } from "./format.js";
+import { fill, find, make, say, table } from "./dom.js";
+import { plural, time, words } from "./format.js";
 
 const SHOWN = 50;
 const HEAD_CHARS = 256;
 
 export class Quarantine {
   constructor(onOpen) {
-    this.onOpen = onOpen;
-    find("rejected-reason").addEventListener("change", () => this.refresh());
+    Object.assign(this, { onOpen, shown: new Set(), anew: true });
+    find("rejected-reason").addEventListener("change", () => {
+      this.anew = true;
+      this.refresh();
+    });
+    find("rejected-rows").addEventListener("pointerleave", () => this.refresh());
   }
 
   async refresh() {
@@ -26,7 +30,12 @@ export class Quarantine {
   list(rejected) {
     const place = find("rejected-rows");
     const ids = rejected.map((row) => row.event_id).join();
-    if (place.dataset.ids === ids || document.querySelector("dialog[open]")) return; // focus goes back to a row
+    const held = place.matches(":hover, :focus-within") || document.querySelector("dialog[open]"); // focus goes back to a row
+    const news = rejected.filter((row) => !this.shown.has(row.event_id)).length;
+    say(find("rejected-note"), held && this.shown.size && news ? `${plural(news, "new row")} held while you look.` : "");
+    if (place.dataset.ids === ids || (held && !this.anew)) return;
+    this.anew = false;
+    this.shown = new Set(rejected.map((row) => row.event_id));
     place.dataset.ids = ids;
     if (!rejected.length) {
       fill(place, make("p", { class: "empty" }, "Nothing here. A row that does not fit a contract is kept with its reason, and can be read whole."));

@@ -14,7 +14,7 @@ export function showReport(validation) {
   const steps = validation.steps.map((step) => {
     const [kind, text] = STATES.get(step.passed);
     return make("li", {}, make("span", { class: `badge ${kind}` }, text),
-      make("span", {}, step.title ?? words(step.name), step.reason ? make("div", { class: "reason" }, step.reason) : null));
+      make("span", {}, step.title ?? words(step.name), step.reason && step.passed !== null ? make("div", { class: "reason" }, step.reason) : null));
   });
   const against = validation.figures?.against_active?.text;
   return [

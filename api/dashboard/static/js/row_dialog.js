@@ -2,7 +2,7 @@
 
 import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
-import { score, time, value, words } from "./format.js";
+import { instant, score, value, words } from "./format.js";
 import { sleep } from "./poll.js";
 import { actionName, isAttack, verdictBadge } from "./verdict.js";
 
@@ -79,7 +79,7 @@ function about(row) {
   return [
     facts([
       ["Verdict", verdictBadge(isAttack(row))],
-      ["Time", time(row.timestamp)],
+      ["Time", make("time", { datetime: row.timestamp }, instant(row.timestamp))],
       ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
       ["Sensor", flow.sensor_id],
     ]),
@@ -128,7 +128,7 @@ function rejected(row) {
   const raw = row.value ?? row.head;
   return [
     facts([
-      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", time(row.timestamp)],
+      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", make("time", { datetime: row.timestamp }, instant(row.timestamp))],
       ["Topic", row.topic], ["Partition", String(row.partition)], ["Offset", String(row.offset)], ["Key", row.key?.text],
     ]),
     row.note ? make("p", { class: "note" }, row.note) : null,

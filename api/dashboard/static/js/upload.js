@@ -2,7 +2,7 @@
 
 import { ApiError, upload } from "./api.js";
 import { showBars } from "./bars.js";
-import { button, fill, find, make, pairs, say, table } from "./dom.js";
+import { button, facts, fill, find, make, pairs, say, table } from "./dom.js";
 import { count, percent, score, words } from "./format.js";
 import { actionName, className, isAttack, scoreOf, target, verdictBadge } from "./verdict.js";
 
@@ -51,7 +51,8 @@ export class FileUpload {
     fill(find("file-result"),
       make("dl", { class: "figures" }, pairs([
         ["Rows", count(answer.total_rows)], ["Attacks", count(attacks)], ["Normal", count(normal)],
-        ["Rejected", count(answer.rejected_rows)], ["Upload", answer.batch_id], ["Models", models || "none"]])),
+        ["Rejected", count(answer.rejected_rows)]])),
+      facts([["Upload", answer.batch_id], ["Models", models || "none"]]),
       make("h3", {}, "By class"), bars,
       this.scored(answer.predictions), rejected(answer.rejected, answer.rejected_rows));
   }
@@ -60,18 +61,18 @@ export class FileUpload {
     if (!predictions.length) return [];
     const rows = predictions.map((row) => {
       const action = row.self_healing_action;
-      const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "quiet", "aria-label": `Open the row of line ${row.line}` });
-      return [{ cell: open, class: "number" }, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
+      const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "open", "aria-label": `Open the row of line ${row.line}` });
+      return [open, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
     });
-    const heads = [{ cell: "Line", class: "number" }, "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
+    const heads = ["Line", "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
     return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
   }
 }
 
 function rejected(rows, all) {
   if (!rows.length) return [];
-  const cells = rows.slice(0, REJECTED).map((row) => [{ cell: count(row.line), class: "number" }, make("span", { class: "badge warn" }, words(row.reason)), row.field.trim(), row.detail]);
-  return framed(`Rejected rows, ${cells.length} of ${count(all)}`, table("Rejected rows", [{ cell: "Line", class: "number" }, "Reason", "Field", "What was wrong"], cells));
+  const cells = rows.slice(0, REJECTED).map((row) => [count(row.line), make("span", { class: "badge warn" }, words(row.reason)), row.field.trim(), row.detail]);
+  return framed(`Rejected rows, ${cells.length} of ${count(all)}`, table("Rejected rows", ["Line", "Reason", "Field", "What was wrong"], cells));
 }
 
 function framed(title, content) {
