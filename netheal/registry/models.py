@@ -68,10 +68,11 @@ def add_model(
     with changes(connection) as cursor:
         now = datetime.now(UTC)
         named = _named(cursor, bundle, now)
-        artefacts.put(named)
         model_id = _insert(cursor, named, upload, reason.actor, _upload_version(cursor, bundle, now))
         model = find_model(cursor, model_id)
         set_state(cursor, model, "validated", reason)
+        # Last, so that what the registry refuses leaves nothing on disk.
+        artefacts.put(named)
         emit("model.imported", model_type=model.model_type, version=model.model_version, hash=model.bundle_hash)
         return find_model(cursor, model_id)
 

@@ -15,8 +15,10 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from netheal.bundles.intake import sandbox
+from netheal.bundles.served import ServedBundle
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.models import active_models
+from netheal.registry.changes import Reason
+from netheal.registry.models import Upload, active_models, add_model
 from netheal.registry.starters import import_starters
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
@@ -242,3 +244,16 @@ def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api
     assert told["total_models"] == 2
     assert told["total_bytes"] == sum(file.stat().st_size for file in files)
     assert told["by_state"] == {"active": 2}
+
+
+def test_what_the_registry_refuses_leaves_nothing_on_disk(
+    database: Connection, api_settings: Settings, attack_bundle: ServedBundle
+) -> None:
+    artefacts = Artefacts(api_settings.artefacts_dir)
+    with pytest.raises(ValueError, match="NUL"):
+        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1, "no text: \0"), Reason("test"))
+    assert artefacts.size_bytes(attack_bundle.hash) == 0
+    assert (
+        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1), Reason("test")).state == "validated"
+    )
+    assert artefacts.size_bytes(attack_bundle.hash) > 0
