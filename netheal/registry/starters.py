@@ -12,6 +12,7 @@ from netheal.errors import BundleError
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason, activate
 from netheal.registry.models import Upload, add_model
+from netheal.registry.validation import recorded
 from netheal.store.database import Connection, transaction
 
 _REASON = Reason("netheal", "starter model")
@@ -54,7 +55,7 @@ def examined_starter(folder: Path, committed: ServedBundle) -> tuple[ServedBundl
         source_bytes=source.stat().st_size,
         description="Starter model, trained on public data",
         profile=json.loads(text),
-        validation=examined.report.to_document(),
+        validation=recorded(examined.report),
         card=card.read_text("utf-8") if card.exists() else None,
     )
     return committed, upload

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from netheal.bundles.intake.examine import Examined, Order
-from netheal.bundles.intake.report import STEPS, Step
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.bundles.served import ServedBundle
 from netheal.errors import BundleError, Conflict, ModelFailure
@@ -15,13 +14,13 @@ from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason
 from netheal.registry.models import Upload, add_model
 from netheal.registry.records import ModelRecord, active_model
+from netheal.registry.validation import recorded, told
 from netheal.scoring.model import ServedModel
 from netheal.store.pool import Pool
 from netheal.store.recent_rows import recent_rows
 from netheal.verdicts.comparison import columns_of, compare
 
 COMPARED_ROWS = 5_000
-_STEP_TITLES = STEPS | {"storage_and_record": "Storage and record"}
 _TURN_S = 120.0
 _TURNS = threading.BoundedSemaphore(2)
 """An examination may take a core and a gigabyte: a third one waits."""
@@ -47,17 +46,15 @@ class BundleRefused(BundleError):
 def take_in(registry: Registry, source: Path, order: Order, upload: Upload, reason: Reason) -> ModelRecord:
     """Examine the file and keep its served form; the new model's record. Raises BundleRefused."""
     examined = _in_turn(source, order)
-    validation = _document(examined)
     if examined.bundle is None:
-        raise BundleRefused(examined.report.reason, validation)
+        raise BundleRefused(examined.report.reason, told(examined.report))
     compared = _compared(registry, examined.bundle)
     if "failure" in compared:
-        raise BundleRefused(f"it fails on stored rows: {compared['failure']}", validation)
-    # The registry may give it another version, and so another hash: its record says which.
-    told = {name: value for name, value in validation["figures"].items() if name not in ("version", "bundle_hash")}
-    validation["figures"] = {**told, "against_active": compared}
+        raise BundleRefused(f"it fails on stored rows: {compared['failure']}", told(examined.report))
+    validation = recorded(examined.report)
+    validation["figures"]["against_active"] = compared
     profile = json.loads(order.profile) if order.profile is not None else None
-    complete = replace(upload, profile=profile, validation=_recorded(validation))
+    complete = replace(upload, profile=profile, validation=validation)
     with registry.pool.connection() as connection:
         return add_model(connection, registry.artefacts, examined.bundle, complete, reason)
 
@@ -69,21 +66,6 @@ def _in_turn(source: Path, order: Order) -> Examined:
         return examine_file(source, order)
     finally:
         _TURNS.release()
-
-
-def _document(examined: Examined) -> dict[str, Any]:
-    """The report with the steps' titles, all of it plain JSON."""
-    document = examined.report.to_document()
-    document["steps"] = [{**step, "title": _STEP_TITLES[step["name"]]} for step in document["steps"]]
-    return document
-
-
-def _recorded(validation: dict[str, Any]) -> dict[str, Any]:
-    """With the last step: it is stored and in the registry, or there is no record that could say so."""
-    step = Step("storage_and_record", True, "stored by its content hash, and recorded")
-    title = _STEP_TITLES[step.name]
-    last = {"name": step.name, "passed": step.passed, "reason": step.reason, "title": title}
-    return {**validation, "steps": [*validation["steps"], last]}
 
 
 def _compared(registry: Registry, bundle: ServedBundle) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskC
     }
     for model in found:
         assert model["validation_results"]["accepted"]
+        assert model["validation_results"]["steps"][-1]["name"] == "storage_and_record"
+        assert "bundle_hash" not in model["validation_results"]["figures"], "the record says it"
         assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").json["card"].lower()
 
 
