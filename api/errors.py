@@ -54,6 +54,9 @@ _CODES = {
     503: "service_unavailable",
 }
 
+_TOO_MANY_DIGITS = "Exceeds the limit"
+"""What Python says of them; its JSON reader has no error of its own for it."""
+
 
 class Refusal(Exception):
     """An answer that is an error, with what the caller may need to mend the request."""
@@ -123,10 +126,9 @@ def _too_deep(_: RecursionError) -> Response:
 
 def _value_error(error: ValueError) -> Response:
     """Ours, unless it comes of JSON that is well-formed and no reader takes: a number of thousands of digits."""
-    text = request.get_data() if request.is_json else b""
-    if not text or request.get_json(silent=True) is not None or text.strip() == b"null":
-        return _unexpected(error)
-    return _answer(400, "bad_request", f"the body cannot be read: {error}")
+    if request.is_json and str(error).startswith(_TOO_MANY_DIGITS):
+        return _answer(400, "bad_request", "the body has a number of more digits than can be read")
+    return _unexpected(error)
 
 
 def _unexpected(error: Exception) -> Response:

@@ -110,6 +110,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": _HEARTBEAT_S,
             "graceful_timeout": _GRACE_S,
             "control_socket_disable": True,
+            # It would wait for the client in the thread; our sockets do not, see `api.transport.answering`.
+            "sendfile": False,
             "logger_class": EventLogger,
             # Nobody in front of us is believed, see `api.security`.
             "forwarded_allow_ips": "",

@@ -12,7 +12,7 @@ _BUFFER_BYTES = 128 * 2**10
 _WRITE_BYTES = 64 * 2**10
 _TALK_BYTES = 256 * 2**10
 _TALK_S = 60.0
-_CLOSE = b"\x88"
+_CLOSE = 0x88
 
 
 class Wire:
@@ -57,7 +57,7 @@ class Wire:
 
         Nor does anything follow a close frame: simple-websocket sends one while rows are still sent here.
         """
-        return self._put(data, is_last=data[:1] == _CLOSE)
+        return self._put(data, is_last=_has_close(data))
 
     def send_frames(self, frames: Iterable[bytes]) -> None:
         """Frames in as few writes as may be, each of which has `stall_s`."""
@@ -90,6 +90,16 @@ class Wire:
                     raise TimeoutError("the client does not read")
             self._said_goodbye = is_last
         return len(data)
+
+
+def _has_close(data: bytes) -> bool:
+    """Whether there is a close frame among what simple-websocket sends at once: short control frames, or its 101."""
+    at = 0
+    while at + 1 < len(data):
+        if data[at] == _CLOSE:
+            return True
+        at += 2 + data[at + 1]
+    return False
 
 
 def _joined(frames: Iterable[bytes]) -> Iterator[bytes]:

@@ -49,9 +49,8 @@ class ElasticPool(Executor):
                 raise RuntimeError("this pool was shut down")
             if self._idle:
                 self._idle.pop().put(work)
-            elif self._threads < self._most:
+            elif self._threads < self._most and self._start(work):
                 self._threads += 1
-                threading.Thread(target=self._run, args=(work,), name="api", daemon=True).start()
             else:
                 self._waiting.append(work)
         return future
@@ -63,6 +62,16 @@ class ElasticPool(Executor):
             for inbox in self._idle:
                 inbox.put(None)
             self._idle.clear()
+
+    def _start(self, work: Work) -> bool:
+        """False where the system gives no thread, and there are others to do the work; RuntimeError where none is."""
+        try:
+            threading.Thread(target=self._run, args=(work,), name="api", daemon=True).start()
+        except RuntimeError:
+            if self._threads == 0:
+                raise
+            return False
+        return True
 
     def _run(self, work: Work) -> None:
         inbox: SimpleQueue[Work | None] = SimpleQueue()

@@ -94,11 +94,11 @@ def test_close_leaves_the_socket_to_its_owner_and_cut_ends_it(pair: tuple[socket
 def test_nothing_follows_a_close_frame(pair: tuple[socket.socket, socket.socket]) -> None:
     wire, client = Wire(pair[0], 1.0), pair[1]
     wire.send_frames([b"\x81\x01a", b"\x81\x01b"])
-    wire.send(b"\x88\x00")
+    wire.send(b"\x8a\x01p\x88\x00")
     wire.send_frames([b"\x81\x01c"])
     wire.send(b"\x88\x00")
     wire.cut()
     received = b""
     while part := client.recv(100):
         received += part
-    assert received == b"\x81\x01a\x81\x01b\x88\x00"
+    assert received == b"\x81\x01a\x81\x01b\x8a\x01p\x88\x00"

@@ -5,11 +5,16 @@ import json
 import resource
 import socket
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
+from selectors import DefaultSelector
+from types import SimpleNamespace
 
 import pytest
 import requests
 
+from api.transport.connection import Connection
 from api.transport.worker import Worker
 from tests.api.served import Serve, Served, answer
 
@@ -127,6 +132,7 @@ def test_what_is_no_request_is_refused_in_the_shape_of_the_api(serve: Serve) -> 
     cases = {
         b"NONSENSE\r\n\r\n": (400, "bad_request"),
         b"\r\n\r\n": (400, "bad_request"),
+        b"GET /health/live HTTP/1.0\n\n": (400, "bad_request"),
         get(api, "no colon"): (400, "bad_request"),
         get(api, "Transfer-Encoding: smoke"): (501, "not_implemented"),
         get(api, "Expect: cake"): (417, "unknown_expectation"),
@@ -141,9 +147,37 @@ def test_what_is_no_request_is_refused_in_the_shape_of_the_api(serve: Serve) -> 
     assert "Traceback" not in api.output() and "api.failed" not in api.output()
 
 
+def test_a_body_that_nobody_read_and_nobody_can_is_answered_once(serve: Serve) -> None:
+    api = serve().wait_ready()
+    with api.connect() as connection:
+        connection.sendall(api.head("/api/v1/tokens", "Transfer-Encoding: chunked") + b"no number\r\n")
+        assert answer(connection).count(b"HTTP/1.1 ") == 1
+
+
+def test_who_has_sent_a_head_is_served_before_the_next_is_taken() -> None:
+    worker, submitted = object.__new__(Worker), deque[Connection]()
+    worker.cfg = SimpleNamespace(body_pause_s=9.0, head_patience_s=9.0, is_ssl=False, http_parser="python")
+    worker.poller, worker.pending_conns, worker.nr_conns, worker.worker_connections = DefaultSelector(), deque(), 0, 2
+    worker.tpool = SimpleNamespace(submit=lambda _, conn: submitted.append(conn) or Future())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        quick, silent, late = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        worker.accept(listener)
+        (first,) = worker.pending_conns
+        quick.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        worker.accept(listener)
+        (second,) = worker.pending_conns
+        assert list(submitted) == [first] and first is not second
+        worker.accept(listener)
+        assert silent.recv(1) == b"", "it has kept us waiting longest, and has sent nothing"
+    for one in (quick, silent, late, first.sock, *(conn.sock for conn in worker.pending_conns)):
+        one.close()
+
+
 def test_without_a_file_left_a_connection_waits_and_the_worker_goes_on() -> None:
     class Listener:
         def accept(self) -> None:
             raise OSError(errno.EMFILE, "Too many open files")
 
-    Worker.accept(object.__new__(Worker), Listener())
+    worker = object.__new__(Worker)
+    worker.pending_conns = deque()
+    worker.accept(Listener())

@@ -69,3 +69,22 @@ def test_after_shutdown_nothing_is_taken_and_threads_end() -> None:
     with pytest.raises(RuntimeError):
         pool.submit(len, "")
     eventually(lambda: len(pool) == 0)
+
+
+def test_without_a_new_thread_work_waits_for_one_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, gate = ElasticPool(2), threading.Event()
+    first = pool.submit(gate.wait, 10)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        second = pool.submit(divmod, 7, 2)
+        assert (len(pool), second.done()) == (1, False)
+        with pytest.raises(RuntimeError, match="can't start"):
+            ElasticPool(2).submit(divmod, 7, 2)
+    gate.set()
+    assert first.result(5) and second.result(5) == (3, 1)
+    both = threading.Barrier(2)
+    assert {f.result(5) for f in [pool.submit(both.wait, 5) for _ in range(2)]} == {0, 1}, "two are possible again"

@@ -52,7 +52,7 @@ every(3, async () => {
   stream.setFigures(figures);
   healing.setTotals(figures.actions);
 });
-every(4, () => stream.refresh());
+every(3, async () => totals.setStream({ perSecond: await stream.refresh() }));
 every(5, () => quarantine.refresh());
 every(5, () => healing.refresh());
 every(8, () => models.refresh());

@@ -32,7 +32,7 @@ export class Models {
     back.setAttribute("aria-label", `Roll back the ${words(type)} to the model before`);
     const title = make("h3", {}, words(type), " ", make("span", { class: "hint" }, ASKS[type]));
     const active = models.some((model) => model.is_active);
-    const earlier = models.some((model) => !model.is_active && model.activated_at && !model.artefact_deleted_at);
+    const earlier = models.filter((model) => model.state === "inactive" && !model.artefact_deleted_at).length > (active ? 0 : 1);
     const order = [...models].sort((a, b) => b.is_active - a.is_active); // the others stay as they came, the newest first
     const empty = models.length ? "None is active: rows that need one go to quarantine until you activate one." : "There is none: upload one below.";
     return make("div", { class: "model-type", "data-type": type },

@@ -30,11 +30,12 @@ export class Quarantine {
   list(rejected) {
     const place = find("rejected-rows");
     const ids = rejected.map((row) => row.event_id).join();
-    const held = place.matches(":hover, :focus-within") || document.querySelector("dialog[open]"); // focus goes back to a row
+    const held = !this.anew && (place.matches(":hover, :focus-within") || document.querySelector("dialog[open]") !== null); // focus goes back to a row
     const news = rejected.filter((row) => !this.shown.has(row.event_id)).length;
-    say(find("rejected-note"), held && this.shown.size && news ? `${plural(news, "new row")} held while you look.` : "");
-    if (place.dataset.ids === ids || (held && !this.anew)) return;
+    say(find("rejected-note"), held && news ? `${plural(news, "new row")} held while you look.` : "");
+    if (held) return;
     this.anew = false;
+    if (place.dataset.ids === ids) return;
     this.shown = new Set(rejected.map((row) => row.event_id));
     place.dataset.ids = ids;
     if (!rejected.length) {

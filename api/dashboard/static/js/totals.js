@@ -6,11 +6,9 @@ import { fill, find, make, say } from "./dom.js";
 import { compact, milliseconds, percent, plural, rate } from "./format.js";
 import { BENIGN } from "./verdict.js";
 
-const SPAN_MS = 12_000;
-
 export class Totals {
   constructor() {
-    Object.assign(this, { stats: null, minutes: [], streamed: 0, looks: [], stream: {} });
+    Object.assign(this, { stats: null, minutes: [], stream: {} });
     find("classes-span").addEventListener("change", () => this.showClasses());
   }
 
@@ -20,35 +18,25 @@ export class Totals {
     this.show();
   }
 
-  /** What charts have asked for; what came since some seconds before gives the rate of now. */
+  /** What charts have asked for. */
   setMinutes(minutes) {
-    const before = new Map(this.minutes.map(({ minute, rows }) => [minute, rows]));
-    if (before.size) this.streamed += minutes.reduce((total, { minute, rows }) => total + rows - (before.get(minute) ?? 0), 0);
-    const now = Date.now();
-    this.looks = [...this.looks.filter(({ at }) => now - at < SPAN_MS), { at: now, rows: this.streamed }];
     this.minutes = minutes;
     this.show();
   }
 
-  /** Lag and the last batch, as far as they are known. */
+  /** Lag, the last batch and the rate, as far as they are known. */
   setStream(stream) {
-    this.stream = stream;
+    this.stream = { ...this.stream, ...stream };
     this.show();
-  }
-
-  get perSecond() {
-    const [first] = this.looks;
-    const last = this.looks.at(-1);
-    return last && last.at - first.at >= 1000 ? (1000 * (last.rows - first.rows)) / (last.at - first.at) : null;
   }
 
   show() {
     const rows = sum(this.minutes, "rows");
     const attacks = sum(this.minutes, "attacks");
-    const { lag, seconds, batchRows } = this.stream;
+    const { lag, seconds, batchRows, perSecond } = this.stream;
     const stats = this.stats;
     fill(find("totals"), [
-      tile("Rows per second", this.perSecond === null ? "–" : rate(this.perSecond), "now"),
+      tile("Rows per second", perSecond === undefined ? "–" : rate(perSecond), "scored now"),
       tile("Attack rate", rows ? percent((100 * attacks) / rows) : "–", `${plural(attacks, "attack")} in 15 minutes`, attacks > 0),
       tile("Attacks", stats ? compact(stats.total_attacks) : "–", "all time", stats?.total_attacks > 0),
       tile("Rows scored", stats ? compact(stats.total_predictions) : "–", stats ? `${percent(stats.attack_rate)} attacks, all time` : ""),
