@@ -1,6 +1,6 @@
 """Even pace: how many rows may go now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SLICE_S = 0.03
 _LARGEST_SLICE = 10_000
@@ -27,3 +27,19 @@ def paced(
         step = size if rows is None else min(size, rows - given)
         given += step
         yield step
+
+
+def in_slices[Item](chunks: Iterable[Sequence[Item]], slices: Iterator[int]) -> Iterator[Sequence[Item]]:
+    """What is in `chunks`, parted so that each slice's number of items goes when the slice is due.
+
+    A slice may have its items from several chunks.
+    """
+    due = 0
+    for chunk in chunks:
+        begin = 0
+        while begin < len(chunk):
+            due = due or next(slices)
+            part = chunk[begin : begin + due]
+            yield part
+            begin += len(part)
+            due -= len(part)

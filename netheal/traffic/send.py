@@ -1,7 +1,7 @@
 """Messages to the input topic: as quickly as the broker takes them, or at an even pace."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from netheal.errors import ServiceUnavailable
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.encode import encode_rows
-from netheal.traffic.pace import paced
+from netheal.traffic.pace import in_slices, paced
 
 Progress = Callable[[int], None]
 """Called with the number of messages handed over so far, about once a slice."""
@@ -69,22 +69,12 @@ def send_messages(
     outbox = _Outbox(_producer(bootstrap_servers, options), topic)
     start = clock()
     slices = paced(None, rate_per_s, clock, sleep)
-    for batch in _resliced(chunks, slices):
+    for batch in in_slices(chunks, slices):
         outbox.put(batch)
         if progress is not None:
             progress(outbox.sent)
     outbox.finish()
     return SendReport(outbox.sent, outbox.bytes, clock() - start)
-
-
-def _resliced(chunks: Iterable[Sequence[bytes]], slices: Iterator[int]) -> Iterator[Sequence[bytes]]:
-    """The messages of `chunks` in slices no larger than what is due."""
-    for chunk in chunks:
-        begin = 0
-        while begin < len(chunk):
-            end = begin + next(slices)
-            yield chunk[begin:end]
-            begin = end
 
 
 def _producer(bootstrap_servers: str, options: Mapping[str, str] | None) -> Producer:

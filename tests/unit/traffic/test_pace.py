@@ -2,7 +2,7 @@
 
 import pytest
 
-from netheal.traffic.pace import paced
+from netheal.traffic.pace import in_slices, paced
 
 
 class Clock:
@@ -44,3 +44,13 @@ def test_without_a_rate_nobody_waits() -> None:
     clock = Clock()
     assert sum(paced(123_456, None, clock, clock.sleep)) == 123_456
     assert clock.now_s == 100.0
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 30, 50, 1_000])
+def test_the_rate_is_kept_however_the_rows_are_chunked(chunk_rows: int) -> None:
+    clock = Clock()
+    rows = list(range(3_000))
+    chunks = [rows[at : at + chunk_rows] for at in range(0, len(rows), chunk_rows)]
+    sent = [row for part in in_slices(chunks, paced(None, 300.0, clock, clock.sleep)) for row in part]
+    assert sent == rows
+    assert clock.now_s - 100.0 == pytest.approx(10, abs=0.1)
