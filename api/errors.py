@@ -79,6 +79,12 @@ def error_code(status: int) -> str:
     return _CODES.get(status, "error")
 
 
+def failure(error: Exception) -> str:
+    """Log an error of our own; what the caller is told of it."""
+    emit("api.failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+    return "something went wrong inside; the log of the API says what"
+
+
 def register_errors(app: APIFlask) -> None:
     """Every error that can leave a handler gets the shape."""
     app.register_error_handler(Refusal, _refusal)
@@ -132,8 +138,7 @@ def _value_error(error: ValueError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    emit("api.failed", error=f"{type(error).__name__}: {error}", exc_info=error)
-    return _answer(500, "internal", "something went wrong inside; the log of the API says what")
+    return _answer(500, error_code(500), failure(error))
 
 
 def _apiflask_error(error: HTTPError) -> tuple[dict[str, Any], int, Any]:

@@ -1,11 +1,12 @@
 """A client's connection as simple-websocket and we both use it: whole frames or none, and nobody waits for ever."""
 
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+
+from api.transport.pace import bound_sends
 
 _BUFFER_BYTES = 128 * 2**10
 """What the kernel holds for a client that does not read; by default that would be megabytes."""
@@ -32,9 +33,7 @@ class Wire:
         self.chatty = False
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # A blocking send() has no other bound: settimeout() would make recv() of the other thread give up, too.
-        timeval = struct.pack("ll", int(stall_s), int(stall_s % 1 * 1e6))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        bound_sends(connection, stall_s)
 
     def fileno(self) -> int:
         """For a selector."""

@@ -3,11 +3,10 @@
 import errno
 import select
 import socket
-import time
 from collections.abc import Buffer
 from contextlib import suppress
 
-from api.transport.pace import LEAST_BYTES_PER_S
+from api.transport.pace import Pace
 
 MOST_UNSENT_BYTES = 2 * 2**20
 """Of one answer, beside what the kernel holds; for what is over it `sendall` waits."""
@@ -21,10 +20,8 @@ class AnsweringSocket(socket.socket):
 
     def begin(self, pause_s: float) -> None:
         """Once, before anything is sent. `pause_s`: how long a client may read nothing, see `send_on`."""
-        self._pause_s = pause_s
+        self._pace = Pace(pause_s)
         self._unsent = bytearray()
-        self._sent_bytes = 0
-        self._since_s = 0.0
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
 
     @property
@@ -35,13 +32,13 @@ class AnsweringSocket(socket.socket):
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
         """Take all of it; raises OSError as `send_on`."""
         if not self._unsent:
-            self._since_s, self._sent_bytes = time.monotonic(), 0
+            self._pace.begin()
         self._unsent += data
         self.send_on()
         while len(self._unsent) > MOST_UNSENT_BYTES:
             poll = select.poll()
             poll.register(self, select.POLLOUT)
-            poll.poll(1000 * max(0.0, self._left_s()))
+            poll.poll(1000 * max(0.0, self._pace.left_s))
             self.send_on()
 
     def send_on(self) -> None:
@@ -52,7 +49,7 @@ class AnsweringSocket(socket.socket):
         """
         try:
             self._send_now()
-            if self._unsent and self._left_s() <= 0:
+            if self._unsent and self._pace.left_s <= 0:
                 raise ConnectionResetError(errno.ECONNRESET, "the client does not read its answer")
         except OSError:
             self._unsent.clear()
@@ -64,7 +61,4 @@ class AnsweringSocket(socket.socket):
             while sent < len(self._unsent):
                 sent += self.send(self._unsent[sent : sent + _WRITE_BYTES], socket.MSG_DONTWAIT)
         del self._unsent[:sent]
-        self._sent_bytes += sent
-
-    def _left_s(self) -> float:
-        return self._since_s + self._pause_s + self._sent_bytes / LEAST_BYTES_PER_S - time.monotonic()
+        self._pace.moved(sent)

@@ -1,7 +1,6 @@
 """A connection of which the worker's loop reads the heads and sends the rest, without ever waiting itself."""
 
 import socket
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import TConn
 
 from api.transport.answering import AnsweringSocket
-from api.transport.pace import PacedSocket
+from api.transport.pace import PacedSocket, bound_sends
 
 MOST_HEAD_BYTES = 64 * 2**10
 _READ_BYTES = 8192
@@ -34,10 +33,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.awaited: Callable[[], None] | None = None
         self._head = bytearray()
         self._searched = 0
-        self._due = False
-        # A blocking send() has no other bound.
-        timeval = struct.pack("ll", int(pause_s), int(pause_s % 1 * 1e6))
-        answering.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        bound_sends(answering, pause_s)
 
     @property
     def is_gone(self) -> bool:
@@ -45,7 +41,10 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(self.sock.fileno() < 0)
 
     def is_due(self) -> bool:
-        """Whether a thread has something to do: a head is there, or what cannot become one."""
+        """Whether a thread has something to do: a head is there, or what cannot become one.
+
+        Asked once for what was read since; where it is true, a thread is next, with `init`.
+        """
         # A client may send its next request right behind the one before.
         self._head += self.parser.unreader.take_buffered()
         begin = max(0, self._searched - len(_HEAD_ENDS) + 1)
@@ -53,8 +52,7 @@ class Connection(TConn):  # type: ignore[misc]
         line = self._head.find(b"\n", 0, MOST_HEAD_BYTES)
         is_bare = line >= 0 and self._head[line - 1 : line] != b"\r"
         ends = self._head.find(_HEAD_ENDS, begin) >= 0
-        self._due = self._due or ends or is_bare or len(self._head) > MOST_HEAD_BYTES
-        return self._due
+        return ends or is_bare or len(self._head) > MOST_HEAD_BYTES
 
     def read_on(self) -> bool:
         """Called by the loop when there is something to read: false where nothing more comes."""
@@ -71,7 +69,7 @@ class Connection(TConn):  # type: ignore[misc]
         """Called by the thread for each request, before the head is parsed."""
         self.sock.setblocking(True)
         self._paced.begin()
-        head, self._head, self._searched, self._due = bytes(self._head), bytearray(), 0, False
+        head, self._head, self._searched = bytes(self._head), bytearray(), 0
         if len(head.partition(_HEAD_ENDS)[0]) > MOST_HEAD_BYTES:
             raise LimitRequestHeaders(f"a head has at most {MOST_HEAD_BYTES} bytes")
         self.parser.unreader.unread(head)

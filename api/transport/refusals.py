@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from api.errors import error_body, error_code
+from api.errors import error_body, error_code, failure
 from api.security.headers import SECURITY_HEADERS
 
 _STATUS = {
@@ -18,7 +18,7 @@ _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.
 
 
 def refusal(error: Exception) -> bytes:
-    """A whole answer, after which the connection ends."""
+    """A whole answer, after which the connection ends; an error of our own is logged."""
     status, message = _told(error)
     body = json.dumps(error_body(error_code(status), message)).encode()
     headers = {
@@ -32,12 +32,7 @@ def refusal(error: Exception) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def is_the_clients(error: Exception) -> bool:
-    """Whether the request is at fault, and not we."""
-    return isinstance(error, errors.ParseException) and not isinstance(error, _OURS)
-
-
 def _told(error: Exception) -> tuple[HTTPStatus, str]:
-    if not is_the_clients(error):
-        return HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong inside; the log of the API says what"
+    if not isinstance(error, errors.ParseException) or isinstance(error, _OURS):
+        return HTTPStatus.INTERNAL_SERVER_ERROR, failure(error)
     return _STATUS.get(type(error), HTTPStatus.BAD_REQUEST), f"this is no request of HTTP/1.1: {error}"

@@ -84,10 +84,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Called in the thread: what is no request is answered here."""
         # Not before the fork, see `api.server`.
-        from api.transport.refusals import is_the_clients, refusal
+        from api.transport.refusals import refusal
 
-        if not is_the_clients(exc):
-            emit("api.failed", error=f"{type(exc).__name__}: {exc}", exc_info=exc)
         with suppress(OSError):
             client.sendall(refusal(exc))
 
@@ -127,7 +125,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(conn)
         elif conn.is_due():
             self._forgo(conn)
-            self.enqueue_req(conn)
+            self._submit(conn)
 
     def _send_on(self, fs: Any, conn: Connection) -> None:
         if not conn.send_on():

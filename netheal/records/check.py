@@ -143,10 +143,10 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
     categories = [at for at, f in enumerate(contract.features) if f.category]
     outside[:, categories] |= np.floor(block[:, categories]) < block[:, categories]
     for at in np.flatnonzero(outside.any(axis=1)):
-        row, feature = rows[at], contract.features[int(outside[at].argmax())]
+        row, column = rows[at], int(outside[at].argmax())
         if faults.good[row]:
-            detail = _how_outside(float(block[at, outside[at].argmax()]), feature)
-            faults.reject(row, Reason.OUT_OF_RANGE, feature.name, detail)
+            feature = contract.features[column]
+            faults.reject(row, Reason.OUT_OF_RANGE, feature.name, _how_outside(float(block[at, column]), feature))
 
 
 def _how_outside(value: float, feature: Feature) -> str:

@@ -51,6 +51,12 @@ class Served:
         host = f"{self.address['host']}:{self.address['port']}"
         return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode()
 
+    def is_well(self) -> bool:
+        """Whether it answers somebody new."""
+        with self.connect() as connection:
+            connection.sendall(self.head("/health/live", "Connection: close", method="GET"))
+            return b" 200 OK" in answer(connection)
+
     def output(self) -> str:
         return self.log.read_text()
 

@@ -11,7 +11,7 @@ import flask_swagger_ui
 import psutil
 import pytest
 
-from api.transport import answering
+from api.transport import answering, pace
 from api.transport.answering import AnsweringSocket
 from tests.api.served import Serve, Served, answer
 
@@ -56,16 +56,10 @@ def wait_dropped(api: Served, connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
-def is_well(api: Served) -> bool:
-    with api.connect() as connection:
-        connection.sendall(api.head("/health/live", "Connection: close", method="GET"))
-        return b" 200 OK" in answer(connection)
-
-
 def test_a_large_answer_that_nobody_reads_holds_no_thread(serve: Serve) -> None:
     api = serve(NETHEAL_API_THREADS="4", NETHEAL_API_BODY_TIMEOUT_S="60").wait_ready()
     lazy = [unread(api) for _ in range(12)]
-    assert is_well(api)
+    assert api.is_well()
     for connection in lazy:
         _, _, body = answer(connection).partition(b"\r\n\r\n")
         assert hashlib.sha256(body).digest() == hashlib.sha256(LARGE_BYTES).digest()
@@ -74,7 +68,7 @@ def test_a_large_answer_that_nobody_reads_holds_no_thread(serve: Serve) -> None:
 def test_where_they_hold_too_much_the_first_of_them_go(serve: Serve) -> None:
     api = serve(NETHEAL_API_BODY_TIMEOUT_S="60").wait_ready()
     lazy = [unread(api) for _ in range(100)]
-    assert is_well(api)
+    assert api.is_well()
     wait_dropped(api, lazy[0])
     assert len(answer(lazy[0])) < len(LARGE_BYTES)
     assert len(answer(lazy[-1])) > len(LARGE_BYTES)
@@ -111,7 +105,7 @@ def test_what_is_over_the_bound_waits_for_a_client_that_reads(pair: Pair) -> Non
 
 
 def test_and_not_for_one_that_does_not(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "LEAST_BYTES_PER_S", 2**20)
+    monkeypatch.setattr(pace, "LEAST_BYTES_PER_S", 2**20)
     server, _ = pair
     server.begin(pause_s=0.2)
     with pytest.raises(ConnectionResetError, match="does not read"):

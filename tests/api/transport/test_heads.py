@@ -12,7 +12,6 @@ from selectors import DefaultSelector
 from types import SimpleNamespace
 
 import pytest
-import requests
 
 from api.transport.connection import Connection
 from api.transport.worker import Worker
@@ -34,10 +33,6 @@ def get(api: Served, *lines: str, path: str = "/health/live") -> bytes:
     return api.head(path, *lines, method="GET")
 
 
-def is_well(api: Served) -> bool:
-    return requests.get(api.address["url"] + "/health/live", timeout=20).status_code == 200
-
-
 def told(reply: bytes) -> tuple[int, str]:
     """Status and code of an error of the API."""
     head, _, body = reply.partition(b"\r\n\r\n")
@@ -51,7 +46,7 @@ def test_heads_that_do_not_come_take_no_thread(serve: Serve, beginning: bytes) -
     silent = [api.connect() for _ in range(12)]
     for connection in silent:
         connection.sendall(beginning)
-    assert is_well(api)
+    assert api.is_well()
     for connection in silent:
         connection.close()
 
@@ -62,7 +57,7 @@ def test_nor_does_the_second_head_of_a_connection(serve: Serve) -> None:
     for connection in kept:
         connection.sendall(get(api) + b"G")
         assert b" 200 OK" in connection.recv(65_536)
-    assert is_well(api)
+    assert api.is_well()
     for connection in kept:
         connection.sendall(get(api, "Connection: close")[1:])
         assert b" 200 OK" in answer(connection)
@@ -74,7 +69,7 @@ def test_nor_does_a_client_that_keeps_its_end_open(serve: Serve) -> None:
     for connection in lazy:
         connection.sendall(get(api, "Connection: close"))
         assert b" 200 OK" in answer(connection)
-    assert is_well(api)
+    assert api.is_well()
 
 
 def test_nor_does_a_body_that_was_refused_unread(serve: Serve) -> None:
@@ -83,7 +78,7 @@ def test_nor_does_a_body_that_was_refused_unread(serve: Serve) -> None:
     for connection in owing:
         connection.sendall(api.head("/api/v1/nothing", "Content-Length: 1000"))
         assert b" 404 " in answer(connection)
-    assert is_well(api)
+    assert api.is_well()
 
 
 def test_a_head_that_does_not_come_is_given_up(serve: Serve) -> None:
@@ -98,7 +93,7 @@ def test_a_client_that_goes_in_its_head_is_forgotten(serve: Serve) -> None:
     for _ in range(12):
         with api.connect() as connection:
             connection.sendall(b"GET /")
-    assert is_well(api)
+    assert api.is_well()
 
 
 def test_a_head_may_come_in_pieces_and_two_at_once(serve: Serve) -> None:
@@ -119,7 +114,7 @@ def test_a_head_may_come_in_pieces_and_two_at_once(serve: Serve) -> None:
 def test_where_there_are_as_many_as_may_be_the_longest_silent_one_goes(serve: Serve) -> None:
     api = serve(**PATIENT).wait_ready()
     silent = [api.connect() for _ in range(1_050)]
-    assert is_well(api)
+    assert api.is_well()
     assert silent[0].recv(1) == b"", "dropped for those after it"
     silent[-1].sendall(get(api, "Connection: close"))
     assert b" 200 OK" in answer(silent[-1])

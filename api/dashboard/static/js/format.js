@@ -43,9 +43,9 @@ export function timeText(iso) {
   return at.toDateString() === new Date().toDateString() ? TIME.format(at) : DATE.format(at);
 }
 
-/** An instant in full, local and as the API has it. */
+/** A time element in full, local and as the API has it. */
 export function instant(iso) {
-  return [FULL.format(new Date(iso)), make("span", { class: "hint" }, ` (${utcTitle(iso)})`)];
+  return make("time", { datetime: iso }, FULL.format(new Date(iso)), make("span", { class: "hint" }, ` (${utcTitle(iso)})`));
 }
 
 export const utcTitle = (iso) => `${iso.replace("T", " ").replace("Z", "")} UTC`;

@@ -29,15 +29,13 @@ export class Quarantine {
 
   list(rejected) {
     const place = find("rejected-rows");
-    const ids = rejected.map((row) => row.event_id).join();
     const held = !this.anew && (place.matches(":hover, :focus-within") || document.querySelector("dialog[open]") !== null); // focus goes back to a row
     const news = rejected.filter((row) => !this.shown.has(row.event_id)).length;
     say(find("rejected-note"), held && news ? `${plural(news, "new row")} held while you look.` : "");
-    if (held) return;
+    const ids = rejected.map((row) => row.event_id);
+    if (held || (!this.anew && ids.join() === [...this.shown].join())) return;
     this.anew = false;
-    if (place.dataset.ids === ids) return;
-    this.shown = new Set(rejected.map((row) => row.event_id));
-    place.dataset.ids = ids;
+    this.shown = new Set(ids);
     if (!rejected.length) {
       fill(place, make("p", { class: "empty" }, "Nothing here. A row that does not fit a contract is kept with its reason, and can be read whole."));
       return;

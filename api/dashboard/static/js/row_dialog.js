@@ -79,7 +79,7 @@ function about(row) {
   return [
     facts([
       ["Verdict", verdictBadge(isAttack(row))],
-      ["Time", make("time", { datetime: row.timestamp }, instant(row.timestamp))],
+      ["Time", instant(row.timestamp)],
       ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
       ["Sensor", flow.sensor_id],
     ]),
@@ -128,7 +128,7 @@ function rejected(row) {
   const raw = row.value ?? row.head;
   return [
     facts([
-      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", make("time", { datetime: row.timestamp }, instant(row.timestamp))],
+      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", instant(row.timestamp)],
       ["Topic", row.topic], ["Partition", String(row.partition)], ["Offset", String(row.offset)], ["Key", row.key?.text],
     ]),
     row.note ? make("p", { class: "note" }, row.note) : null,
