@@ -13,6 +13,7 @@ from jobs.stages.retry import Backoff
 from jobs.stages.score_task import OpenSinks, Sinks
 from jobs.stages.session import spark_session, under_spark_submit
 from jobs.stages.source import read_topic
+from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
 from netheal.settings import Settings, load_settings
@@ -21,7 +22,9 @@ from netheal.telemetry import configure_logging, emit
 _LOOK_S = 1
 
 
-def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> None:
+def stream_until_stopped(
+    settings: Settings, gate: StopGate, reporter: StateReporter, open_sinks: OpenSinks = Sinks
+) -> None:
     """Run the query until the gate closes; raises what ended it otherwise."""
     spark = spark_session(settings)
     gate.failure = None
@@ -34,6 +37,7 @@ def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSin
             .option("checkpointLocation", stream.checkpoint)
             .start()
         )
+        reporter.report("running")
         try:
             while not gate.requested.is_set() and query.isActive:
                 query.awaitTermination(_LOOK_S)
@@ -46,16 +50,20 @@ def stream_until_stopped(settings: Settings, gate: StopGate, open_sinks: OpenSin
 def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> int:
     """Stream, and begin again after what may pass; the exit status."""
     backoff = Backoff()
-    while not gate.requested.is_set():
-        try:
-            stream_until_stopped(settings, gate, open_sinks)
-        except StreamRefused as refused:
-            emit("stream.refused", reason=str(refused))
-            return 2
-        except (ServiceUnavailable, PySparkException, Py4JJavaError) as error:
-            if not backoff.wait(error, gate.requested):
-                emit("job.failed", reason=str(error))
-                return 1
+    with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
+        while not gate.requested.is_set():
+            try:
+                stream_until_stopped(settings, gate, reporter, open_sinks)
+            except StreamRefused as refused:
+                reporter.report("refused", str(refused))
+                emit("stream.refused", reason=str(refused))
+                return 2
+            except (ServiceUnavailable, PySparkException, Py4JJavaError) as error:
+                reporter.report("retrying", str(error)[:500])
+                if not backoff.wait(error, gate.requested):
+                    emit("job.failed", reason=str(error))
+                    return 1
+        reporter.report("stopped")
     emit("job.stopped")
     return 0
 

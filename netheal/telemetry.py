@@ -13,6 +13,7 @@ Event = Literal[
     "job.stopped",
     "job.failed",
     "job.retrying",
+    "state.not_reported",
     "model.loaded",
     "model.imported",
     "model.failed",

@@ -1,0 +1,71 @@
+"""Outages: what was away or lost, from when until when. At most one is open for each subject."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extras import Json
+
+from netheal.store.bounded import bounded, page
+from netheal.store.database import Connection, transaction
+
+
+@dataclass(frozen=True)
+class Outage:
+    """An outage; `ended_at` is None while it lasts. `subject` is a word such as `broker`, `postgres`, `job`, `disk`."""
+
+    id: int
+    subject: str
+    reason: str
+    details: dict[str, Any]
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def begin_outage(
+    connection: Connection, subject: str, reason: str, started_at: datetime, details: dict[str, Any] | None = None
+) -> None:
+    """Record that an outage of a subject began; where one is open already it stays as it is."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "insert into outages (subject, reason, details, started_at) values (%s, %s, %s, %s)"
+            " on conflict (subject) where ended_at is null do nothing",
+            (subject, reason, Json(details or {}), started_at),
+        )
+
+
+def end_outage(connection: Connection, subject: str, ended_at: datetime) -> None:
+    """Record that the open outage of a subject is over; nothing where none is open."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "update outages set ended_at = greatest(started_at, %s) where subject = %s and ended_at is null",
+            (ended_at, subject),
+        )
+
+
+def record_outage(
+    connection: Connection,
+    subject: str,
+    reason: str,
+    started_at: datetime,
+    ended_at: datetime,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Record an outage that is over, such as one of Postgres itself, or offsets that retention took away."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "insert into outages (subject, reason, details, started_at, ended_at) values (%s, %s, %s, %s, %s)",
+            (subject, reason, Json(details or {}), started_at, ended_at),
+        )
+
+
+def page_of_outages(connection: Connection, before: int | None = None, limit: int = 100) -> list[Outage]:
+    """The newest `limit` outages, of those with an id below `before`."""
+    conditions: list[sql.Composable] = [sql.SQL("id < %(before)s")] if before is not None else []
+    with bounded(connection) as cursor:
+        cursor.execute(page(_OUTAGES, conditions, ("id",)), {"before": before, "limit": limit})
+        return [Outage(*row) for row in cursor.fetchall()]
+
+
+_OUTAGES = sql.SQL("select id, subject, reason, details, started_at, ended_at from outages")
