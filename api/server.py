@@ -67,8 +67,9 @@ def _check(settings: Settings) -> None:
     try:
         if not admin_exists(connection):
             raise SettingsError(
-                "this API asks for tokens and there is no admin's: run it on loopback without"
-                " NETHEAL_API_TOKENS_REQUIRED first, and `netheal tokens create NAME --role admin` there"
+                "this API asks for tokens and there is no admin's: run it first on loopback, without"
+                " NETHEAL_API_TOKENS_REQUIRED and without other names in NETHEAL_API_HOSTS and NETHEAL_API_ORIGINS, and"
+                " `netheal tokens create NAME --role admin` there"
             )
     finally:
         connection.close()

@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from netheal.errors import SettingsError
-from netheal.loopback import is_loopback
+from netheal.loopback import is_loopback, split_host
 
 _CONF_VARIABLE = "NETHEAL_CONF"
 _DATA_VARIABLE = "NETHEAL_SHARED_DATA"
@@ -73,10 +73,12 @@ class Settings(BaseSettings):
     )
     api_socket_stall_s: float = Field(5.0, gt=0, description="Seconds a WebSocket may not read before it is dropped")
     api_hosts: list[str] = Field(
-        default_factory=list, description="Host names the API answers to, beside those of loopback and api_host"
+        default_factory=list,
+        description="Host names the API answers to, beside api_host and loopback's; any other name needs tokens",
     )
     api_origins: list[str] = Field(
-        default_factory=list, description="Origins of web pages that may use the API, beside its own"
+        default_factory=list,
+        description="Origins of web pages that may use the API, beside its own; any but loopback's needs tokens",
     )
     api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
@@ -89,8 +91,14 @@ class Settings(BaseSettings):
 
     @property
     def asks_for_tokens(self) -> bool:
-        """Whether every caller of the API needs a token: always where others than this machine can reach it."""
-        return self.api_tokens_required or not is_loopback(self.api_host)
+        """Whether every caller of the API needs a token: always where others than this machine may reach it.
+
+        That is so where it listens on another address, and where it answers to, or takes requests of pages of,
+        another host name than loopback's: then a proxy on this machine is in front of it, whose callers all seem
+        to be local.
+        """
+        named = (self.api_host, *self.api_hosts, *map(_host_of, self.api_origins))
+        return self.api_tokens_required or not all(is_loopback(n) or is_loopback(split_host(n)[0]) for n in named)
 
     @property
     def delta_root(self) -> str:
@@ -128,6 +136,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the TOML file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _host_of(origin: str) -> str:
+    return origin.rstrip("/").rpartition("//")[2]
 
 
 def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:

@@ -1,7 +1,7 @@
 """Whether whoever opened a socket may still have it open: tokens are revoked, and expire, while it is."""
 
 from api.probe import Away, Probe
-from api.security.identity import Caller
+from api.security.identity import BadToken, Caller
 from netheal.store.pool import Pool
 from netheal.store.tokens import usable_token_ids
 
@@ -22,6 +22,11 @@ class Holders:
             return True
         usable = self._usable.ask(_BOUND_S)
         return isinstance(usable, Away) or caller.token_id in usable
+
+    def require(self, caller: Caller) -> None:
+        """Raise BadToken where their token opens nothing now: asked of Postgres itself. Raises ServiceUnavailable."""
+        if caller.token_id is not None and caller.token_id not in self._look():
+            raise BadToken
 
     def _look(self) -> frozenset[int]:
         with self._pool.connection() as connection:

@@ -29,6 +29,7 @@ from api.live.room import Live, live
 from api.live.wire import Wire
 from api.security import public
 from api.security.guard import known_caller
+from api.security.identity import Caller
 from netheal.errors import ServiceUnavailable
 
 PING_EVERY_S = 30.0
@@ -64,7 +65,7 @@ def _admit() -> None:
     """All that can be refused is refused here, while the answer can be one of HTTP."""
     room = live()
     g.wish = read_wish(request.args)
-    g.watcher = known_caller() or room.tickets.redeem(request.args.get("ticket", ""))
+    g.watcher = known_caller() or _holder_of_ticket(room)
     if g.watcher is None and "Authorization" in request.headers:
         # The guard itself refuses a token that opens nothing; this one could not be looked up.
         raise ServiceUnavailable("Postgres does not answer: try again in some seconds")
@@ -82,6 +83,14 @@ def _admit() -> None:
     name = next((name for name in _ENVIRON_SOCKETS if name in request.environ), None)
     if name is not None:
         g.wire = request.environ[name] = Wire(request.environ[name], room.stall_s)
+
+
+def _holder_of_ticket(room: Live) -> Caller | None:
+    """Whose ticket is in the URL; a ticket is void as soon as the token is that it was made with."""
+    holder = room.tickets.redeem(request.args.get("ticket", ""))
+    if holder is not None:
+        room.holders.require(holder)
+    return holder
 
 
 def _check_key(key: str) -> None:

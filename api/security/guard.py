@@ -7,7 +7,7 @@ from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
 from api.security.hosts import Names
-from api.security.identity import Caller, identify
+from api.security.identity import BadToken, Caller, anonymous_key, identify
 from api.security.marks import Demands, demands_of
 from api.security.rates import Rates
 from api.services import services
@@ -19,6 +19,7 @@ _FORM_FIELD_BYTES = 4 * 2**20
 """Werkzeug's own bound for the fields of a form is 500 kB, less than a profile may have."""
 _FORM_PARTS = 32
 _READING = ("GET", "HEAD", "OPTIONS")
+_OTHER_SITES = ("cross-site", "same-site")
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,22 @@ def _check() -> None:
     demands = demands_of(current_app.view_functions.get(request.endpoint or ""))
     _limit_body(demands)
     _check_host(guard.names)
-    _check_origin(guard.names)
+    # Before anything is counted, or a page elsewhere could use up what the people on this machine may do.
+    _check_origin(guard.names, demands)
     if request.method == "OPTIONS":
         return
-    g.caller = _identified(demands)
+    g.caller = _identified(guard.rates, demands)
+    _count(guard.rates, g.caller.rate_key if g.caller else anonymous_key(request), demands.upload)
     _check_role(demands)
-    _check_rate(guard.rates, demands)
 
 
-def _identified(demands: Demands) -> Caller | None:
+def _identified(rates: Rates, demands: Demands) -> Caller | None:
     try:
         return identify(request, services().settings, services().pool)
+    except BadToken:
+        # Apart from what good tokens do from the same address.
+        _count(rates, f"bad token {anonymous_key(request)}")
+        raise
     except ServiceUnavailable:
         if demands.public:  # what anybody may ask is answered without Postgres, health first of all
             return None
@@ -99,16 +105,19 @@ def _check_host(names: Names) -> None:
         )
 
 
-def _check_origin(names: Names) -> None:
+def _check_origin(names: Names, demands: Demands) -> None:
     origin = request.headers.get("Origin")
     if origin is not None:
         if not names.may_use(origin, request.headers.get("Host", "")):
             raise Refusal(403, "wrong_origin", f"pages of {origin} may not use the API: add it to NETHEAL_API_ORIGINS")
-    elif request.method not in _READING and request.headers.get("Sec-Fetch-Site", "").lower() in (
-        "cross-site",
-        "same-site",
-    ):
-        raise Refusal(403, "wrong_origin", "a page of another site may not change anything here")
+    elif request.headers.get("Sec-Fetch-Site", "").lower() in _OTHER_SITES and not (demands.public and _is_visit()):
+        raise Refusal(403, "wrong_origin", "a page of another site may neither read nor change anything here")
+
+
+def _is_visit() -> bool:
+    """Whether a person followed a link, so that the browser shows the answer instead of the page with the link."""
+    wanted = {name: request.headers.get(f"Sec-Fetch-{name}", "").lower() for name in ("Mode", "Dest")}
+    return request.method in _READING and wanted == {"Mode": "navigate", "Dest": "document"}
 
 
 def _check_role(demands: Demands) -> None:
@@ -117,10 +126,8 @@ def _check_role(demands: Demands) -> None:
         raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
 
 
-def _check_rate(rates: Rates, demands: Demands) -> None:
-    known = known_caller()
-    key = known.rate_key if known is not None else f"address {request.remote_addr}"
-    wait_s = rates.wait_s(key, demands.upload)
+def _count(rates: Rates, key: str, upload: bool = False) -> None:
+    wait_s = rates.wait_s(key, upload)
     if wait_s:
-        message = f"too many {'uploads or requests' if demands.upload else 'requests'}: try again in {wait_s} s"
+        message = f"too many {'uploads or requests' if upload else 'requests'}: try again in {wait_s} s"
         raise Refusal(429, "too_many_requests", message, {"retry_after_s": wait_s}, {"Retry-After": str(wait_s)})

@@ -6,8 +6,8 @@ name the address of loopback. The first shows in `Origin`, the second in `Host`;
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urlsplit
 
+from netheal.loopback import split_host
 from netheal.settings import Settings
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -34,7 +34,7 @@ class Names:
 
         A name of the setting api_hosts may come with any port (a proxy's, say) unless it is given with one.
         """
-        name, port = _split(host)
+        name, port = split_host(host)
         if not name:
             return False
         if name in self.hosts or host.lower() in self.hosts:
@@ -48,16 +48,6 @@ class Names:
     def may_use(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may use the API: its own (that of `host`), and those of the setting."""
         return origin.lower() in {f"http://{host.lower()}", f"https://{host.lower()}"} | self.origins
-
-
-def _split(host: str) -> tuple[str, int | None]:
-    try:
-        parts = urlsplit(f"//{host}")
-        if parts.username is not None or parts.path or parts.query or parts.fragment:
-            return "", None
-        return parts.hostname or "", parts.port
-    except ValueError:
-        return "", None
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from api.errors import Refusal
+from api.security.forwarded import is_forwarded
 from netheal.loopback import is_loopback
 from netheal.settings import Settings
 from netheal.store.pool import Pool
@@ -27,17 +28,39 @@ class Caller:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
-    """The caller, None where they do not say; raises Refusal (401) for a token that opens nothing.
+class BadToken(Refusal):
+    """A token was sent that opens nothing (401)."""
 
-    Who says who they are is taken at that, also on loopback. X-Forwarded-For and its like are looked at nowhere.
+    def __init__(self) -> None:
+        message = "this token is not known, is revoked or has expired: ask an admin for another"
+        super().__init__(401, "unauthorized", message)
+
+
+def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
+    """The caller, None where they do not say; raises BadToken.
+
+    Who sends a token is taken at that, also on loopback. Without one, a peer on loopback is a person on this machine,
+    unless a proxy passed the request on. What forwarding headers claim about addresses is never believed.
     """
     header = request.headers.get("Authorization")
     if header is not None:
         return _holder(header, pool)
-    if not settings.asks_for_tokens and is_loopback(request.remote_addr or ""):
-        return Caller(LOCAL, "admin", f"address {request.remote_addr}")
+    if not settings.asks_for_tokens and is_loopback(request.remote_addr or "") and not is_forwarded(request):
+        return Caller(LOCAL, "admin", f"{LOCAL} {_program(request)}")
     return None
+
+
+def anonymous_key(request: Request) -> str:
+    """What the requests of callers who do not say who they are are counted under."""
+    return f"{'proxy' if is_forwarded(request) else 'address'} {request.remote_addr}"
+
+
+def _program(request: Request) -> str:
+    """Programs, our own page, and visits from other pages are counted apart: none of them can lock another out."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:
+        return "program"
+    return "page" if site.lower() in ("same-origin", "none") else "visit"
 
 
 def _holder(header: str, pool: Pool) -> Caller:
@@ -47,4 +70,4 @@ def _holder(header: str, pool: Pool) -> Caller:
             token = usable_token(connection, text.strip())
         if token is not None:
             return Caller(token.name, token.role, f"token {token.id}", token.id)
-    raise Refusal(401, "unauthorized", "this token is not known, is revoked or has expired: ask an admin for another")
+    raise BadToken

@@ -6,6 +6,8 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.security.hosts import Names
 from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.tokens import create_token
 
 STATS = "/api/v1/predictions/stats"
 TOKENS = "/api/v1/tokens"
@@ -43,6 +45,32 @@ def test_a_page_of_another_origin_reads_nothing(client: FlaskClient, path: str, 
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site"])
+def test_what_another_page_embeds_is_refused_and_does_not_use_up_the_rate(api_settings: Settings, site: str) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 3})).test_client()
+    embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    for path in (STATS, "/health", "/", "/metrics", "/nowhere"):
+        answer = client.get(path, headers=embedded)
+        assert (answer.status_code, answer.json["error"]["code"]) == (403, "wrong_origin")
+    assert [client.get(STATS).status_code for _ in range(3)] == [200] * 3
+
+
+def test_a_link_on_another_page_opens_the_dashboard_and_no_data(api_settings: Settings) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert client.get(STATS, headers=link).status_code == 403
+    assert [client.get("/", headers=link).status_code for _ in range(3)] == [200, 200, 429]
+    assert client.get("/", headers=link | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
+    assert client.get("/", headers={"Sec-Fetch-Site": "none"}).status_code == 200, "counted apart"
+
+
+def test_programs_and_the_page_on_this_machine_are_counted_apart(api_settings: Settings) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 1})).test_client()
+    assert [client.get(STATS).status_code for _ in range(2)] == [200, 429]
+    page = {"Sec-Fetch-Site": "same-origin"}
+    assert [client.get(STATS, headers=page).status_code for _ in range(2)] == [200, 429]
+
+
 def test_a_page_of_another_origin_changes_nothing(client: FlaskClient) -> None:
     assert client.post(TOKENS, json=ORDER, headers={"Origin": "http://evil.example"}).status_code == 403
     for site in ("cross-site", "same-site"):
@@ -52,13 +80,16 @@ def test_a_page_of_another_origin_changes_nothing(client: FlaskClient) -> None:
     assert client.post(TOKENS, json=ORDER, headers=own).status_code == 201
 
 
-def test_a_page_that_the_settings_name_may_use_it(api_settings: Settings) -> None:
+def test_a_page_that_the_settings_name_may_use_it_with_a_token(api_settings: Settings, database: Connection) -> None:
     page = "https://soc.example"
+    _, token = create_token(database, "soc", "admin", "test", None)
     client = create_app(api_settings.model_copy(update={"api_origins": [page + "/"]})).test_client()
     preflight = client.options(TOKENS, headers={"Origin": page, "Access-Control-Request-Method": "POST"})
     assert preflight.status_code == 200 and preflight.headers["Access-Control-Allow-Origin"] == page
     assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
-    answer = client.post(TOKENS, json=ORDER, headers={"Origin": page, "Sec-Fetch-Site": "cross-site"})
+    from_page = {"Origin": page, "Sec-Fetch-Site": "cross-site"}
+    assert client.post(TOKENS, json=ORDER, headers=from_page).status_code == 401
+    answer = client.post(TOKENS, json=ORDER, headers={**from_page, "Authorization": f"Bearer {token}"})
     assert answer.status_code == 201 and answer.headers["Access-Control-Allow-Origin"] == page
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert client.get(STATS, headers={"Origin": "https://evil.example"}).status_code == 403

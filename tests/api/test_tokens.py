@@ -111,8 +111,6 @@ def test_loopback_goes_without_only_while_the_setting_and_the_bind_say_so(
 def test_nobody_is_believed_to_be_on_loopback_by_what_they_say(client: FlaskClient) -> None:
     said = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1"}
     assert client.get("/api/v1/predictions/stats", headers=said, environ_base=ELSEWHERE).status_code == 401
-    for name in said:
-        assert client.get(URL, headers={name: "192.0.2.7"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""Whom a proxy on the same machine lets through is nobody until a token says who; its address is not theirs."""
+
+import json
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.tokens import create_token
+from tests.api.served import Serve, answer
+
+STATS, TOKENS, TICKET = "/api/v1/predictions/stats", "/api/v1/tokens", "/api/v1/ws/ticket"
+SOCKET = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+SOCKET |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+FORWARDED = {
+    "Forwarded": "for=192.0.2.60;proto=http",
+    "X-Forwarded-For": "127.0.0.1",
+    "x-forwarded-host": "localhost",
+    "X-Forwarded-Proto": "",
+    "X-Forwarded": "1",
+    "X-Real-IP": "127.0.0.1",
+    "Via": "1.1 proxy",
+    "True-Client-IP": "192.0.2.7",
+    "CF-Connecting-IP": "192.0.2.7",
+    "X-Envoy-External-Address": "192.0.2.7",
+}
+
+
+@pytest.mark.parametrize("header", FORWARDED)
+def test_a_request_that_was_forwarded_needs_a_token(client: FlaskClient, header: str) -> None:
+    headers = {header: FORWARDED[header]}
+    assert client.get(STATS).status_code == 200
+    for path in (STATS, TOKENS, "/metrics", "/api/v1/models/"):
+        assert client.get(path, headers=headers).status_code == 401, path
+    assert client.post(TOKENS, json={"name": "x", "role": "admin"}, headers=headers).status_code == 401
+    assert client.post(TICKET, headers=headers).status_code == 401
+    assert client.get("/ws/realtime", headers=headers | SOCKET).status_code == 401
+    assert "reasons" in client.get("/health").json
+    assert "reasons" not in client.get("/health", headers=headers).json
+    assert client.get(TOKENS).json == {"tokens": []}
+
+
+def test_a_token_opens_it_behind_a_proxy(client: FlaskClient, database: Connection) -> None:
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    headers = {"X-Forwarded-For": "192.0.2.7", "Authorization": f"Bearer {text}"}
+    assert client.get(STATS, headers=headers).status_code == 200
+    assert client.get(TOKENS, headers=headers).status_code == 403
+    assert "reasons" in client.get("/health", headers=headers).json
+
+
+def test_what_a_proxy_speaks_unless_told_otherwise_is_forwarded_too(serve: Serve) -> None:
+    """nginx: HTTP/1.0, with the upstream's own address for a Host and no header of its own."""
+    api = serve().wait_ready()
+    for version, status in (("1.0", 401), ("1.1", 200)):
+        with api.connect() as connection:
+            head = api.head(STATS, "Connection: close", method="GET").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+            connection.sendall(head)
+            assert int(answer(connection).split()[1]) == status
+
+
+@pytest.mark.parametrize(
+    ("setting", "names", "asks"),
+    [
+        ("api_hosts", ["netheal.example"], True),
+        ("api_hosts", ["localhost", "netheal.example:8443"], True),
+        ("api_hosts", ["localhost.example"], True),
+        ("api_hosts", ["127.0.0.1.example"], True),
+        ("api_hosts", [""], True),
+        ("api_hosts", ["localhost", "LOCALHOST:81", "127.0.0.9", "[::1]:8000", "::1"], False),
+        ("api_origins", ["https://netheal.example"], True),
+        ("api_origins", ["http://localhost:3000", "http://127.0.0.1/", "http://[::1]:3000"], False),
+    ],
+)
+def test_names_that_are_not_loopbacks_ask_for_tokens(
+    api_settings: Settings, setting: str, names: list[str], asks: bool
+) -> None:
+    settings = api_settings.model_copy(update={setting: names})
+    assert settings.asks_for_tokens is asks
+    assert create_app(settings).test_client().get(STATS).status_code == (401 if asks else 200)
+
+
+def test_the_api_of_another_name_is_refused_at_the_start_without_an_admins_token(serve: Serve) -> None:
+    api = serve(NETHEAL_API_HOSTS=json.dumps(["netheal.example"]))
+    assert api.process.wait(40) == 2
+    said = api.output().splitlines()[-1]
+    assert "netheal tokens create NAME --role admin" in said and "NETHEAL_API_HOSTS" in said
+
+
+def test_whom_a_proxy_lets_through_cannot_use_up_what_this_machine_may_do(api_settings: Settings) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    forwarded = {"X-Forwarded-For": "192.0.2.7"}
+    assert [client.get("/health/live", headers=forwarded).status_code for _ in range(3)] == [200, 200, 429]
+    assert [client.get("/health/live").status_code for _ in range(2)] == [200, 200]
+
+
+def test_bad_tokens_are_counted_and_lock_out_no_good_one(api_settings: Settings, database: Connection) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    guesses = [client.get(STATS, headers={"Authorization": f"Bearer nh_{n}"}) for n in range(4)]
+    assert [guess.status_code for guess in guesses] == [401, 401, 429, 429]
+    assert guesses[-1].headers["Retry-After"]
+    assert client.get(STATS, headers={"Authorization": f"Bearer {text}"}).status_code == 200
+    assert client.get(STATS).status_code == 200
+
+
+def test_what_a_token_may_not_do_is_counted(api_settings: Settings, database: Connection) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    headers = {"Authorization": f"Bearer {text}"}
+    assert [client.get(TOKENS, headers=headers).status_code for _ in range(3)] == [403, 403, 429]
+
+
+@pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
+def test_a_ticket_is_void_when_its_token_is(client: FlaskClient, database: Connection, end: str) -> None:
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    ticket = client.post(TICKET, headers={"Authorization": f"Bearer {text}"}).json["ticket"]
+    with database, database.cursor() as cursor:
+        cursor.execute(f"update tokens set {end} = now()")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = client.get(f"/ws/realtime?ticket={ticket}", headers=SOCKET, environ_base=elsewhere)
+    assert (answer.status_code, answer.json["error"]["code"]) == (401, "unauthorized")
