@@ -11,6 +11,7 @@ from api.live.socket import register_socket
 from api.metrics import metrics_blueprint
 from api.observer import Observer
 from api.openapi import register_openapi
+from api.query_parameters import register_query_check
 from api.resources.alerts import alerts
 from api.resources.batches import batches
 from api.resources.contracts import contracts
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_openapi(app)
     register_errors(app)
     register_guard(app, settings)
+    register_query_check(app)
     register_headers(app, settings)
     for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
         app.register_blueprint(blueprint, url_prefix=PREFIX)

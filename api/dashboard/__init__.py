@@ -5,6 +5,7 @@ from pathlib import Path
 from apiflask import APIBlueprint
 from flask import Response, send_from_directory
 
+from api.query_parameters import ignores_query
 from api.security import public
 
 dashboard = APIBlueprint("dashboard", __name__, enable_openapi=False)
@@ -21,6 +22,7 @@ _TYPES = {
 
 @dashboard.get("/")
 @public
+@ignores_query
 def page() -> Response:
     """The page; it asks for a token itself where the API does."""
     return file("index.html")
@@ -28,6 +30,7 @@ def page() -> Response:
 
 @dashboard.get("/dashboard/<path:name>")
 @public
+@ignores_query
 def file(name: str) -> Response:
     """A file of the page: kept by browsers, and asked for anew by its ETag, so that an update is seen at once."""
     return send_from_directory(_STATIC, name, mimetype=_TYPES.get(Path(name).suffix, "text/plain"))

@@ -6,6 +6,7 @@ import flask_swagger_ui
 from apiflask import APIBlueprint
 from flask import Response, send_from_directory
 
+from api.query_parameters import ignores_query
 from api.security import public
 
 docs = APIBlueprint("docs", __name__, enable_openapi=False)
@@ -22,6 +23,7 @@ _FILES = {
 
 @docs.get("/docs")
 @public
+@ignores_query
 def page() -> Response:
     """The page."""
     return send_from_directory(_OWN, "index.html")
@@ -29,6 +31,7 @@ def page() -> Response:
 
 @docs.get("/docs/<name>")
 @public
+@ignores_query
 def file(name: str) -> Response:
     """A file of the page; there are no others."""
     return send_from_directory(_FILES.get(name, _OWN / "none"), name)

@@ -10,6 +10,8 @@ from api.errors import Refusal
 from api.live.messages import Message
 from netheal.contracts import attack_classes
 
+SINGLE = ("only", "min_score", "sample", "detail")
+REPEATABLE = "class"
 _SPREAD = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
 
@@ -55,9 +57,6 @@ class Wish:
 
 def read_wish(options: MultiDict[str, str]) -> Wish:
     """The options `only`, `class` (may be repeated), `min_score`, `sample`, `detail`; raises Refusal (400)."""
-    for name in ("only", "min_score", "sample", "detail"):
-        if len(options.getlist(name)) > 1:
-            raise _refused(name, "it may be given once")
     only = options.get("only")
     if only not in (None, "attacks"):
         raise _refused("only", "attacks is all it may be")
@@ -70,7 +69,7 @@ def read_wish(options: MultiDict[str, str]) -> Wish:
     min_score = _number(options, "min_score", 0.0)
     if not 0 <= min_score <= 1:
         raise _refused("min_score", "it must be between 0 and 1")
-    class_ids = frozenset(_class_id(name) for name in options.getlist("class"))
+    class_ids = frozenset(_class_id(name) for name in options.getlist(REPEATABLE))
     return Wish(Filter(only is not None, class_ids, min_score, sample), detail == "full")
 
 

@@ -22,11 +22,12 @@ from wsproto.connection import ConnectionState
 from wsproto.utilities import RemoteProtocolError
 
 from api.errors import Refusal, error_body
-from api.live.filters import read_wish
+from api.live.filters import REPEATABLE, SINGLE, read_wish
 from api.live.hub import Client
 from api.live.messages import close_frame, connection_frame, ping_frame
 from api.live.room import Live, live
 from api.live.wire import Wire
+from api.query_parameters import takes_query
 from api.security import public
 from api.security.guard import known_caller
 from api.security.identity import Caller
@@ -117,6 +118,7 @@ def _gone(_: OSError) -> ResponseReturnValue:
 
 @_sock.route("/ws/realtime", bp=realtime)  # type: ignore[untyped-decorator]
 @public
+@takes_query(*SINGLE, "ticket", repeatable=REPEATABLE)
 def watch(ws: Server) -> None:
     """Serve one client until it goes, is dropped, or the process ends."""
     room, wire, wish = live(), g.wire, g.wish

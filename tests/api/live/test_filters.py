@@ -68,15 +68,6 @@ def test_a_wrong_option_is_refused_by_name(option: str, value: str) -> None:
     assert option in refused.value.details
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("only", "attacks"), ("min_score", "0.5"), ("sample", "1"), ("detail", "full")]
-)
-def test_an_option_that_is_given_twice_is_refused(option: str, value: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        wish([(option, value)] * 2)
-    assert option in refused.value.details
-
-
 def test_detail_is_asked_for() -> None:
     assert wish([("detail", "full")]).full
     assert not wish([("detail", "contract")]).full
