@@ -4,8 +4,8 @@ Nothing is judged here but whether an item is an object: what is in it is for th
 raw bytes and a reason what it cannot use.
 """
 
-import io
 import json
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,18 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from netheal.errors import ServiceUnavailable
+from netheal.records.exact import MAX_VALUE_BYTES
 from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 _BOUND_S = 8.0
 _POLL_S = 0.05
-_SPACE = " \t\n\r"
+_SPACES = re.compile(r"[ \t\n\r]+")
+_LINE = re.compile(rb"[^\s][^\n]*")
+"""From the first character of a line that is none of space; what is blank before it is passed over at once."""
+_FIRST_WINDOW = 16 * 2**10
+_CLOSING = '}]"'
+_LONGEST_TOKEN = 16
+"""Of those that JSON's reader complains of as a whole: `-Infinity`, an escaped character."""
 _SKIM = json.JSONDecoder(parse_int=str, parse_float=str)
 """Finds where items end; numbers stay texts, so that none is too long for it."""
 
@@ -62,10 +69,7 @@ def array_items(text: str, most: int) -> Items:
         raise ValueError("the body is no JSON array")
     at = _skip(text, at + 1)
     while text[at : at + 1] != "]" or index:
-        try:
-            _, end = _SKIM.raw_decode(text, at)
-        except RecursionError:
-            raise ValueError(f"item {index} is nested too deeply") from None
+        end = _item_end(text, at, index)
         items.add(index, text[at:end].encode())
         at, index = _skip(text, end), index + 1
         separator = text[at : at + 1]
@@ -82,15 +86,46 @@ def array_items(text: str, most: int) -> Items:
 def line_items(body: bytes, most: int) -> Items:
     """The lines of newline-delimited JSON, each as it came; blank ones are none."""
     items = Items(most)
-    for index, line in enumerate(stripped for raw in io.BytesIO(body) if (stripped := raw.strip())):
-        items.add(index, line)
+    for index, line in enumerate(_LINE.finditer(body)):
+        items.add(index, line[0].rstrip())
     return items
 
 
 def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _SPACE:
-        at += 1
-    return at
+    return at + len(found[0]) if (found := _SPACES.match(text, at)) else at
+
+
+def _item_end(text: str, at: int, index: int) -> int:
+    """Where the JSON value ends that begins at `at`.
+
+    Python's objects take 30 times the room of the text they are made of, so they are made of windows that grow, up
+    to the length of the longest message that the stream takes.
+    """
+    size = _FIRST_WINDOW
+    while True:
+        window = text[at : at + size]
+        is_cut = at + size < len(text)
+        try:
+            _, end = _SKIM.raw_decode(window)
+        except RecursionError:
+            raise ValueError(f"item {index} is nested too deeply") from None
+        except json.JSONDecodeError as error:
+            if not (is_cut and _comes_of_cut(error, size)):
+                raise ValueError(f"item {index} is no JSON: {error.msg}, at character {at + error.pos}") from error
+        else:
+            # Of a number that goes on behind the window (1.5e+|3) the beginning is one, too.
+            if not is_cut or window[end - 1] in _CLOSING or end < size - len("e+"):
+                return at + end
+        if size > MAX_VALUE_BYTES:
+            raise ValueError(
+                f"item {index} is longer than {MAX_VALUE_BYTES} characters: the stream takes no such message"
+            )
+        size = min(4 * size, MAX_VALUE_BYTES + 1)
+
+
+def _comes_of_cut(error: json.JSONDecodeError, size: int) -> bool:
+    """Whether the text may be sound, and only ends too early."""
+    return error.msg.startswith("Unterminated string") or error.pos > size - _LONGEST_TOKEN
 
 
 class Inlet:

@@ -1,7 +1,14 @@
 """Bodies are taken apart without changing a byte of an item, and what is no object is named by its place."""
 
+import sys
+import tracemalloc
+from types import FrameType
+from typing import Any
+
 import pytest
 
+from netheal.records.exact import MAX_VALUE_BYTES
+from netheal.traffic import inlet
 from netheal.traffic.inlet import Items, Refused, TooManyItems, array_items, line_items
 
 
@@ -48,6 +55,66 @@ def test_what_is_no_array_is_refused_as_a_whole(text: str) -> None:
 def test_deep_nesting_is_refused_and_breaks_nothing() -> None:
     with pytest.raises(ValueError, match="item 1 is nested too deeply"):
         array_items("[{}," + "[" * 100_000, 10)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 64])
+def test_an_item_is_found_whole_wherever_a_window_ends(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    found = [
+        '{"a": -Infinity, "b": NaN, "c": [true, null, false]}',
+        "123456789012345678901234567890",
+        "-1.5e+300",
+        '{"escaped": "\\ud83d\\ude00 \\" ]}, \\\\", "snow": "☃☃☃"}',
+        '{  "wide"  :' + " " * 50 + "[ 1 ," + "\n" * 50 + "2 ] }",
+        '"text"',
+        "null",
+        "[]",
+    ]
+    text = f"[{' , '.join(found)}]"
+    whole = array_items(text, 10)
+    monkeypatch.setattr(inlet, "_FIRST_WINDOW", size)
+    assert array_items(text, 10) == whole
+    assert [index for index, _ in whole.values] == [0, 3, 4]
+    for broken in (text[:-1], text[:-2] + "x]", text.replace("null", "nul"), text.replace("NaN", "NaM")):
+        with pytest.raises(ValueError):
+            array_items(broken, 10)
+
+
+@pytest.mark.parametrize("filling", ["[],", "11,", '"x",'])
+def test_memory_is_bounded_whatever_an_item_is_made_of(filling: str) -> None:
+    text = '[{"a": [' + filling * ((12 << 20) // len(filling)) + "1]}]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="item 0 is longer than 1048576 characters"):
+            array_items(text, 10)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_item_may_be_as_long_as_a_message() -> None:
+    longest = '{"a": "' + "x" * (MAX_VALUE_BYTES - 9) + '"}'
+    assert values(array_items(f"[1, {longest}, {{}}]", 10)) == [longest.encode(), b"{}"]
+
+
+def test_blank_space_is_passed_over_at_once() -> None:
+    """Counted: a look at each character would be a step of Python's each."""
+    blank, steps = " \n\t\r" * 50_000, 0
+
+    def count(_: FrameType, __: str, ___: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return count
+
+    sys.settrace(count)
+    try:
+        for take in (
+            lambda: array_items(f"{blank}[{blank}{{}}{blank}]{blank}", 2),
+            lambda: line_items(blank.encode(), 2),
+        ):
+            assert len(values(take())) <= 1
+    finally:
+        sys.settrace(None)
+    assert steps < 10_000
 
 
 def test_an_empty_body_has_no_items() -> None:
