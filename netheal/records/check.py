@@ -1,5 +1,6 @@
 """Decoded rows against the contracts: which fit, which are out of range, which no model takes."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,9 +152,14 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
 
 def _how_outside(value: float, feature: Feature) -> str:
     if math.isinf(value):
-        return f"{value} is not finite"
+        return f"{_as_json(value)} is not finite"
     if value < feature.minimum:
-        return f"{value:.17g} is below {feature.minimum:g}"
+        return f"{_as_json(value)} is below {_as_json(feature.minimum)}"
     if value > feature.maximum:
-        return f"{value:.17g} is above {feature.maximum:g}"
-    return f"{value:.17g} is not a whole number"
+        return f"{_as_json(value)} is above {_as_json(feature.maximum)}"
+    return f"{_as_json(value)} is not a whole number"
+
+
+def _as_json(value: float) -> str:
+    """The shortest text that a message would have for this number."""
+    return json.dumps(float(value)).removesuffix(".0")

@@ -50,7 +50,7 @@ def parse_object(value: bytes | None) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MessageRefused(Reason.NOT_UTF8, detail=f"byte {error.start}: {error.reason}") from error
     except json.JSONDecodeError as error:
-        raise MessageRefused(Reason.NOT_JSON, detail=str(error)) from error
+        raise MessageRefused(Reason.NOT_JSON, detail=f"{error.msg}, at character {error.pos}") from error
     except RecursionError as error:
         raise MessageRefused(Reason.NOT_JSON, detail="nested too deeply") from error
     if end != len(text):

@@ -57,6 +57,11 @@ def test_a_value_that_is_no_flow_record(check_messages: CheckMessages, value: by
     assert (rejection.reason, rejection.field, rejection.position) == (reason, "", 0)
 
 
+def test_where_a_value_is_no_json_is_told(check_messages: CheckMessages) -> None:
+    (rejection,) = check_messages(b'{"count": 01}').rejected
+    assert rejection.detail == "Expecting ',' delimiter, at character 11"
+
+
 def test_a_value_may_have_one_mebibyte_and_not_a_byte_more(check_messages: CheckMessages, attack_row: Row) -> None:
     def padded(length: int) -> bytes:
         text = json.dumps(attack_row | {"note": ""}).encode()
@@ -152,7 +157,9 @@ def test_a_port_beyond_the_last_is_out_of_range(check_messages: CheckMessages, a
         ("src_bytes", -6, "-6 is below 0"),
         ("same_srv_rate", 1.5, "1.5 is above 1"),
         ("flag", 0.5, "0.5 is not a whole number"),
-        ("src_bytes", float("inf"), "inf is not finite"),
+        ("src_bytes", -0.1, "-0.1 is below 0"),
+        ("src_bytes", float("inf"), "Infinity is not finite"),
+        ("src_bytes", float("-inf"), "-Infinity is not finite"),
     ],
 )
 def test_a_value_out_of_range_is_told_in_words(
