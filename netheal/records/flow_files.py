@@ -1,18 +1,14 @@
 """Flow files as they exist in the wild, read in chunks under the names of the wire.
 
-CSV (plain or gzip), Parquet, and NSL-KDD's text without a header. A header is a known one when its key
-(lower case, other characters collapsed to one underscore) is the key of a feature's name, column or alias,
-or of an envelope field. Of two headers that mean the same the FIRST counts; the second is kept as
-`<wire name>.1`, which is no feature. All other columns keep their names, and the job ignores them.
+CSV (plain or gzip), Parquet, and NSL-KDD's text without a header.
 """
 
 import codecs
 import csv
 import gzip
 import io
-import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,6 +21,7 @@ import pyarrow.parquet
 
 from netheal.contracts import Contract, envelope_spellings, wire_contracts
 from netheal.errors import ContractError, SettingsError
+from netheal.records.headers import header_fault, lacking_features, wire_headers
 
 MALFORMED = "malformed_row"
 """The one column of a CSV row whose number of cells is not the header's: its text as it stands."""
@@ -39,8 +36,7 @@ difficulty""".split()
 """The order of columns in KDDTrain+.txt and KDDTest+.txt (Tavallaee et al. 2009), which have no header."""
 
 _BLOCK_BYTES = 1 << 20
-_KEY = re.compile(r"[^0-9a-z]+")
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE)
+_NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)$"
 
 
 def read_flow_file(
@@ -58,7 +54,7 @@ def read_flow_file(
         with path.open("rb") as file:
             magic = file.read(4)
             file.seek(0)
-            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(file, magic, wanted)
+            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(path, file, magic, wanted)
             yield from _renamed(path, chunks, wanted)
     except (pa.ArrowInvalid, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
         raise ContractError(f"{path.name} is damaged or no flow file: {error}") from error
@@ -66,56 +62,21 @@ def read_flow_file(
         raise SettingsError(f"cannot read {path.name}: {error.strerror or error}") from error
 
 
-def header_key(header: str) -> str:
-    """What two spellings of one header have in common.
-
-    >>> header_key(" Flow Bytes/s ") == header_key("FLOW_BYTES_S")
-    True
-    """
-    return _KEY.sub("_", header.lower()).strip("_")
-
-
-def wire_headers(headers: Iterable[str], contracts: Sequence[Contract]) -> list[str]:
-    """The name on the wire of each header; a name that was taken before gets `.1`, `.2`, …"""
-    known = _spellings(contracts)
-    exact = {spelling for fields in envelope_spellings().values() for spelling in fields}
-    taken: set[str] = set()
-    names = []
-    for header in headers:
-        wire = header if header in exact else known.get(header_key(header), header)
-        name, copies = wire, 0
-        while name in taken:
-            copies += 1
-            name = f"{wire}.{copies}"
-        taken.add(name)
-        names.append(name)
-    return names
-
-
-def _spellings(contracts: Sequence[Contract]) -> dict[str, str]:
-    known: dict[str, str] = {}
-    for fields in envelope_spellings().values():
-        for spelling in fields:
-            known.setdefault(header_key(spelling), spelling)
-    for feature in (feature for contract in contracts for feature in contract.features):
-        for spelling in (feature.name, feature.column, *feature.aliases):
-            known[header_key(spelling)] = feature.name
-    return known
-
-
 def _renamed(path: Path, chunks: Iterator[pa.Table], contracts: Sequence[Contract]) -> Iterator[pa.Table]:
     for chunk in chunks:
         if chunk.column_names == [MALFORMED]:
             yield chunk
             continue
-        names = wire_headers(chunk.column_names, contracts)
+        names = _wire_names(path, chunk.column_names, contracts)
         _require_contract(path, names, contracts)
         yield from as_numbers(chunk.rename_columns(names), contracts)
 
 
-def lacking_features(names: Sequence[str], contracts: Sequence[Contract]) -> dict[str, list[str]]:
-    """Contract id -> those of its features that are not among wire names `names`."""
-    return {contract.id: [name for name in contract.names if name not in names] for contract in contracts}
+def _wire_names(path: Path, headers: Sequence[str], contracts: Sequence[Contract]) -> list[str]:
+    fault = header_fault(headers)
+    if fault is not None:
+        raise ContractError(f"{path.name} is damaged or no flow file: {fault}")
+    return wire_headers(headers, contracts)
 
 
 def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Contract]) -> None:
@@ -139,7 +100,7 @@ def _parquet(file: IO[bytes], chunk_rows: int) -> Iterator[pa.Table]:
         yield source.schema_arrow.empty_table()
 
 
-def _csv(file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+def _csv(path: Path, file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
     plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
     text = io.BufferedReader(_Utf8(plain), _BLOCK_BYTES)
     headers = next(csv.reader([text.peek().split(b"\n", 1)[0].decode()]), [])
@@ -147,7 +108,7 @@ def _csv(file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterat
         headers = NSL_KDD_COLUMNS[: len(headers)]
     else:
         text.readline()
-    names = wire_headers(headers, contracts)
+    names = _wire_names(path, headers, contracts)
     no_rows = pa.table({name: pa.array([], pa.string()) for name in names})
     yield from _csv_rows(cast(IO[bytes], text), names) if text.peek() else [no_rows]
 
@@ -192,7 +153,10 @@ class _Utf8(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._left:
-            lines = self._source.read(_BLOCK_BYTES) + self._source.readline()
+            rest = self._source.readline(_BLOCK_BYTES) if (block := self._source.read(_BLOCK_BYTES)) else b""
+            if len(rest) == _BLOCK_BYTES and not rest.endswith(b"\n"):
+                raise csv.Error(f"a line has more than {_BLOCK_BYTES} bytes")
+            lines = block + rest
             self._left = _as_utf8(lines if self._begun else lines.removeprefix(codecs.BOM_UTF8))
             self._begun = True
         size = min(len(buffer), len(self._left))
@@ -222,26 +186,49 @@ def as_numbers(table: pa.Table, contracts: Sequence[Contract]) -> Iterator[pa.Ta
 
     Cut wherever a column goes from numbers to words or back.
     """
+    typed, words = numbers_and_words(table, contracts)
+    names = sorted({name for cells in words.values() for name in cells})
+    is_word = np.zeros((len(names), table.num_rows), bool)
+    for row, cells in words.items():
+        is_word[[names.index(name) for name in cells], row] = True
+    cuts = np.flatnonzero((is_word[:, 1:] != is_word[:, :-1]).any(axis=0)) + 1
+    for begin, end in pairwise([0, *cuts.tolist(), table.num_rows]):
+        part = typed.slice(begin, end - begin)
+        for name in (name for at, name in enumerate(names) if begin < end and is_word[at, begin]):
+            part = part.set_column(
+                part.column_names.index(name), name, pa.array([words[row][name] for row in range(begin, end)])
+            )
+        yield part
+
+
+Words = dict[int, dict[str, str]]
+"""Row -> name -> its cell, a word in a column of numbers."""
+
+
+def numbers_and_words(table: pa.Table, contracts: Sequence[Contract]) -> tuple[pa.Table, Words]:
+    """`table`, under wire names, with what is a number in a message as numbers, and the words among them.
+
+    A word is null in the table; a column that has words only stays one of strings.
+    """
     numbers = {feature.name for contract in contracts for feature in contract.features}
     numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
-    mixed: dict[int, list[Any]] = {}
+    words: Words = {}
     for place, name in enumerate(table.column_names):
-        if name in numbers and not _is_number(table.schema.field(place).type):
-            column = pc.utf8_trim_whitespace(table.column(place).cast(pa.string()))
-            column = pc.if_else(pc.equal(column, ""), None, column)
-            typed = _as_numbers(column)
-            table = table.set_column(place, name, column if typed is None else typed)
-            if typed is None:
-                cells = [_number(cell) for cell in column.to_pylist()]
-                if any(isinstance(cell, float) for cell in cells):
-                    mixed[place] = cells
-    words = np.array([[isinstance(cell, str) for cell in cells] for cells in mixed.values()])
-    cuts = (np.flatnonzero((words[:, 1:] != words[:, :-1]).any(axis=0)) + 1).tolist() if mixed else []
-    for begin, end in pairwise([0, *cuts, table.num_rows]):
-        part = table.slice(begin, end - begin)
-        for place, cells in mixed.items():
-            part = part.set_column(place, table.column_names[place], pa.array(cells[begin:end]))
-        yield part
+        if name not in numbers or _is_number(table.schema.field(place).type):
+            continue
+        column = pc.utf8_trim_whitespace(table.column(place).cast(pa.string()))
+        column = pc.if_else(pc.equal(column, ""), None, column)
+        typed = _as_numbers(column)
+        if typed is None:
+            is_number = pc.match_substring_regex(column, _NUMBER, ignore_case=True)
+            if not pc.any(is_number).as_py():
+                table = table.set_column(place, name, column)
+                continue
+            for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
+                words.setdefault(row, {})[name] = column[row].as_py()
+            typed = _mixed_as_numbers(pc.if_else(is_number, column, None))
+        table = table.set_column(place, name, typed)
+    return table, words
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -260,5 +247,9 @@ def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
         return doubles
 
 
-def _number(cell: str | None) -> float | str | None:
-    return float(cell) if cell is not None and _NUMBER.fullmatch(cell) else cell
+def _mixed_as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """The same of cells that are numbers for Python, which Arrow need not read: +1, say."""
+    typed = _as_numbers(column)
+    if typed is not None:
+        return typed
+    return pa.array([None if cell is None else float(cell) for cell in column.to_pylist()], pa.float64())

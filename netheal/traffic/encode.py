@@ -2,14 +2,21 @@
 
 import io
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+Words = Mapping[int, Mapping[str, str]]
 
-def encode_rows(table: pa.Table) -> list[bytes]:
+
+def encode_rows(table: pa.Table, words: Words = MappingProxyType({})) -> list[bytes]:
     """One JSON object a row, in the table's order, keys in the order of its columns.
+
+    `words`: row -> name -> a string that stands in the message where the table, whose column is one of numbers, has
+    null.
 
     Integers are written as integers, floats as the shortest text that reads back as the same double,
     infinities and NaN as the tokens `Infinity`, `-Infinity`, `NaN`; null cells are left out.
@@ -21,7 +28,7 @@ def encode_rows(table: pa.Table) -> list[bytes]:
     pl.DataFrame(table).write_ndjson(rows)
     messages = rows.getvalue().split(b"\n")
     messages.pop()
-    _respell(table, messages)
+    _respell(table, words, messages)
     return messages
 
 
@@ -49,8 +56,8 @@ def _is_json(kind: pa.DataType) -> bool:
     )
 
 
-def _respell(table: pa.Table, messages: list[bytes]) -> None:
-    """Write again, one by one, the rows in which Polars wrote null for a number or for nothing."""
+def _respell(table: pa.Table, words: Words, messages: list[bytes]) -> None:
+    """Write again, one by one, the rows in which Polars wrote null for a number, for a word or for nothing."""
     odd = pa.chunked_array([pa.repeat(False, table.num_rows)])
     for column in table.columns:
         if column.null_count:
@@ -59,5 +66,5 @@ def _respell(table: pa.Table, messages: list[bytes]) -> None:
             odd = pc.or_(odd, pc.fill_null(pc.invert(pc.is_finite(column)), False))
     places = pc.indices_nonzero(odd)
     for place, row in zip(places.to_pylist(), table.take(places).to_pylist(), strict=True):
-        cells = {name: cell for name, cell in row.items() if cell is not None}
+        cells = {name: cell for name, cell in (row | words.get(place, {})).items() if cell is not None}
         messages[place] = json.dumps(cells, ensure_ascii=False, separators=(",", ":")).encode()

@@ -9,10 +9,13 @@ from itertools import chain
 from typing import IO
 
 from netheal.records.flow_files import decode_line
+from netheal.records.headers import header_line_fault
 from netheal.uploads.refusal import FileRefused
 
 MAX_ROW_CHARS = 1 << 20
 """As of a message: a longer row is a quote that nobody closed, or no table at all."""
+MAX_LINES = 1_000_000
+"""Empty ones, and those within quotes, are no rows, and yet somebody has to read them."""
 DELIMITERS = ",;\t"
 _HEAD_BYTES = 64 * 1024
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -57,6 +60,8 @@ def csv_rows(file: IO[bytes], worth: Callable[[list[str]], int]) -> Iterator[Row
         skipped += 1
     else:
         raise FileRefused("empty_file", "the file is empty: upload a CSV with a header and at least one row")
+    if (fault := header_line_fault(len(first))) is not None:
+        raise FileRefused("not_csv", fault)
     delimiter = max(DELIMITERS, key=lambda sign: worth(next(csv.reader([first], delimiter=sign))))
     yield from _rows(lines, first, delimiter, skipped)
 
@@ -77,10 +82,11 @@ def _rows(lines: "_Lines", first: str, delimiter: str, skipped: int) -> Iterator
 
 
 class _Lines:
-    """Lines, not more than `MAX_ROW_CHARS` of them since `row_chars` was set to 0."""
+    """Lines, at most `MAX_LINES`, and with at most `MAX_ROW_CHARS` characters since `row_chars` was set to 0."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self.row_chars = 0
+        self._left = MAX_LINES
         self._lines = lines
 
     def __iter__(self) -> Iterator[str]:
@@ -88,12 +94,19 @@ class _Lines:
 
     def __next__(self) -> str:
         line = next(self._lines)
+        self._left -= 1
+        if self._left < 0:
+            raise FileRefused(
+                "too_many_rows", f"the file has more than {MAX_LINES:,} lines: split it", {"most_lines": MAX_LINES}
+            )
         self.row_chars += len(line)
         if self.row_chars > MAX_ROW_CHARS:
-            raise FileRefused(
-                "not_csv", "a row has more than a million characters: is a quote not closed, or is it no CSV?"
-            )
+            raise _too_long()
         return line
+
+
+def _too_long() -> FileRefused:
+    return FileRefused("not_csv", "a row has more than a million characters: is a quote not closed, or is it no CSV?")
 
 
 def _text_lines(file: IO[bytes]) -> Iterator[str]:
@@ -119,9 +132,15 @@ def _require_text(head: bytes) -> None:
 
 def _byte_lines(file: IO[bytes]) -> Iterator[str]:
     file.seek(len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0)
+    rest = b""
     while block := file.readline(MAX_ROW_CHARS + 1):
-        for line in block.splitlines(keepends=True):  # more than one where lines end with CR alone
-            yield decode_line(line)
+        lines = (rest + block).splitlines(keepends=True)  # more than one where lines end with CR alone
+        rest = b"" if block.endswith(b"\n") else lines.pop()
+        if len(rest) > MAX_ROW_CHARS:
+            raise _too_long()
+        yield from map(decode_line, lines)
+    if rest:
+        yield decode_line(rest)
 
 
 def _utf16_lines(file: IO[bytes]) -> Iterator[str]:

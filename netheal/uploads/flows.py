@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import IO
@@ -10,24 +10,17 @@ from typing import IO
 import pyarrow as pa
 
 from netheal.contracts import Contract
-from netheal.records.flow_files import (
-    MALFORMED,
-    NSL_KDD_COLUMNS,
-    as_numbers,
-    is_nsl_kdd,
-    lacking_features,
-    wire_headers,
-)
+from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd, numbers_and_words
+from netheal.records.headers import header_fault, known_places, lacking_features, wire_headers
 from netheal.traffic.encode import encode_rows
 from netheal.uploads.csv_rows import Row, csv_rows
 from netheal.uploads.refusal import FileRefused
 
 MAX_BYTES = 100 * 2**20
 MAX_ROWS = 100_000
-_MAX_COLUMNS = 1024
 _CHUNK_ROWS = 5_000
-_CHUNK_CHARS = 8 * 2**20
-"""Cells are dear as Python's strings: a chunk of long rows has fewer of them."""
+_CHUNK_CHARS = 2 * 2**20
+"""A cell of two characters takes 60 bytes as a Python string: a chunk of long rows has fewer of them."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +71,11 @@ class FlowFile:
         return FlowChunk(ordered, [row.line for row in rows], malformed)
 
     def _encode(self, rows: list[list[str]]) -> list[bytes]:
-        if not rows:
-            return []
-        columns = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*rows, strict=True)]
-        table = pa.table(dict(zip(self.names, columns, strict=True)))
-        return list(chain.from_iterable(encode_rows(part) for part in as_numbers(table, self._known)))
+        """Only columns that mean something: the others would swell every row by names that nobody reads."""
+        places = known_places(self.names, self._known)
+        columns = [pa.array([cells[place] or None for cells in rows], pa.string()) for place in places]
+        table = pa.table(dict(zip([self.names[place] for place in places], columns, strict=True)))
+        return encode_rows(*numbers_and_words(table, self._known))
 
 
 def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
@@ -96,15 +89,19 @@ def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
             {"most_bytes": MAX_BYTES},
         )
     features = {name for contract in contracts for name in contract.names}
-    rows = csv_rows(file, lambda cells: len(features.intersection(wire_headers(cells, contracts))))
+    rows = csv_rows(file, lambda cells: _known_headers(cells, features, contracts))
     header = next(rows)
-    if len(header.cells) > _MAX_COLUMNS:
-        raise FileRefused("not_csv", f"the header has {len(header.cells)} columns, more than {_MAX_COLUMNS}")
     headers = header.cells
+    if (fault := header_fault(headers)) is not None:
+        raise FileRefused("not_csv", fault)
     if is_nsl_kdd(headers):
         headers, rows = NSL_KDD_COLUMNS[: len(headers)], chain([header], rows)
     names = wire_headers(headers, contracts)
     return FlowFile(names, _complete(names, contracts), tuple(contracts), rows)
+
+
+def _known_headers(cells: Sequence[str], features: Set[str], contracts: Sequence[Contract]) -> int:
+    return 0 if header_fault(cells) else len(features & set(wire_headers(cells, contracts)))
 
 
 def _complete(names: Sequence[str], contracts: Sequence[Contract]) -> tuple[Contract, ...]:

@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ import pytest
 
 from netheal.contracts import Contract, contract, wire_contracts
 from netheal.errors import ContractError, SettingsError
-from netheal.records.flow_files import MALFORMED, read_flow_file, wire_headers
+from netheal.records.flow_files import MALFORMED, read_flow_file
+from netheal.records.headers import wire_headers
 
 SHARED = Path(os.environ.get("NETHEAL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder")
@@ -46,6 +48,26 @@ def test_the_first_of_two_equal_headers_counts() -> None:
     headers = [" Fwd Header Length", "Label", " Fwd Header Length", "Label"]
     expected = [" Fwd Header Length", "Label", " Fwd Header Length.1", "Label.1"]
     assert wire_headers(headers, [ATTACK]) == expected
+
+
+def test_a_copy_takes_no_name_that_is_there() -> None:
+    assert wire_headers(["a.1", "a", "a", "a.2", "a"], [ATTACK]) == ["a.1", "a", "a.2", "a.2.1", "a.3"]
+
+
+def test_names_of_copies_are_found_in_linear_time() -> None:
+    """Counted: each look asks for a hash of the name."""
+
+    class Counted(str):
+        looks = 0
+
+        def __hash__(self) -> int:
+            Counted.looks += 1
+            return super().__hash__()
+
+    for headers in (["a"] * 4_000, [*(f"a.{n}" for n in range(1, 2_001)), *["a"] * 2_000]):
+        names = wire_headers(map(Counted, headers), [ATTACK])
+        assert len(set(names)) == len(names) == 4_000
+    assert Counted.looks < 100_000
 
 
 @pytest.mark.parametrize("header", ["Src IP", " Source IP", "Flow ID", " Timestamp", "event_id", "Protocol"])
@@ -106,6 +128,33 @@ def test_a_parquet_file_with_words_for_numbers(tmp_path: Path) -> None:
 def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
     (table,) = read_flow_file(written(tmp_path, csv_text(list(ATTACK.names))))
     assert (table.num_rows, table.column_names) == (0, list(ATTACK.names))
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ([f"c{n}" for n in range(2_000)], "2010 columns"),
+        (["x" * 300], "300 characters"),
+        ([f"{n:0250}" for n in range(600)], "more than 65536"),
+    ],
+)
+def test_a_header_that_would_swell_every_row_is_refused(tmp_path: Path, names: list[str], says: str) -> None:
+    headers = [*THREAT.names, *names]
+    pq.write_table(pa.table({name: ["1"] for name in headers}), tmp_path / "flows.parquet")
+    for path in (written(tmp_path, csv_text(headers, ["1"] * len(headers))), tmp_path / "flows.parquet"):
+        with pytest.raises(ContractError, match=says):
+            list(read_flow_file(path))
+
+
+def test_a_line_without_end_is_refused_without_reading_all_of_it(tmp_path: Path) -> None:
+    packed = gzip.compress(b"x" * (64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContractError, match="a line has more than"):
+            list(read_flow_file(written(tmp_path, packed)))
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"name,age\nx,1\n", b"\x00\xff\r\r\x01\n", b"PAR1 no", b"\x1f\x8b no"])

@@ -4,10 +4,12 @@ import csv
 import gzip
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from netheal.contracts import contract, wire_contracts
@@ -73,13 +75,18 @@ def test_messages_are_those_that_traffic_send_would_send(content: bytes | str, t
 
 
 def test_a_cic_file_with_a_dash_of_cp1252_and_a_header_that_comes_twice() -> None:
-    names = [*ATTACK.names, " Fwd Header Length", " Label"]
-    row = ["1"] * len(ATTACK.names) + ["77", "Web Attack \x96 XSS"]
+    names = [*ATTACK.names, " Fwd Header Length", "sensor_id"]
+    row = ["1"] * len(ATTACK.names) + ["77", "Saal \x96 2"]
     text = (",".join(names) + "\n" + ",".join(row) + "\n").encode("latin-1")
     (message,) = map(json.loads, messages(text))
     assert message[" Fwd Header Length"] == 1
-    assert message[" Fwd Header Length.1"] == "77"
-    assert message[" Label"] == "Web Attack – XSS"
+    assert message["sensor_id"] == "Saal – 2"
+
+
+def test_columns_that_mean_nothing_are_in_no_message() -> None:
+    names = [*ATTACK.names, " Fwd Header Length", " Label", "Src IP"]
+    (message,) = map(json.loads, messages(f"{','.join(names)}\n{','.join(['1'] * len(names))}\n"))
+    assert list(message) == [*ATTACK.names, "Src IP"]
 
 
 def test_words_for_infinity_and_nan_are_numbers() -> None:
@@ -154,6 +161,12 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "a row without end": (f'{HEADER}\n"' + '\n","' * 400_000, "not_csv", "a quote not closed"),
     "other columns": ("a,b,c\n1,2,3\n", "no_contract", "nearest is"),
     "too many columns": (",".join(map(str, range(2_000))), "not_csv", "2000 columns"),
+    "a million columns": ("," * 999_000 + "\n", "not_csv", "999001 characters"),
+    "a million equal columns": ("a," * 499_000 + "\n", "not_csv", "998001 characters"),
+    "a cell of the first line that no reader takes": ("x" * 140_000 + f",{PLAIN}", "not_csv", "characters"),
+    "a header over many lines": ('"' + "a\n" * 50_000 + f'",{PLAIN}', "not_csv", "characters"),
+    "a long name": (f"{HEADER},{'x' * 300}\n{ROW},1\n", "not_csv", "300 characters, more than 256"),
+    "long names": (f"{HEADER},{','.join(f'{n:0250}' for n in range(600))}\n{ROW}\n", "not_csv", "more than 65536"),
 }
 
 
@@ -168,6 +181,47 @@ def test_the_nearest_contract_and_what_it_lacks_are_named() -> None:
     refused = refusal(PLAIN.replace(",same_srv_rate,", ",rate,"))
     assert refused.details == {"nearest": "threat/v1", "missing": ["same_srv_rate"]}
     assert "'same_srv_rate'" in str(refused)
+
+
+def test_a_row_is_no_longer_for_long_names_that_mean_nothing() -> None:
+    names = [f"{n:060}" for n in range(1_000)]
+    sent = messages(f"{HEADER},{','.join(names)}\n" + f"{ROW}{',1' * len(names)}\n" * 3)
+    assert sent == messages(PLAIN)[:1] * 3
+
+
+def test_words_among_numbers_stay_in_their_rows_without_a_table_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def counting(table: pa.Table, *words: Any) -> list[bytes]:
+        encoded.append(table.num_rows)
+        return encode_rows(table, *words)
+
+    monkeypatch.setattr(flows, "encode_rows", counting)
+    cells = ["7", "many", "+1", "", " 2 ", "nan", "0x10", "-inf", "1e3"] * 50
+    rows = "".join(f"http,SF,{cell},5450,8,1.0,0.5,9,1.0,0.11\n" for cell in cells)
+    found = [json.loads(message).get("src_bytes") for message in messages(f"{HEADER}\n{rows}")]
+    expected = [7, "many", 1, None, 2, math.nan, "0x10", -math.inf, 1000] * 50
+    assert list(map(repr, map(float_or_word, found))) == list(map(repr, map(float_or_word, expected)))
+    assert len([rows for rows in encoded if rows]) == 1
+
+
+def float_or_word(value: object) -> object:
+    return float(value) if isinstance(value, int) else value
+
+
+def test_lines_are_bounded_whatever_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MAX_LINES", 10)
+    assert len(messages(f"{HEADER}\n{ROW}\n" + "\n" * 8)) == 1
+    for content in (f"{HEADER}\n{ROW}\n" + "\n" * 9, "\n" * 11, f"{HEADER}\r{ROW}\r" + "\r" * 9):
+        refused = refusal(content)
+        assert (refused.code, refused.details) == ("too_many_rows", {"most_lines": 10})
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_a_line_is_whole_wherever_a_block_of_the_file_ends(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr(csv_rows, "MAX_ROW_CHARS", len(HEADER) + 2)
+    rows = "".join(f"http,SF,{at},5450,8,1.0,0.5,9,1.0,0.11{end}" for at in range(40))
+    assert [json.loads(m)["src_bytes"] for m in messages(f"{HEADER}{end}{rows}")] == list(range(40))
 
 
 def test_one_row_more_than_may_be_is_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,5 +247,5 @@ def test_a_long_row_is_a_row_up_to_the_bound(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_cells_with_delimiters_and_quotes_come_through() -> None:
     text = io.StringIO()
-    csv.writer(text).writerows([[*THREAT.names, "note"], [*ROW.split(","), 'a, "b"\nc']])
-    assert json.loads(messages(text.getvalue())[0])["note"] == 'a, "b"\nc'
+    csv.writer(text).writerows([[*THREAT.names, "sensor_id"], [*ROW.split(","), 'a, "b"\nc']])
+    assert json.loads(messages(text.getvalue())[0])["sensor_id"] == 'a, "b"\nc'
