@@ -102,6 +102,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Called by gunicorn."""
         host = self._settings.api_host
         self.cfg.body_pause_s = self._settings.api_body_timeout_s
+        self.cfg.body_most_s = self._settings.api_body_total_s
         self.cfg.head_patience_s = self._settings.api_head_timeout_s
         for name, value in {
             "bind": [f"[{host}]:{self._settings.api_port}" if ":" in host else f"{host}:{self._settings.api_port}"],

@@ -23,6 +23,9 @@ _CONF_VARIABLE = "NETHEAL_CONF"
 _DATA_VARIABLE = "NETHEAL_SHARED_DATA"
 """Where tests and training look for public data; no setting of a running netheal."""
 
+_REST_SHARE = 5
+"""One of so many threads of the API is kept for REST, however many sockets the settings allow."""
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -83,7 +86,16 @@ class Settings(BaseSettings):
     api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
     api_head_timeout_s: float = Field(3.0, gt=0, description="Seconds in which all of a request's head must come")
-    api_body_timeout_s: float = Field(30.0, gt=0, description="Seconds without a byte after which a body is given up")
+    api_body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds a body may take, and more as long as 16 KiB/s come: see api_body_total_s"
+    )
+    api_body_total_s: float = Field(600.0, gt=0, description="Seconds in which all of a body must come, however large")
+    api_bodies: int = Field(
+        20,
+        ge=1,
+        description="Requests with a body handled at once, at most; half of them for one caller,"
+        " and never more than half of the threads kept for REST",
+    )
 
     api_tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
     api_url: str = Field("", description="The API that commands like `netheal tokens` talk to; empty: this machine's")
@@ -99,6 +111,11 @@ class Settings(BaseSettings):
         """
         named = (self.api_host, *self.api_hosts, *map(_host_of, self.api_origins))
         return self.api_tokens_required or not all(is_loopback(n) or is_loopback(split_host(n)[0]) for n in named)
+
+    @property
+    def api_rest_threads(self) -> int:
+        """Threads of the API that no WebSocket may hold."""
+        return max(2, self.api_threads // _REST_SHARE)
 
     @property
     def delta_root(self) -> str:

@@ -15,8 +15,6 @@ from netheal.settings import Settings
 from netheal.store.pool import Pool
 
 _KEY = "netheal-live"
-_REST_SHARE = 5
-"""One of so many threads is kept for REST, however many sockets the settings allow."""
 
 
 @dataclass
@@ -33,8 +31,7 @@ class Live:
 
 def open_live(settings: Settings, pool: Pool) -> Live:
     """Of these settings; nothing runs yet."""
-    rest_threads = max(2, settings.api_threads // _REST_SHARE)
-    sockets = min(settings.api_sockets, max(1, settings.api_threads - rest_threads))
+    sockets = min(settings.api_sockets, max(1, settings.api_threads - settings.api_rest_threads))
     hub = Hub(Limits(sockets, settings.api_socket_rows_per_s))
     source = Source(settings.kafka_bootstrap_servers, settings.output_topic, settings.kafka_options)
     return Live(hub, Tail(source, hub), Tickets(), Holders(pool), settings.api_socket_stall_s)

@@ -1,4 +1,4 @@
-"""What is looked at before any handler runs: Host, Origin, token, role, rate, size of the body."""
+"""What is looked at before any handler runs: Host, Origin, token, role, rate, size and number of bodies."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -6,6 +6,7 @@ from typing import cast
 from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
+from api.security.bodies import Bodies
 from api.security.hosts import Names
 from api.security.identity import BadToken, Caller, anonymous_key, identify
 from api.security.marks import Demands, demands_of
@@ -28,12 +29,14 @@ class Guard:
 
     names: Names
     rates: Rates
+    bodies: Bodies
 
 
 def register_guard(app: Flask, settings: Settings) -> None:
     """Guard every request of the app."""
-    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings))
+    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), Bodies(settings))
     app.before_request(_check)
+    app.teardown_request(_give_back)
 
 
 def actor() -> str:
@@ -64,8 +67,17 @@ def _check() -> None:
     if request.method == "OPTIONS":
         return
     g.caller = _identified(guard.rates, demands)
-    _count(guard.rates, g.caller.rate_key if g.caller else anonymous_key(request), demands.upload)
+    key = g.caller.rate_key if g.caller else anonymous_key(request)
+    _count(guard.rates, key, demands.upload)
     _check_role(demands)
+    # Nobody reads a body that comes with what anybody may ask.
+    if request.content_length and not demands.public:
+        g.give_back_body = guard.bodies.take(key)
+
+
+def _give_back(_: BaseException | None) -> None:
+    if "give_back_body" in g:
+        g.pop("give_back_body")()
 
 
 def _identified(rates: Rates, demands: Demands) -> Caller | None:

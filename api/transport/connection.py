@@ -27,7 +27,7 @@ class Connection(TConn):  # type: ignore[misc]
         super().__init__(cfg, answering, client, server)
         pause_s: float = cfg.body_pause_s
         answering.begin(pause_s)
-        self._paced = PacedSocket(answering, pause_s)
+        self._paced = PacedSocket(answering, pause_s, cfg.body_most_s)
         self.parser = get_parser(cfg, self._paced, client)
         self.data_ready = True
         self.awaited: Callable[[], None] | None = None

@@ -1,5 +1,6 @@
 """Bounds on how slowly a client may send or read: whoever drips bytes must not hold a thread for ever."""
 
+import math
 import socket
 import struct
 import time
@@ -11,10 +12,14 @@ LEAST_BYTES_PER_S = 16 * 2**10
 
 
 class Pace:
-    """How long a client may still take: `pause_s` from `begin` on, and more with each byte that has moved."""
+    """How long a client may still take: `pause_s` from `begin` on, and more with each byte that has moved.
 
-    def __init__(self, pause_s: float) -> None:
+    However many move, never more than `most_s` in all.
+    """
+
+    def __init__(self, pause_s: float, most_s: float = math.inf) -> None:
         self.pause_s = pause_s
+        self._most_s = most_s
         self.begin()
 
     def begin(self) -> None:
@@ -29,7 +34,8 @@ class Pace:
     @property
     def left_s(self) -> float:
         """Seconds; 0 or less where it took too long."""
-        return self._since_s + self.pause_s + self._bytes / LEAST_BYTES_PER_S - time.monotonic()
+        allowed_s = min(self.pause_s + self._bytes / LEAST_BYTES_PER_S, self._most_s)
+        return self._since_s + allowed_s - time.monotonic()
 
 
 def bound_sends(connection: socket.socket, limit_s: float) -> None:
@@ -41,9 +47,9 @@ def bound_sends(connection: socket.socket, limit_s: float) -> None:
 class PacedSocket:
     """The reading side of a connection, with an end to each wait. `begin` starts the clock of a request."""
 
-    def __init__(self, connection: socket.socket, pause_s: float) -> None:
+    def __init__(self, connection: socket.socket, pause_s: float, most_s: float) -> None:
         self._connection = connection
-        self._pace = Pace(pause_s)
+        self._pace = Pace(pause_s, most_s)
         self._limit_s: float | None = None
 
     def gettimeout(self) -> float | None:

@@ -27,7 +27,9 @@ _MOST_HELD_BYTES = 64 * 2**20
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Its configuration carries `body_pause_s`, and `head_patience_s`, in which a head must come, or a client's end.
+    """Its configuration carries `body_pause_s` and `body_most_s` (see `api.transport.pace`), and `head_patience_s`.
+
+    In the latter a head must come, or a client's end.
 
     `pending_conns` are the connections that the loop waits for, the one it waits for longest first.
     """

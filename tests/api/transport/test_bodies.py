@@ -1,8 +1,22 @@
 """A body has a length and comes in time, or the thread that reads it turns to somebody else."""
 
+import socket
 import time
+from collections.abc import Callable
 
-from tests.api.served import Serve, answer
+import pytest
+
+from api.app import create_app
+from api.errors import Refusal
+from api.security.bodies import Bodies
+from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.tokens import create_token
+from tests.api.served import Serve, Served, answer
+
+JSON = "Content-Type: application/json"
+FEW = {"NETHEAL_API_THREADS": "4"}
+PATIENT = {"NETHEAL_API_BODY_TIMEOUT_S": "60"}
 
 
 def test_a_body_of_unknown_length_is_refused(serve: Serve) -> None:
@@ -37,3 +51,101 @@ def test_a_body_that_drips_is_given_up_although_bytes_come(serve: Serve) -> None
                 continue
     assert reply.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 5
+
+
+def drip(connection: socket.socket, chunk: bytes, deadline_s: float = 30.0) -> bytes:
+    """Send the chunk again and again, twenty times a second, until there is an answer."""
+    connection.settimeout(0.05)
+    limit = time.monotonic() + deadline_s
+    while time.monotonic() < limit:
+        try:
+            connection.sendall(chunk)
+            return connection.recv(65_536)
+        except TimeoutError:
+            continue
+        except OSError:
+            return b""
+    return b""
+
+
+def test_a_body_that_keeps_coming_is_given_up_after_its_time_in_all(serve: Serve) -> None:
+    """At 80 KiB/s it is quick enough for the bound on the average, and would last for minutes."""
+    api = serve(NETHEAL_API_BODY_TOTAL_S="2", **PATIENT).wait_ready()
+    with api.connect() as connection:
+        connection.sendall(api.head("/api/v1/traffic", JSON, f"Content-Length: {16 * 2**20}"))
+        reply = drip(connection, b" " * 4096)
+    assert reply.startswith(b"HTTP/1.1 408 ") and b"body_too_slow" in reply
+
+
+def test_bodies_hold_a_share_of_the_threads_and_health_answers(serve: Serve) -> None:
+    api = serve(**FEW, **PATIENT).wait_ready()
+    head = api.head("/api/v1/traffic", JSON, "Content-Length: 100")
+    slow = [api.connect() for _ in range(12)]
+    for connection in slow:
+        connection.sendall(head + b"[")
+    refused = [reply for reply in map(soon, slow) if reply]
+    assert len(refused) == 11 and all(b" 503 " in reply and b"too_many_bodies" in reply for reply in refused)
+    for path in ("/health/live", "/health", "/api/v1/predictions/stats"):
+        with api.connect() as connection:
+            connection.sendall(api.head(path, "Connection: close", method="GET"))
+            assert answer(connection).startswith(b"HTTP/1.1 200 "), path
+    for connection in slow:
+        connection.close()
+    wait_until(lambda: b" 503 " not in posted(api))
+
+
+def soon(connection: socket.socket) -> bytes:
+    """What is answered to a body that has not come, nothing where it is awaited."""
+    connection.settimeout(5)
+    try:
+        return connection.recv(65_536)
+    except TimeoutError:
+        return b""
+
+
+def posted(api: Served) -> bytes:
+    with api.connect() as connection:
+        connection.sendall(api.head("/api/v1/tokens", JSON, "Content-Length: 2", "Connection: close") + b"{}")
+        return answer(connection)
+
+
+def wait_until(holds: Callable[[], bool], deadline_s: float = 30.0) -> None:
+    limit = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_one_caller_leaves_places_to_others(api_settings: Settings) -> None:
+    bodies = Bodies(api_settings.model_copy(update={"api_bodies": 4}))
+    given = [bodies.take("anna"), bodies.take("anna")]
+    with pytest.raises(Refusal) as refused:
+        bodies.take("anna")
+    assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
+    given += [bodies.take("bert"), bodies.take("cleo")]
+    with pytest.raises(Refusal, match="are being sent"):
+        bodies.take("dora")
+    for give_back in given:
+        give_back()
+    for _ in range(2):
+        bodies.take("anna")
+
+
+@pytest.mark.parametrize(("threads", "most"), [(4, 1), (20, 2), (200, 20)])
+def test_bodies_hold_at_most_half_of_the_threads_of_rest(api_settings: Settings, threads: int, most: int) -> None:
+    bodies = Bodies(api_settings.model_copy(update={"api_threads": threads, "api_bodies": 1_000}))
+    for number in range(most):
+        bodies.take(f"caller {number}")
+    with pytest.raises(Refusal):
+        bodies.take("one more")
+
+
+def test_a_place_is_given_back_whatever_becomes_of_the_request(api_settings: Settings, database: Connection) -> None:
+    client = create_app(api_settings.model_copy(update={"api_bodies": 1})).test_client()
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    for _ in range(3):
+        assert client.post("/api/v1/tokens", data=b"[", content_type="application/json").status_code == 400
+        assert client.post("/api/v1/nothing", data=b"x").status_code == 404
+        assert client.post("/api/v1/tokens", data=b"{}", headers={"Authorization": f"Bearer {text}"}).status_code == 403
+        assert client.post("/api/v1/traffic", json=[]).status_code in (202, 503)
+    assert client.post("/api/v1/tokens", json={"name": "a", "role": "viewer"}).status_code == 201

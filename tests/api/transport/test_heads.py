@@ -151,7 +151,9 @@ def test_a_body_that_nobody_read_and_nobody_can_is_answered_once(serve: Serve) -
 
 def test_who_has_sent_a_head_is_served_before_the_next_is_taken() -> None:
     worker, submitted = object.__new__(Worker), deque[Connection]()
-    worker.cfg = SimpleNamespace(body_pause_s=9.0, head_patience_s=9.0, is_ssl=False, http_parser="python")
+    worker.cfg = SimpleNamespace(
+        body_pause_s=9.0, body_most_s=9.0, head_patience_s=9.0, is_ssl=False, http_parser="python"
+    )
     worker.poller, worker.pending_conns, worker.nr_conns, worker.worker_connections = DefaultSelector(), deque(), 0, 2
     worker.tpool = SimpleNamespace(submit=lambda _, conn: submitted.append(conn) or Future())
     with socket.create_server(("127.0.0.1", 0)) as listener:
