@@ -9,8 +9,9 @@ from werkzeug.datastructures import MultiDict
 from api.errors import Refusal
 from api.live.messages import Message
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import reaches
 
-SINGLE = ("only", "min_score", "sample", "detail")
+SINGLE = ("only", "min_score", "min_confidence", "sample", "detail")
 REPEATABLE = "class"
 _SPREAD = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
@@ -22,7 +23,8 @@ class Filter:
 
     only_attacks: bool = False
     class_ids: frozenset[int] = frozenset()
-    min_score: float = 0.0
+    min_score: float | None = None
+    min_confidence: float | None = None
     sample: float = 1.0
 
     @property
@@ -35,7 +37,8 @@ class Filter:
         return (
             (message.is_attack or not self.only_attacks)
             and (not self.class_ids or message.class_id in self.class_ids)
-            and message.score >= self.min_score
+            and reaches(message.score, self.min_score)
+            and reaches(message.confidence, self.min_confidence)
             and (self.sample >= 1.0 or _place(message.row.traffic_data_id) < self.sample)
         )
 
@@ -56,7 +59,10 @@ class Wish:
 
 
 def read_wish(options: MultiDict[str, str]) -> Wish:
-    """The options `only`, `class` (may be repeated), `min_score`, `sample`, `detail`; raises Refusal (400)."""
+    """The options `only`, `class` (may be repeated), `min_score`, `min_confidence`, `sample`, `detail`.
+
+    Score and confidence are those of `netheal.contracts.verdict`. Raises Refusal (400).
+    """
     only = options.get("only")
     if only not in (None, "attacks"):
         raise _refused("only", "attacks is all it may be")
@@ -66,11 +72,18 @@ def read_wish(options: MultiDict[str, str]) -> Wish:
     sample = _number(options, "sample", 1.0)
     if not 0 < sample <= 1:
         raise _refused("sample", "it must be above 0, and 1 at most")
-    min_score = _number(options, "min_score", 0.0)
-    if not 0 <= min_score <= 1:
-        raise _refused("min_score", "it must be between 0 and 1")
+    bounds = {name: _bound(options, name) for name in ("min_score", "min_confidence")}
     class_ids = frozenset(_class_id(name) for name in options.getlist(REPEATABLE))
-    return Wish(Filter(only is not None, class_ids, min_score, sample), detail == "full")
+    return Wish(Filter(only is not None, class_ids, sample=sample, **bounds), detail == "full")
+
+
+def _bound(options: MultiDict[str, str], name: str) -> float | None:
+    if name not in options:
+        return None
+    value = _number(options, name, 0.0)
+    if not 0 <= value <= 1:
+        raise _refused(name, "it must be between 0 and 1")
+    return value
 
 
 def _number(options: MultiDict[str, str], name: str, default: float) -> float:

@@ -6,13 +6,13 @@ The JSON Schemas of all of them are in `api/schemas/websocket/`.
 import struct
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from api.schemas.times import iso_utc
-from netheal.contracts import attack_classes
+from netheal.contracts.verdict import NO_CLASS, is_attack
 
 GREETING = "Connected to real-time threat detection stream"
 BrokerState = Literal["away", "back"]
@@ -72,11 +72,10 @@ class Message:
         self.at = at
         self.row = _decode(raw)
         threat, attack = self.row.threat_prediction, self.row.attack_prediction
-        has_class = attack is not None and attack.attack_type_encoded != _benign_id()
-        self.is_attack = has_class or (threat is not None and threat.is_attack)
-        self.class_id = None if attack is None else attack.attack_type_encoded
-        confidence = attack.confidence if has_class and attack is not None else 0.0
-        self.score = max(confidence, 0.0 if threat is None else threat.prediction_score)
+        self.class_id = NO_CLASS if attack is None else attack.attack_type_encoded
+        self.is_attack = is_attack(threat is not None and threat.is_attack, self.class_id)
+        self.score = None if threat is None else threat.prediction_score
+        self.confidence = None if attack is None else attack.confidence
 
     @cached_property
     def frame(self) -> bytes:
@@ -131,11 +130,6 @@ def close_frame(code: int, reason: str) -> bytes:
     """The end of a connection, with its reason in at most 123 bytes."""
     payload = struct.pack("!H", code) + reason.encode()[:123]
     return bytes((_CLOSE, len(payload))) + payload
-
-
-@cache
-def _benign_id() -> int:
-    return attack_classes().id_of(attack_classes().benign)
 
 
 def _frame(message: Mapping[str, object]) -> bytes:

@@ -1,9 +1,10 @@
 """`/ws/realtime`: every scored row as it comes out of the stream.
 
 The client says what it wants in the URL, all of it optional: `only=attacks`, `class=` (may be repeated), `min_score=`
-(of 0 to 1), `sample=` (above 0, up to 1), `detail=full` (models, flow and policy version, too). What is wrong there,
-who may not, and one socket too many are answered with an error of the API, before the upgrade. Where tokens are asked
-for, `POST /api/v1/ws/ticket` gives a `ticket=` for the URL; what is no browser may send its token in a header.
+and `min_confidence=` (0 to 1), `sample=` (above 0, up to 1), `detail=full` (models, flow and policy version, too). What
+is wrong there, who may not, and one socket too many are answered with an error of the API, before the upgrade. Where
+tokens are asked for, `POST /api/v1/ws/ticket` gives a `ticket=` for the URL; what is no browser may send its token in a
+header.
 """
 
 import base64

@@ -8,16 +8,23 @@ from flask import Response
 
 from api.answers import answer
 from api.paging import Microseconds, Number, from_microseconds, read_cursor, to_microseconds, write_cursor
+from api.schemas.counts import (
+    CountSummary,
+    Stats,
+    Timeline,
+    stats_document,
+    summary_document,
+    timeline_document,
+)
 from api.schemas.prediction_detail import PredictionDetail, detail_document
-from api.schemas.predictions import Predictions, Stats, Timeline, prediction_document
+from api.schemas.predictions import Predictions, prediction_document
 from api.schemas.queries import PredictionsQuery, TimelineQuery
-from api.schemas.times import iso_utc
 from api.security import requires
 from api.services import services
 from netheal.errors import NotThere
 from netheal.store.events import find_verdict_event
 from netheal.store.predictions import Position, Wanted, page_of_verdicts
-from netheal.store.totals import MinuteOfTraffic, Totals, read_minutes, read_totals
+from netheal.store.totals import read_minutes, read_summary, read_totals
 
 predictions = APIBlueprint("predictions", __name__, tag="predictions")
 
@@ -50,7 +57,7 @@ def stats() -> Response:
     with services().pool.connection() as connection:
         totals = read_totals(connection)
         recent = page_of_verdicts(connection, Wanted(), limit=RECENT)
-    return answer({**_totals(totals), "recent_predictions": [prediction_document(row) for row in recent]})
+    return answer({**stats_document(totals), "recent_predictions": [prediction_document(row) for row in recent]})
 
 
 @predictions.get("/predictions/timeline")
@@ -63,7 +70,20 @@ def timeline(query_data: dict[str, Any]) -> Response:
     minutes, now = query_data["minutes"], datetime.now(UTC)
     with services().pool.connection() as connection:
         found = read_minutes(connection, now, minutes)
-    return answer({"minutes": minutes, "now": iso_utc(now), "timeline": [_minute(minute) for minute in found]})
+    return answer(timeline_document(found, now))
+
+
+@predictions.get("/predictions/summary")
+@predictions.input(TimelineQuery, location="query")
+@predictions.output(CountSummary)
+@predictions.doc(responses=[503])
+@requires("viewer")
+def summary(query_data: dict[str, Any]) -> Response:
+    """Count in total, over the last minutes and by the minute, all as of one moment."""
+    at, now = services(), datetime.now(UTC)
+    with at.pool.connection() as connection:
+        found = read_summary(connection, at.settings.input_topic, now, query_data["minutes"])
+    return answer(summary_document(found, now))
 
 
 @predictions.get("/predictions/<int:event_id>")
@@ -88,23 +108,3 @@ def read_position(cursor: str | None) -> Position | None:
 def next_position(recorded_at: datetime, event_id: int) -> str:
     """The cursor after this row."""
     return write_cursor((to_microseconds(recorded_at), event_id))
-
-
-def _totals(totals: Totals) -> dict[str, Any]:
-    together = totals.attacks + totals.normal
-    return {
-        "total_predictions": together,
-        "total_attacks": totals.attacks,
-        "total_normal": totals.normal,
-        "attack_rate": round(100 * totals.attacks / together, 4) if together else 0.0,
-        "attack_type_distribution": totals.classes,
-    }
-
-
-def _minute(minute: MinuteOfTraffic) -> dict[str, Any]:
-    return {
-        "minute": iso_utc(minute.minute),
-        "predictions": minute.attacks + minute.normal,
-        "attacks": minute.attacks,
-        "classes": minute.classes,
-    }

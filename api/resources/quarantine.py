@@ -31,7 +31,7 @@ def list_rejected(query_data: dict[str, Any]) -> Response:
     limit, before = query_data.pop("limit"), read_position(query_data.pop("cursor", None))
     with services().pool.connection() as connection:
         found = page_of_rejected(connection, WantedRejected(**query_data), before, limit + 1)
-        reasons = read_totals(connection).rejected
+        reasons = read_totals(connection).of("rejected")
     rows = found[:limit]
     following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
     listed = [rejected_document(row) for row in rows]

@@ -8,6 +8,7 @@ from apiflask.fields import Boolean, Dict, Float, Integer, List, Nested, String
 from apiflask.validators import OneOf
 
 from api.schemas.times import iso_utc
+from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.store.predictions import Model, Verdict
 
 SOURCES = ("stream", "upload")
@@ -18,8 +19,10 @@ class ThreatPrediction(Schema):
     """What the threat detector says; what the row does not tell is null."""
 
     id = Integer(required=True)
-    prediction_score = Float(required=True)
-    is_attack = Boolean(required=True, allow_none=True)
+    prediction_score = Float(required=True, metadata={"description": SCORE})
+    is_attack = Boolean(
+        required=True, allow_none=True, metadata={"description": "Whether the score reaches the threshold"}
+    )
     threshold = Float(required=True, allow_none=True)
     model_version = String(required=True, allow_none=True)
     model_hash = String(required=True, allow_none=True)
@@ -31,7 +34,7 @@ class AttackPrediction(Schema):
     id = Integer(required=True)
     attack_type_encoded = Integer(required=True)
     attack_type_name = String(required=True, allow_none=True)
-    confidence = Float(required=True, allow_none=True)
+    confidence = Float(required=True, allow_none=True, metadata={"description": CONFIDENCE})
     model_version = String(required=True, allow_none=True)
     model_hash = String(required=True, allow_none=True)
 
@@ -60,7 +63,7 @@ class Prediction(Schema):
     traffic_data_id = Integer(required=True)
     timestamp = String(required=True, metadata={"format": "date-time"})
     source = String(required=True, validate=OneOf(SOURCES))
-    is_attack = Boolean(required=True)
+    is_attack = Boolean(required=True, metadata={"description": ATTACK})
     threat_prediction = Nested(ThreatPrediction, required=True, allow_none=True)
     attack_prediction = Nested(AttackPrediction, required=True, allow_none=True)
     self_healing_action = Nested(SelfHealingAction, required=True)
@@ -73,34 +76,6 @@ class Predictions(Schema):
 
     predictions = List(Nested(Prediction), required=True)
     next_cursor = String(required=True, allow_none=True)
-
-
-class Stats(Schema):
-    """Everything ever counted. `attack_type_distribution` has every class that was given, BENIGN among them."""
-
-    total_predictions = Integer(required=True)
-    total_attacks = Integer(required=True)
-    total_normal = Integer(required=True)
-    attack_rate = Float(required=True, metadata={"description": "Per cent"})
-    attack_type_distribution = Dict(required=True, keys=String(), values=Integer())
-    recent_predictions = List(Nested(Prediction), required=True, metadata={"description": "The last 100"})
-
-
-class Minute(Schema):
-    """One minute of the stream, by the records' own time; rows of uploaded files are in the totals alone."""
-
-    minute = String(required=True, metadata={"format": "date-time"})
-    predictions = Integer(required=True)
-    attacks = Integer(required=True)
-    classes = Dict(required=True, keys=String(), values=Integer())
-
-
-class Timeline(Schema):
-    """The last minutes, oldest first, the present one among them; those without traffic are there, too."""
-
-    minutes = Integer(required=True)
-    now = String(required=True, metadata={"description": "The API's clock, by which the last minute is not over"})
-    timeline = List(Nested(Minute), required=True)
 
 
 def prediction_document(verdict: Verdict) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apiflask import Schema
-from apiflask.fields import Boolean, Integer, String
+from apiflask.fields import Boolean, Float, Integer, String
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import ValidationError, fields
 
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.healing.policy import ACTION_TYPES
 from netheal.records.reasons import Reason
 
@@ -17,6 +18,7 @@ PLAIN = Regexp(r"^[^\x00\ud800-\udfff]*$", error="it must not contain NUL charac
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9998, 1, 1, tzinfo=UTC)
 _MOST_CHARS = 200
+_SHARE = Range(0, 1)
 
 
 class Instant(fields.Field[datetime]):
@@ -69,7 +71,9 @@ class PredictionsQuery(RangeQuery):
         data_key="class",
         metadata={"type": "string", "enum": list(attack_classes().names), "description": "Attack class"},
     )
-    is_attack = Boolean(data_key="attack")
+    is_attack = Boolean(data_key="attack", metadata={"description": ATTACK})
+    min_score = Float(validate=_SHARE, metadata={"description": f"The least score. {SCORE}"})
+    min_confidence = Float(validate=_SHARE, metadata={"description": f"The least confidence. {CONFIDENCE}"})
     action_type = String(data_key="action", validate=OneOf(ACTION_TYPES))
     sensor_id = String(data_key="sensor", validate=[Length(max=_MOST_CHARS), PLAIN])
     src_ip = String(validate=[Length(max=_MOST_CHARS), PLAIN])

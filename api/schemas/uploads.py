@@ -4,6 +4,8 @@ from apiflask import Schema
 from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
 from apiflask.validators import Range
 
+from api.schemas.counts import ClassCount
+from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.uploads.flows import MAX_ROWS
 
 _HOW = "send the CSV as the multipart field 'file': curl -F file=@flows.csv …"
@@ -44,8 +46,8 @@ class FlowThreat(Schema):
     """What the threat detector says."""
 
     id = Integer()
-    prediction_score = Float()
-    is_attack = Boolean()
+    prediction_score = Float(metadata={"description": SCORE})
+    is_attack = Boolean(metadata={"description": "Whether the score reaches the threshold"})
     threshold = Float()
     model_version = String()
     model_hash = String()
@@ -57,7 +59,7 @@ class FlowAttack(Schema):
     id = Integer()
     attack_type_encoded = Integer()
     attack_type_name = String()
-    confidence = Float()
+    confidence = Float(metadata={"description": CONFIDENCE})
     model_version = String()
     model_hash = String()
 
@@ -77,6 +79,7 @@ class FlowPrediction(Schema):
 
     line = Integer()
     traffic_data = Nested(TrafficData)
+    is_attack = Boolean(metadata={"description": ATTACK})
     threat_prediction = Nested(FlowThreat, allow_none=True)
     attack_prediction = Nested(FlowAttack, allow_none=True)
     self_healing_action = Nested(FlowAction)
@@ -94,9 +97,10 @@ class RejectedRow(Schema):
 class FlowSummary(Schema):
     """Counts over all rows."""
 
-    attacks = Integer()
+    attacks = Integer(metadata={"description": ATTACK})
     normal = Integer()
-    by_class = Dict(keys=String(), values=Integer())
+    attacks_by_class = List(Nested(ClassCount))
+    by_class = Dict(keys=String(), values=Integer(), metadata={"description": "Rows by class, BENIGN too"})
     by_action = Dict(keys=String(), values=Integer())
     by_reason = Dict(keys=String(), values=Integer())
 

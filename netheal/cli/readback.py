@@ -12,6 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from netheal.cli.status import end_offsets, topic_reader
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import NO_CLASS, UNCLASSIFIED, is_attack_class
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
@@ -73,11 +74,13 @@ def delta_column(layout: Layout, root: str, run: Run, column: str | None = None)
 def postgres_verdicts(connection: Connection, run: Run) -> tuple[Ids, list[str | None]]:
     """Event ids of the run among the serving rows, and the attack class of each that is an attack."""
     with transaction(connection) as cursor:
-        cursor.execute("select event_id, case when is_attack then coalesce(attack_class_id, -1) end from verdicts")
+        cursor.execute(
+            "select event_id, case when is_attack then coalesce(attack_class_id, %s) end from verdicts", (NO_CLASS,)
+        )
         rows = cursor.fetchall()
     names = attack_classes().names
     ids = np.array([row[0] for row in rows], dtype=np.int64)
-    classes = [None if at is None else names[at] if at > 0 else "unclassified" for _, at in rows]
+    classes = [None if at is None else names[at] if is_attack_class(at) else UNCLASSIFIED for _, at in rows]
     mine = run.of_run(ids)
     return ids[mine], [name for name, keep in zip(classes, mine, strict=True) if keep]
 

@@ -9,6 +9,7 @@ from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import connect, transaction
 from netheal.store.ledger import Offsets
+from netheal.store.totals import RowCounts, total_counts, verdicts_per_s
 
 _TIMEOUT_S = 10.0
 _PAUSE_S = 0.1
@@ -16,18 +17,15 @@ _PAUSE_S = 0.1
 
 @dataclass(frozen=True)
 class Status:
-    """Counts since the store was made, by kind and name; `lag` in rows; `last_batch` as the ledger has it."""
+    """Rows since the store was made, as the API counts them; `lag` in rows; `last_batch` as the ledger has it."""
 
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    rows: RowCounts = field(default_factory=RowCounts)
+    verdicts_per_s: float = 0.0
     lag: int = 0
     batches: int = 0
     last_batch_rows: int = 0
     last_batch_s: float = 0.0
     models: tuple[str, ...] = ()
-
-    def total(self, kind: str) -> int:
-        """The sum of a kind."""
-        return sum(self.counts.get(kind, {}).values())
 
 
 class StatusReader:
@@ -69,19 +67,17 @@ class StatusReader:
         """The status now; raises ServiceUnavailable where Postgres or the broker does not answer."""
         if self._connection.closed:
             self._connection = connect(self._dsn)
-        counts: dict[str, dict[str, int]] = {}
         with transaction(self._connection) as cursor:
-            cursor.execute("select kind, name, n from total_counts order by n desc")
-            for kind, name, n in cursor.fetchall():
-                counts.setdefault(kind, {})[name] = n
+            rows = total_counts(cursor)
+            pace = verdicts_per_s(cursor, self._topic)
             cursor.execute(
                 "select count(*) over (), verdicts + rejected, extract(epoch from closed_at - opened_at)::float8"
                 " from batches where state = 'done' order by closed_at desc limit 1"
             )
-            batches, rows, seconds = cursor.fetchone() or (0, 0, 0.0)
+            batches, last_rows, seconds = cursor.fetchone() or (0, 0, 0.0)
             cursor.execute("select model_version from models where state = 'active' order by model_type desc")
             models = tuple(version for (version,) in cursor.fetchall())
-        return Status(counts, self.lag(), batches, rows, seconds, models)
+        return Status(rows, pace, self.lag(), batches, last_rows, seconds, models)
 
 
 def topic_reader(settings: Settings) -> Consumer:

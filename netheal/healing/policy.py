@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import NO_CLASS, is_attack_class
 from netheal.errors import ContractError
 
 ACTION_TYPES = ("log_only", "alert_admin", "block_ip", "restart_service")
@@ -59,14 +60,13 @@ class Policy:
     ) -> npt.NDArray[np.int16]:
         """The rule of each row, int16 [n], an index into `rules`.
 
-        `class_id`: -1 where the row has no class. `threat_attack`: the threat detector calls it an attack.
+        `class_id`: NO_CLASS where the row has none. `threat_attack`: the threat detector calls it an attack.
         A class other than the benign one decides; else the threat detector does. An action that needs
         an address and has none becomes the `no_target` rule.
         """
         classes = len(attack_classes().names)
-        benign = attack_classes().id_of(attack_classes().benign)
-        rule = np.where(class_id >= 0, class_id, classes).astype(np.int16)
-        rule[threat_attack & ((class_id < 0) | (class_id == benign))] = classes + 1
+        rule = np.where(class_id != NO_CLASS, class_id, classes).astype(np.int16)
+        rule[threat_attack & ~is_attack_class(class_id)] = classes + 1
         rule[self._needs_target[rule] & ~has_source] = classes + 2
         return rule
 

@@ -15,13 +15,16 @@ BEFORE_EVENT = sql.SQL("(recorded_at, event_id) < (%(at)s, %(event_id)s) and rec
 
 
 @contextmanager
-def bounded(connection: Connection, limit_ms: int = READING_MS) -> Iterator[Cursor]:
+def bounded(connection: Connection, limit_ms: int = READING_MS, snapshot: bool = False) -> Iterator[Cursor]:
     """A transaction whose statements may take `limit_ms` each; raises TooBroad where one takes longer.
 
     Sorting is the planner's last resort in it, so that a page is read off an index and stops when it is full.
+    With `snapshot`, all its statements see the database as of the first of them.
     """
     with transaction(connection) as cursor:
         try:
+            if snapshot:
+                cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute("set local statement_timeout = %s; set local enable_sort = off", (limit_ms,))
             yield cursor
         except QueryCanceled as error:

@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg2 import sql
 
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import NO_CLASS, is_attack_class
 from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection, Cursor
 from netheal.store.schema import PARTITIONS_PER_TOPIC
@@ -69,13 +70,12 @@ class Verdict:
             return None
         if self.threat_model is not None and self.threat_model.threshold is not None:
             return self.threat_score >= self.threat_model.threshold
-        benign = attack_classes().id_of(attack_classes().benign)
-        return self.is_attack if self.attack_class_id in (None, benign) else None
+        return None if is_attack_class(_known(self.attack_class_id)) else self.is_attack
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which verdicts; None is any. `since` is included, `until` is not."""
+    """Which verdicts; None is any. `since` is included, `until` is not; bounds as `verdict.reaches` has them."""
 
     class_id: int | None = None
     is_attack: bool | None = None
@@ -84,12 +84,13 @@ class Wanted:
     src_ip: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    min_score: float | None = None
+    min_confidence: float | None = None
 
     @property
     def of_attack_class(self) -> bool:
         """Whether every row wanted is an attack by its class: then the index of attacks serves."""
-        benign = attack_classes().id_of(attack_classes().benign)
-        return self.class_id is not None and self.class_id != benign
+        return is_attack_class(_known(self.class_id))
 
     @property
     def nothing(self) -> bool:
@@ -128,6 +129,10 @@ def find_verdict(connection: Connection, event_id: int) -> Verdict | None:
     with bounded(connection) as cursor:
         cursor.execute(sql.SQL("{} where event_id = %s limit 1").format(_SELECT), (event_id,))
         return next(iter(_with_models(cursor, cursor.fetchall())), None)
+
+
+def _known(class_id: int | None) -> int:
+    return NO_CLASS if class_id is None else class_id
 
 
 def _with_models(cursor: Cursor, rows: Sequence[tuple[object, ...]]) -> list[Verdict]:
@@ -175,4 +180,6 @@ _CONDITIONS = {
     "src_ip": sql.SQL("src_ip = %(src_ip)s"),
     "since": sql.SQL("recorded_at >= %(since)s"),
     "until": sql.SQL("recorded_at < %(until)s"),
+    "min_score": sql.SQL("threat_score >= %(min_score)s"),
+    "min_confidence": sql.SQL("attack_confidence >= %(min_confidence)s"),
 }

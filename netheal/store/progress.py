@@ -8,6 +8,7 @@ from alembic.script import ScriptDirectory
 
 from netheal.store.database import Connection, transaction
 from netheal.store.ledger import Offsets
+from netheal.store.totals import Counts, total_counts
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Progress:
     closed_age_s: float | None = None
     last_rows: int = 0
     last_s: float = 0.0
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
     active: tuple[ActiveVersion, ...] = ()
 
 
@@ -66,10 +67,7 @@ def read_progress(connection: Connection, topic: str) -> Progress:
             "select extract(epoch from now() - max(opened_at))::float8 from batches where topic = %s", (topic,)
         )
         (opened_age_s,) = cursor.fetchone() or (None,)
-        counts: dict[str, dict[str, int]] = {}
-        cursor.execute("select kind, name, n from total_counts")
-        for kind, name, n in cursor.fetchall():
-            counts.setdefault(kind, {})[name] = n
+        counts = total_counts(cursor).counts
         cursor.execute(
             "select model_type, model_version, bundle_hash from models where state = 'active' order by model_type"
         )

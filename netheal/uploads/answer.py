@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 import msgspec
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from netheal.contracts import Contract
 from netheal.store.schema import category_column
+from netheal.store.totals import RowCounts, by_kind
 from netheal.uploads.storing import TOPIC, Ticket
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.encode import encode_verdicts
@@ -29,6 +30,7 @@ class _Message(msgspec.Struct):
 
     timestamp: str
     traffic_data_id: int
+    is_attack: bool
     threat_prediction: msgspec.Raw
     attack_prediction: msgspec.Raw
     self_healing_action: msgspec.Raw
@@ -96,16 +98,14 @@ class Answer:
 
     def summary(self) -> dict[str, Any]:
         """Counts over all rows."""
-        found: dict[str, dict[str, int]] = {kind: {} for kind in ("prediction", "class", "action", "rejected")}
-        for (_, kind, name), n in sorted(self.counts.items()):
-            if kind in found:
-                found[kind][name] = found[kind].get(name, 0) + n
+        rows = RowCounts(by_kind((kind, name, n) for (_, kind, name), n in sorted(self.counts.items())))
         return {
-            "attacks": found["prediction"].get("attack", 0),
-            "normal": found["prediction"].get("normal", 0),
-            "by_class": found["class"],
-            "by_action": found["action"],
-            "by_reason": found["rejected"],
+            "attacks": rows.attacks,
+            "normal": rows.normal,
+            "attacks_by_class": [asdict(of) for of in rows.attacks_by_class],
+            "by_class": rows.of("class"),
+            "by_action": rows.of("action"),
+            "by_reason": rows.of("rejected"),
         }
 
 
@@ -134,6 +134,7 @@ def _predictions(
                     "batch_id": batch_id,
                     "created_at": message.timestamp,
                 },
+                "is_attack": message.is_attack,
                 "threat_prediction": message.threat_prediction,
                 "attack_prediction": message.attack_prediction,
                 "self_healing_action": message.self_healing_action,

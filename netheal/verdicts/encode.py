@@ -36,7 +36,7 @@ _FLOW = {
     "extractor": "extractor",
     "flow_id": "flow_id",
 }
-_LONE = ("recorded_at", "policy_version", "action_params")
+_LONE = ("recorded_at", "is_attack", "policy_version", "action_params")
 _ISO_UTC = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
@@ -50,6 +50,8 @@ def encode_verdicts(verdicts: pa.Table) -> list[bytes]:
         pl.col("recorded_at").dt.strftime(_ISO_UTC),
         pl.lit('","traffic_data_id":'),
         pl.col("event_id"),
+        pl.lit(',"is_attack":'),
+        pl.when("is_attack").then(pl.lit("true")).otherwise(pl.lit("false")),
         pl.lit(',"threat_prediction":'),
         _object_where("threat_score", _THREAT),
         pl.lit(',"attack_prediction":'),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import NO_CLASS, is_attack
 from netheal.healing.policy import Policy
 from netheal.records.check import Checked, check
 from netheal.records.decode import Decoded, MessageDecoder
@@ -60,8 +61,7 @@ class Judge:
         predictions, class_id, threat_attack = self._predict(checked)
         rule = self.policy.decide(class_id, threat_attack, columns["src_ip"].is_valid().to_numpy(False))
         columns |= predictions | self._actions(rule, columns["src_ip"])
-        benign = attack_classes().id_of(attack_classes().benign)
-        columns["is_attack"] = pa.array(threat_attack | ((class_id >= 0) & (class_id != benign)))
+        columns["is_attack"] = pa.array(is_attack(threat_attack, class_id))
         verdicts = _table(columns, verdict_schema(), len(place))
         return Judged(verdicts, _rejected(records, origin, checked.rejected), rule)
 
@@ -93,7 +93,7 @@ class Judge:
 
     def _predict(self, checked: Checked) -> tuple[Columns, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
         rows = len(checked.accepted)
-        class_id = np.full(rows, -1, dtype=np.int16)
+        class_id = np.full(rows, NO_CLASS, dtype=np.int16)
         threat_attack = np.zeros(rows, dtype=bool)
         columns: Columns = {}
         for part in checked.inputs:

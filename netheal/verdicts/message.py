@@ -4,7 +4,7 @@ import msgspec
 
 
 class ThreatPrediction(msgspec.Struct, frozen=True, gc=False):
-    """What the threat detector says; `id` is the event's."""
+    """What the threat detector says; `id` is the event's, `prediction_score` in [0, 1]."""
 
     id: int
     prediction_score: float
@@ -50,10 +50,11 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
 
 
 class PredictionMessage(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="prediction"):
-    """One message a scored row; `timestamp` is the input record's, ISO 8601, UTC."""
+    """One message a scored row; `timestamp` is the input record's, ISO 8601, UTC; `is_attack` is the row's verdict."""
 
     timestamp: str
     traffic_data_id: int
+    is_attack: bool
     threat_prediction: ThreatPrediction | None
     attack_prediction: AttackPrediction | None
     self_healing_action: SelfHealingAction

@@ -8,13 +8,17 @@ from itertools import chain
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
 
+from api.live.filters import read_wish
 from api.services import Services
+from netheal.contracts import attack_classes
 from netheal.errors import TooBroad
 from netheal.store import predictions as stored
 from netheal.store.bounded import bounded
 from netheal.store.database import Connection, transaction
 from netheal.store.predictions import Wanted, page_query
+from tests.api.live.rows import message
 from tests.api.stored_rows import (
     NOW,
     SECOND,
@@ -92,6 +96,27 @@ def test_filters_take_what_they_say(client: FlaskClient, database: Connection) -
     assert ids(client, until=second.recorded_at.isoformat()) == [first.event_id]
 
 
+@pytest.mark.parametrize(
+    "query", [{"min_score": s, "min_confidence": c} for s in ("", "0", "0.7") for c in ("", "0.9")]
+)
+def test_score_and_confidence_mean_the_same_in_a_list_and_on_the_socket(
+    client: FlaskClient, database: Connection, query: dict[str, str]
+) -> None:
+    asked = {name: value for name, value in query.items() if value}
+    told: list[tuple[str | None, float | None, float]] = [
+        ("DDoS", None, 0.95), ("DDoS", 0.2, 0.8), ("BENIGN", 0.7, 0.9), ("BENIGN", None, 0.99), (None, 0.9, 0.0),
+    ]  # fmt: skip
+    found, live = [], []
+    for row, (name, score, confidence) in zip(rows(len(told)), told, strict=True):
+        class_id = None if name is None else attack_classes().id_of(name)
+        kept = replace(row, threat_score=score, attack_class_id=class_id)
+        found.append(replace(kept, attack_confidence=None if name is None else confidence))
+        live.append(message(event_id=row.event_id, class_name=name, score=score, confidence=confidence))
+    store(database, found)
+    taken = read_wish(MultiDict(asked)).filter.select(live)
+    assert ids(client, **asked) == [row.row.traffic_data_id for row in reversed(taken)]
+
+
 def test_a_benign_class_can_be_an_attack(client: FlaskClient, database: Connection) -> None:
     """The threat detector said so."""
     store(database, [replace(rows(1)[0], is_attack=True)])
@@ -114,6 +139,9 @@ def test_a_benign_class_can_be_an_attack(client: FlaskClient, database: Connecti
         ("action", "dance"),
         ("since", "yesterday"),
         ("since", ""),
+        ("min_score", "1.1"),
+        ("min_score", "nan"),
+        ("min_confidence", "x"),
         ("sensor", "a\0b"),
         ("src_ip", "\0"),
         ("sensor", "a" * 201),

@@ -25,6 +25,7 @@ def row(
         "type": "prediction",
         "timestamp": timestamp,
         "traffic_data_id": event_id,
+        "is_attack": attack,
         "threat_prediction": None,
         "attack_prediction": None,
         "self_healing_action": {

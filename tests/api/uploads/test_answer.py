@@ -30,7 +30,10 @@ def test_the_answer_is_the_one_of_the_contract(upload: Upload) -> None:
     assert answer["message"] == "Successfully processed 3 rows"
     assert (answer["total_rows"], answer["rejected_rows"], answer["rejected"]) == (3, 0, [])
     first = answer["predictions"][0]
-    assert set(first) == {"line", "traffic_data", "threat_prediction", "attack_prediction", "self_healing_action"}
+    assert set(first) == {
+        "line", "traffic_data", "is_attack", "threat_prediction", "attack_prediction", "self_healing_action",
+    }  # fmt: skip
+    assert first["is_attack"] == first["threat_prediction"]["is_attack"]
     assert [prediction["line"] for prediction in answer["predictions"]] == [2, 3, 4]
     traffic = first["traffic_data"]
     cells = dict(zip(THREAT.names, THREAT_ROW.split(","), strict=True))
@@ -46,7 +49,10 @@ def test_the_answer_is_the_one_of_the_contract(upload: Upload) -> None:
     ids = [p["traffic_data"]["id"] for p in answer["predictions"]]
     assert ids == sorted(set(ids))
     assert all(event_id % 1024 == 1023 for event_id in ids)
-    assert answer["summary"]["attacks"] + answer["summary"]["normal"] == 3
+    summary = answer["summary"]
+    assert summary["attacks"] + summary["normal"] == 3
+    assert sum(of["attacks"] for of in summary["attacks_by_class"]) == summary["attacks"]
+    assert {of["name"] for of in summary["attacks_by_class"]} <= {"unclassified"}
     assert set(answer["models"]) == {"threat_detector", "attack_classifier"}
     used = answer["models"]["threat_detector"]
     assert (used["version"], used["hash"]) == (

@@ -26,6 +26,7 @@ KEYS = {
     "type": None,
     "timestamp": None,
     "traffic_data_id": None,
+    "is_attack": None,
     "threat_prediction": {"id", "prediction_score", "is_attack", "threshold", "model_version", "model_hash"},
     "attack_prediction": {
         "id",
@@ -62,6 +63,7 @@ def test_a_message_says_what_the_verdict_says(judge: Judge, make_records: MakeRe
     for row, value in zip(rows, written(judge, records), strict=True):
         message = STRICT.decode(value)
         action, threat, attack = message.self_healing_action, message.threat_prediction, message.attack_prediction
+        assert message.is_attack == row["is_attack"]
         assert message.traffic_data_id == action.id == row["event_id"] < 2**53
         assert (threat is None, attack is None) == (row["threat_score"] is None, row["attack_class_id"] is None)
         if threat is not None:

@@ -1,0 +1,100 @@
+"""What a verdict means: what counts as an attack, what its score and its confidence are, how attacks share out.
+
+Everything that counts, filters or shows verdicts goes by these definitions, and the OpenAPI document quotes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from netheal.contracts.classes import attack_classes
+
+ATTACK = (
+    "A row is an attack where the threat detector says so, or where its class is any but BENIGN;"
+    " every other scored row is normal."
+)
+SCORE = "Probability of an attack, 0 to 1, by the threat detector; a row that no threat detector scored has none."
+CONFIDENCE = "Confidence in the class, 0 to 1, by the attack classifier; a row without a class has none."
+SHARE = (
+    "Per cent of all attacks. Attacks that no class explains (the threat detector alone said so) are `unclassified`,"
+    " so that the shares make up 100."
+)
+
+NO_CLASS = -1
+"""The class id of a row without a class, where ids are numbers only."""
+UNCLASSIFIED = "unclassified"
+
+Ids = npt.NDArray[np.int16]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """Attacks of one class, or `unclassified`; `share` is per cent of all attacks."""
+
+    name: str
+    attacks: int
+    share: float
+
+
+@overload
+def is_attack_class(class_id: int) -> bool: ...
+@overload
+def is_attack_class(class_id: Ids) -> Flags: ...
+def is_attack_class(class_id: int | Ids) -> bool | Flags:
+    """Whether a class makes its row an attack; of one row, or of an array of rows.
+
+    >>> is_attack_class(attack_classes().id_of("DDoS")), is_attack_class(NO_CLASS)
+    (True, False)
+    """
+    return (class_id != NO_CLASS) & (class_id != _benign_id())
+
+
+@overload
+def is_attack(threat_attack: bool, class_id: int) -> bool: ...
+@overload
+def is_attack(threat_attack: Flags, class_id: Ids) -> Flags: ...
+def is_attack(threat_attack: bool | Flags, class_id: int | Ids) -> bool | Flags:
+    """`ATTACK`, of one row or of an array of rows; `threat_attack` is what the threat detector said, False without one.
+
+    >>> is_attack(True, attack_classes().id_of("BENIGN"))
+    True
+    """
+    return threat_attack | is_attack_class(class_id)
+
+
+def reaches(value: float | None, minimum: float | None) -> bool:
+    """Whether a score or a confidence passes a lower bound: a row that has none passes only where there is no bound.
+
+    >>> reaches(0.7, 0.7), reaches(None, 0.0), reaches(None, None)
+    (True, False, True)
+    """
+    return minimum is None or (value is not None and value >= minimum)
+
+
+def share_out(attacks: int, classes: Mapping[str, int]) -> tuple[ClassShare, ...]:
+    """`SHARE`, the largest first and the unclassified ones last. `classes`: rows by class, normal ones among them.
+
+    >>> [(of.name, of.share) for of in share_out(4, {"BENIGN": 9, "DDoS": 3})]
+    [('DDoS', 75.0), ('unclassified', 25.0)]
+    """
+    named = {name: rows for name, rows in classes.items() if name != attack_classes().benign and rows}
+    counted = sorted(named.items(), key=lambda item: (-item[1], item[0]))
+    left = attacks - sum(named.values())
+    if left > 0:
+        counted.append((UNCLASSIFIED, left))
+    return tuple(ClassShare(name, rows, percentage(rows, attacks) or 0.0) for name, rows in counted)
+
+
+def percentage(part: int, whole: int) -> float | None:
+    """Per cent, to four places; None of nothing."""
+    return round(100 * part / whole, 4) if whole else None
+
+
+@cache
+def _benign_id() -> int:
+    return attack_classes().id_of(attack_classes().benign)
