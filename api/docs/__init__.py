@@ -15,6 +15,7 @@ _OWN = Path(__file__).parent
 _UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _FILES = {
     "init.js": _OWN,
+    "theme.js": _OWN,
     "swagger-ui-bundle.js": _UI,
     "swagger-ui.css": _UI,
     "favicon-32x32.png": _UI,

@@ -68,6 +68,7 @@ class Model(Schema):
     training = Dict()
     profile = Dict(allow_none=True)
     validation_results = Dict(allow_none=True)
+    warnings = List(String(), metadata={"description": "What a person should read before they activate it"})
     created_at = String()
     created_by = String()
     activated_at = String(allow_none=True)
@@ -162,6 +163,7 @@ def model_document(record: ModelRecord) -> dict[str, Any]:
         "training": manifest["training"],
         "profile": record.profile,
         "validation_results": record.validation,
+        "warnings": (record.validation or {}).get("warnings", []),
         "created_at": iso_utc(record.created_at),
         "created_by": record.created_by,
         "activated_at": iso_utc(record.activated_at),

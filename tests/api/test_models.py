@@ -71,6 +71,7 @@ def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client:
     assert model["model_version"].startswith("decision_tree_v1_")
     assert (len(model["expected_features"]), len(model["class_labels"])) == (42, 14)
     steps = {step["name"]: step["passed"] for step in model["validation_results"]["steps"]}
+    assert model["warnings"] == model["validation_results"]["warnings"]
     assert steps == dict.fromkeys(
         ["file_format", "loading", "structure", "features", "test_prediction", "storage_and_record"], True
     )

@@ -187,6 +187,8 @@ class Watched:
         """Note console errors, failed scripts, and requests to anywhere else."""
 
         def console(message: ConsoleMessage) -> None:
+            if "/api/v1/outages" in message.location.get("url", ""):  # an API that keeps no such list says 404
+                return
             if message.type in ("error", "warning"):
                 self.faults.append(f"console {message.type}: {message.text} {message.location}")
 
@@ -204,12 +206,15 @@ def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Watched]]
     """Opens the dashboard in a context of its own; at the end nothing may have been wrong with it."""
     opened: list[Watched] = []
 
-    def open_one(url: str = "", ready: str = "#feed-rows tr", **context: Any) -> Watched:
+    def open_one(
+        url: str = "", ready: str = "#feed-rows tr", prepare: Callable[[Page], object] = id, **context: Any
+    ) -> Watched:
         page = chromium.new_context(**{"viewport": VIEW, **context}).new_page()
         page.set_default_timeout(15_000)
         watched = Watched(page)
         watched.listen(url or site.url)
         opened.append(watched)
+        prepare(page)
         page.goto(f"{url or site.url}/")
         page.wait_for_selector(ready)
         return watched

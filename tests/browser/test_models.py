@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Site, Watched, line
+from tests.unit.bundles.intake.honest_bundles import honest, packed
 
 pytestmark = pytest.mark.browser
 ATTACK = "attack_classifier"
@@ -84,6 +85,21 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     expect(page.locator(".model-list li", has_text=version)).to_have_count(0)
 
 
+def test_what_a_person_should_know_of_a_model_is_said_wherever_it_is_shown(form_page: Page, tmp_path: Path) -> None:
+    page, file = form_page, tmp_path / "bundle.pkl"
+    file.write_bytes(packed(honest("tree", "none").layout, "pkl5")[1])
+    hand_in(page, file)
+    expect(page.locator("#model-report ul[aria-label=Warnings]")).to_contain_text("it has no scaler", timeout=60_000)
+    version = (page.locator("#model-upload-note").text_content() or "").split(" ")[0]
+    entry = page.locator(".model-list li", has_text=version)
+    expect(entry.locator(".badge.warn")).to_have_text(re.compile(r"^\d warnings?$"))
+    page.get_by_role("button", name=f"Activate {version}", exact=True).click()
+    expect(page.locator("#confirm-text")).to_contain_text("it has no scaler")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name=f"Details {version}", exact=True).click()
+    expect(page.locator("#model-dialog ul[aria-label=Warnings]")).to_contain_text("it has no scaler")
+
+
 def test_a_refused_file_shows_where_and_why(
     open_page: Callable[..., Watched], tmp_path: Path, bundle: tuple[Path, Path, Path]
 ) -> None:
@@ -121,7 +137,12 @@ def test_a_csv_file_is_scored_and_its_rejected_rows_named(site: Site, page: Page
     page.get_by_role("button", name="Upload and score").click()
     expect(page.locator("#file-note")).to_have_text("Successfully processed 3 rows, 1 rejected.", timeout=30_000)
     result = page.locator("#file-result")
-    assert result.get_by_role("region", name="The first 3 scored rows").locator("tbody tr").count() == 3
+    scored = result.get_by_role("region", name="The first 3 scored rows")
+    assert scored.locator("tbody tr").count() == 3
+    assert scored.locator("th").all_inner_texts() == ["Line", "Verdict", "Class", "Score", "Confidence", "Action"]
+    by_class = [item.inner_text().replace("\n", " ") for item in result.locator(".bars li").all()]
+    assert by_class == ["DDoS 3 · 100 %"]
+    assert scored.locator("tbody tr").first.locator("td").nth(3).inner_text() == "–", "no threat detector scored it"
     rejected = result.get_by_role("region", name="Rejected rows, 1 of 1").locator("tbody td")
     assert rejected.all_inner_texts()[:3] == ["4", "out of range", "Destination Port"]
     result.get_by_role("button", name="Open the row of line 2").first.click()

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.pace import paced
-from tests.browser.conftest import Site, Watched, empty_site
+from tests.browser.conftest import Site, Watched, empty_site, line
 from tests.browser.plain_chromium import plain_page
 from tests.stack.harness import eventually
 
@@ -89,6 +89,162 @@ def test_it_can_be_used_by_keyboard_alone(page: Page) -> None:
     assert page.evaluate(place) == here + 1, "and it is the row that was left"
 
 
+def test_rejected_rows_are_one_stop_of_the_keyboard(site: Site, page: Page) -> None:
+    site.send(*[b"[no flow]"] * 10)
+    page.wait_for_function("document.querySelectorAll('#rejected-rows tbody tr').length > 10")
+    page.locator("#rejected-reason").focus()
+    stops = 0
+    while page.evaluate("document.activeElement.closest('#rejected') !== null"):
+        stops += 1
+        assert stops < 5, "the choice of a reason, the region that scrolls, one row"
+        page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    place = "[...document.querySelectorAll('#rejected-rows tbody button')].indexOf(document.activeElement)"
+    assert page.evaluate(place) == 0
+    for key, row in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("Home", 0), ("End", "last"), ("Home", 0)):
+        page.keyboard.press(key)
+        last = page.evaluate("document.querySelectorAll('#rejected-rows tbody tr').length - 1")
+        assert page.evaluate(place) == (last if row == "last" else row)
+    page.keyboard.press("Enter")
+    expect(page.locator("#row-dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert page.evaluate(place) == 0
+
+
+@pytest.mark.parametrize("width", [360, 820, 1160, 1440])
+def test_what_somebody_points_at_stays_there(site: Site, open_page: Callable[..., Watched], width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 900}).page
+    page.wait_for_selector("#socket-state[data-state=good]")
+    page.wait_for_selector("#batches td")
+    tops = """['#feed-frame', '#feed-rows tr:nth-child(3)', '#rejected-rows'].map(
+        (name) => document.querySelector(name).getBoundingClientRect().top + scrollY)"""
+    page.locator("#feed-rows tr").nth(2).hover()
+    before = page.evaluate(tops)
+    site.send(site.row("BENIGN", "10.78.0.1"))
+    expect(page.locator("#feed-note")).to_contain_text("1 new row held while you look")
+    assert page.evaluate(tops) == pytest.approx(before, abs=0.5)
+
+
+def watch_shifts(page: Page) -> None:
+    page.add_init_script("""
+        window.shifts = [];
+        new PerformanceObserver((list) => window.shifts.push(...list.getEntries().filter((e) => !e.hadRecentInput)
+            .map((e) => [e.value, e.sources.map(({ node }) => node?.id || node?.nodeName)])))
+            .observe({ type: "layout-shift", buffered: true });
+    """)
+
+
+@pytest.mark.parametrize("well", [True, False])
+@pytest.mark.parametrize("width", list(SIZES))
+def test_nothing_moves_while_it_loads_and_rows_come(
+    site: Site, open_page: Callable[..., Watched], width: int, well: bool
+) -> None:
+    def prepare(page: Page) -> None:
+        watch_shifts(page)
+        if not well:
+            told = {"live": True, "ready": False, "status": "degraded", "reasons": ["a", "no such thing: do that"]}
+            page.route("**/api/v1/health", lambda route: route.fulfill(json=told))
+
+    page = open_page(viewport={"width": width, "height": SIZES[width]}, prepare=prepare).page
+    for place in ("#batches td", "#healing-actions td", "#rejected-rows", ".model-list li", "#chart-rate canvas"):
+        page.wait_for_selector(place)
+    page.wait_for_selector("#socket-state[data-state=good]")
+    for at in range(10):
+        site.send(*[site.row("DDoS", f"10.78.1.{at}")] * 5)
+        line(page, f"10.78.1.{at}").first.wait_for()
+    shifts = page.evaluate("window.shifts")
+    assert sum(shift for shift, _ in shifts) < 0.1, shifts
+
+
+@pytest.mark.parametrize("width", [901, 1440])
+def test_charts_fill_their_card(open_page: Callable[..., Watched], width: int) -> None:
+    """However many classes there are beside them; and those can all be reached."""
+    names = [{"name": f"class {at}", "attacks": 30 - at, "share": 5} for at in range(20)]
+
+    def prepare(page: Page) -> None:
+        page.route("**/predictions/summary*", lambda route: with_classes(route, names))
+
+    page = open_page(viewport={"width": width, "height": 1000}, prepare=prepare).page
+    expect(page.locator("#class-bars li")).to_have_count(20)
+    blank = """(() => {
+        const card = document.getElementById("traffic").getBoundingClientRect();
+        return card.bottom - document.getElementById("traffic").lastElementChild.getBoundingClientRect().bottom;
+    })()"""
+    assert 0 < page.evaluate(blank) < 30
+    page.locator("#class-bars li").last.scroll_into_view_if_needed()
+    expect(page.locator("#class-bars li").last).to_be_in_viewport()
+
+
+def with_classes(route: Route, classes: list[dict[str, Any]]) -> None:
+    document = route.fetch().json()
+    for counts in (document["total"], document["window"]):
+        counts["attacks_by_class"] = classes
+    route.fulfill(json=document)
+
+
+def test_the_page_of_the_api_is_dark_in_the_dark(site: Site, chromium: Browser) -> None:
+    grounds = {}
+    for scheme in ("light", "dark"):
+        page = chromium.new_context(color_scheme=scheme).new_page()
+        page.goto(f"{site.url}/docs")
+        page.wait_for_selector(".opblock")
+        found = page.evaluate(
+            "getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor + ' ' +"
+            " getComputedStyle(document.documentElement).backgroundColor"
+        )
+        grounds[scheme] = [int(part) for part in re.findall(r"\d+", found)]
+        page.context.close()
+    assert max(grounds["dark"]) < 60, grounds
+    assert grounds["light"] != grounds["dark"]
+
+
+def test_outages_are_listed_with_what_was_lost(open_page: Callable[..., Watched]) -> None:
+    lost = {"topic": "network-traffic", "offsets": [{"partition": 1, "start": 5, "end": 900}]}
+    told = [
+        outage(3, "broker", "the broker does not answer", None, {}),
+        outage(2, "offsets", "retention removed rows", "2026-11-22T10:30:42.000Z", lost),
+    ]
+
+    def prepare(page: Page) -> None:
+        page.route("**/api/v1/outages*", lambda route: route.fulfill(json={"outages": told, "next_cursor": None}))
+
+    page = open_page(prepare=prepare).page
+    rows = page.locator("#outages tbody tr")
+    expect(rows).to_have_count(2)
+    for text in ("broker", "the broker does not answer", "goes on"):
+        expect(rows.first).to_contain_text(text)
+    for text in ("retention removed rows", "partition 1, start 5, end 900", "30 min 42 s"):
+        expect(rows.nth(1)).to_contain_text(text)
+    assert serious_findings(page) == []
+
+
+def outage(key: int, subject: str, reason: str, until: str | None, details: dict[str, Any]) -> dict[str, Any]:
+    began = "2026-11-22T10:00:00.000Z"
+    return {"id": key, "subject": subject, "reason": reason, "details": details, "started_at": began, "ended_at": until}
+
+
+def test_the_numbers_are_those_of_the_api(site: Site, page: Page) -> None:
+    """Nothing comes in any more: page, totals and window say the same."""
+    expect(page.locator("#tile-lag .value")).to_have_text("0", timeout=30_000)
+    with page.expect_response("**/predictions/summary*") as answer:
+        pass
+    found = answer.value.json()
+    expect(page.locator("#tile-scored .value")).to_have_text(f"{found['total']['predictions']:,}")
+    expect(page.locator("#tile-attacks")).to_contain_text(f"{found['total']['normal']:,} normal")
+    expect(page.locator("#tile-rate")).to_contain_text(f"{found['window']['attacks']:,} attacks in 15 minutes")
+    bars = page.locator("#class-bars li")
+    expect(bars).to_have_count(len(found["window"]["attacks_by_class"]))
+    assert sum(int(bar.get_attribute("data-count") or 0) for bar in bars.all()) == found["window"]["attacks"]
+    stored = {str(row["traffic_data_id"]): row for row in site.ask("/predictions", limit=200)["predictions"]}
+    for shown in page.locator("#feed-rows tr").all()[:40]:
+        row = stored[shown.get_attribute("data-id") or ""]
+        threat, attack = row["threat_prediction"], row["attack_prediction"]
+        assert shown.locator("td").nth(1).inner_text() == ("Attack" if row["is_attack"] else "Normal")
+        score, confidence = (shown.locator(f".{name}").inner_text() for name in ("score", "confidence"))
+        assert score == (f"{threat['prediction_score']:.3f}" if threat else "–")
+        assert confidence == (f"{attack['confidence']:.3f}" if attack else "–")
+
+
 def test_it_says_what_is_wrong_and_what_to_do(site: Site, page: Page) -> None:
     ready = site.ask("/health")
     told = {
@@ -100,6 +256,9 @@ def test_it_says_what_is_wrong_and_what_to_do(site: Site, page: Page) -> None:
     page.route("**/api/v1/health", lambda route: route.fulfill(json=told))
     expect(page.locator("#problems")).to_contain_text("No attack_classifier is active: activate one")
     expect(page.locator("#health-state")).to_have_text("1 to look at")
+    told["status"] = "starting"
+    expect(page.locator("#health-state")).to_have_text("Starting")
+    expect(page.locator("#problems strong")).to_have_text("Starting")
     page.unroute("**/api/v1/health")
     assert ready["ready"]
     expect(page.locator("#problems")).to_be_hidden()
@@ -109,9 +268,9 @@ def test_figures_that_the_api_refuses_are_said_to_be_old(open_page: Callable[...
     watched = open_page()
     page = watched.page
     refusal = {"error": {"code": "too_many_requests", "message": "too many requests", "details": {}}}
-    page.route("**/predictions/timeline*", lambda route: route.fulfill(status=429, json=refusal))
+    page.route("**/predictions/summary*", lambda route: route.fulfill(status=429, json=refusal))
     expect(page.locator("#problems")).to_contain_text("which are old: too many requests")
-    page.unroute("**/predictions/timeline*")
+    page.unroute("**/predictions/summary*")
     expect(page.locator("#problems")).to_be_hidden()
     watched.faults[:] = [fault for fault in watched.faults if "status of 429" not in fault]
 
@@ -130,7 +289,7 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
         for place, told in {
             "#feed-empty": "No verdicts yet",
             "#traffic-empty": "No rows in the last 15 minutes",
-            "#class-bars": "No attack with a class",
+            "#class-bars": "No attack in the last 15 minutes",
             "#rejected-reasons": "No row was ever rejected",
             "#batches": "No micro-batch yet",
             "#healing-actions": "No action but logging so far",

@@ -1,32 +1,43 @@
-// Counts by name as bars, the largest first; each is a list item that reads as a sentence.
+// Counts by name as bars; each is a list item that reads as a sentence.
 
-import { fill, make } from "./dom.js";
+import { fill, make, say } from "./dom.js";
 import { count, percent } from "./format.js";
 
-/** Show {name: number}; `calm` in a colour that is no alarm. */
-export function showBars(place, counts, empty, calm = false) {
-  const entries = Object.entries(counts).filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]);
+/** The API's attacks by class, and what no class explains, as entries. */
+export const shares = (classes) => classes.map(({ name, attacks, share }) => ({ name, number: attacks, share }));
+
+/** Counts that are of one whole, the largest first, as entries. */
+export function parts(counts) {
+  const found = Object.entries(counts).filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]);
+  const whole = found.reduce((sum, [, number]) => sum + number, 0);
+  return found.map(([name, number]) => ({ name, number, share: (100 * number) / whole }));
+}
+
+/** Show entries {name, number, share}, in their order; `calm` in a colour that is no alarm. */
+export function showBars(place, entries, empty, calm = false) {
   if (!entries.length) {
     fill(place, make("p", { class: "empty" }, empty));
     return;
   }
   const list = place.querySelector("ul.bars") ?? make("ul", { class: calm ? "bars calm" : "bars" });
-  const most = entries[0][1];
-  const all = entries.reduce((sum, [, number]) => sum + number, 0);
-  const before = new Map([...list.children].map((item) => [item.dataset.name, item]));
-  fill(list, entries.map(([name, number]) => written(before.get(name) ?? item(name), number, number / most, (100 * number) / all)));
+  const most = Math.max(...entries.map(({ number }) => number));
+  const before = [...list.children];
+  const items = entries.map((entry, at) => written(before[at] ?? item(), entry, entry.number / most));
+  before.slice(items.length).forEach((left) => left.remove());
+  list.append(...items.slice(before.length)); // what is there stays where it is
   if (list.parentElement !== place) fill(place, list);
 }
 
-function item(name) {
-  return make("li", { "data-name": name },
-    make("div", { class: "names" }, make("span", {}, name), make("span", { class: "count" })),
+function item() {
+  return make("li", {},
+    make("div", { class: "names" }, make("span", { class: "name" }), make("span", { class: "count" })),
     make("div", { class: "track" }, make("div", { class: "fill" })));
 }
 
-function written(element, number, length, share) {
-  element.dataset.count = number;
-  element.querySelector(".count").textContent = `${count(number)} · ${percent(share)}`;
+function written(element, { name, number, share }, length) {
+  Object.assign(element.dataset, { name, count: number });
+  say(element.querySelector(".name"), name);
+  say(element.querySelector(".count"), `${count(number)} · ${percent(share)}`);
   element.querySelector(".fill").style.width = `${100 * length}%`;
   return element;
 }

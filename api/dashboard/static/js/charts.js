@@ -1,21 +1,8 @@
-// The last 15 minutes: rows per second and attack rate, as lines, as a sentence, and as a table.
+// The last minutes: rows per second and attack rate, as lines, as a sentence, and as a table.
 
-import { get } from "./api.js";
 import { fill, find, table } from "./dom.js";
 import { count, percent, rate, time } from "./format.js";
 import { Plot } from "./plot.js";
-
-const MINUTES = 15;
-const TOO_EARLY_S = 5; // a minute that has just begun has no rate yet
-
-/** The minutes as the API counts them, by its clock: {minute, rows, perSecond, attacks, share, classes}. */
-export function measured(timeline, now) {
-  return timeline.map(({ minute, predictions, attacks, classes }) => {
-    const seconds = Math.min(60, (now - Date.parse(minute)) / 1000);
-    const perSecond = seconds < TOO_EARLY_S ? null : predictions / seconds;
-    return { minute, rows: predictions, perSecond, attacks, share: predictions ? (100 * attacks) / predictions : null, classes };
-  });
-}
 
 export class Charts {
   constructor() {
@@ -25,37 +12,34 @@ export class Charts {
     this.minutes = [];
   }
 
-  /** Ask, draw, and give the minutes to whoever else shows them. */
-  async refresh() {
-    const { timeline, now } = await get("/predictions/timeline", { minutes: MINUTES });
-    this.minutes = measured(timeline, Date.parse(now));
-    this.draw();
-    return this.minutes;
-  }
-
-  draw() {
-    const xs = this.minutes.map(({ minute }) => Date.parse(minute) / 1000);
-    const any = this.minutes.some(({ rows }) => rows > 0);
+  /** The API's minutes, the present one last. */
+  show(timeline) {
+    this.minutes = timeline;
+    const xs = timeline.map(({ minute }) => Date.parse(minute) / 1000);
+    const any = timeline.some(({ predictions }) => predictions > 0);
     find("traffic-empty").hidden = any;
-    this.rows.show(xs, this.minutes.map(({ perSecond }) => perSecond));
-    this.share.show(xs, this.minutes.map(({ share }) => share));
-    const last = this.minutes.findLast(({ perSecond }) => perSecond !== null);
-    const most = Math.max(0, ...this.minutes.map(({ perSecond }) => perSecond ?? 0));
-    const shares = this.minutes.map(({ share }) => share ?? 0);
-    label("chart-rows", any ? `Rows per second: ${rate(last?.perSecond ?? 0)} now, ${rate(most)} at most` : "Rows per second: no rows");
-    label("chart-rate", any ? `Attack rate: ${percent(last?.share ?? 0)} now, ${percent(Math.max(...shares))} at most` : "Attack rate: no rows");
+    this.rows.show(xs, timeline.map((at) => at.rows_per_s));
+    this.share.show(xs, timeline.map((at) => at.attack_rate));
+    label("chart-rows", any ? `Rows per second: ${told(timeline, "rows_per_s", rate)}` : "Rows per second: no rows");
+    label("chart-rate", any ? `Attack rate: ${told(timeline, "attack_rate", percent)}` : "Attack rate: no rows");
     this.tabulate();
   }
 
   tabulate() {
     const place = find("traffic-table");
     if (!place.closest("details").open) return;
-    const rows = this.minutes.toReversed().map((at) => [time(at.minute), { cell: count(at.rows), class: "number" },
-      { cell: at.perSecond === null ? "–" : rate(at.perSecond), class: "number" }, { cell: count(at.attacks), class: "number" },
-      { cell: at.share === null ? "–" : percent(at.share), class: "number" }]);
-    const heads = ["Rows", "Rows/s", "Attacks", "Attack rate"].map((head) => ({ cell: head, class: "number" }));
-    fill(place, table("Traffic by the minute", ["Minute", ...heads], rows));
+    const number = (cell) => ({ cell, class: "number" });
+    const orNone = (value, text) => number(value === null ? "–" : text(value));
+    const rows = this.minutes.toReversed().map((at) => [time(at.minute), number(count(at.predictions)),
+      orNone(at.rows_per_s, rate), number(count(at.attacks)), orNone(at.attack_rate, percent)]);
+    fill(place, table("Traffic by the minute", ["Minute", ...["Rows", "Rows/s", "Attacks", "Attack rate"].map(number)], rows));
   }
+}
+
+/** A figure of the minutes in words: the last one known, and the largest. */
+function told(timeline, name, text) {
+  const known = timeline.map((at) => at[name]).filter((value) => value !== null);
+  return `${text(known.at(-1) ?? 0)} now, ${text(Math.max(0, ...known))} at most`;
 }
 
 function label(id, text) {

@@ -6,7 +6,6 @@ import { FeedTable, MOST_ROWS } from "./feed_table.js";
 import { count, plural } from "./format.js";
 import { sleep } from "./poll.js";
 import { LiveSocket } from "./socket.js";
-import { BENIGN } from "./verdict.js";
 
 const RENDER_MS = 100;
 const GAP_MS = 500;
@@ -41,6 +40,7 @@ export class Feed {
     find("feed-pause").addEventListener("click", () => this.pause(!this.paused));
     find("row-dialog").addEventListener("close", () => this.schedule());
     const frame = find("feed-frame");
+    frame.addEventListener("scroll", () => this.table.finish(), { passive: true });
     for (const name of ["pointerleave", "focusout", "scroll"]) {
       frame.addEventListener(name, () => this.schedule(), { passive: true });
     }
@@ -58,7 +58,7 @@ export class Feed {
     this.skipped = 0;
     this.missed = 0;
     this.turn += 1;
-    this.table.replace([]);
+    this.table.show([]);
     const { attacks, name } = this.filter;
     this.socket.open({ only: attacks ? "attacks" : "", class: name });
   }
@@ -107,7 +107,7 @@ export class Feed {
     else if (missing.length) {
       this.rows = inOrder([...this.rows, ...this.waiting, ...missing]).slice(-MOST_ROWS);
       this.waiting = [];
-      this.table.replace(this.rows);
+      this.table.show(this.rows);
     }
     this.remember();
     this.schedule();
@@ -153,8 +153,8 @@ export class Feed {
 
   draw() {
     if (!this.held && this.waiting.length) {
-      this.table.prepend(this.waiting);
       this.rows = this.rows.concat(this.waiting).slice(-MOST_ROWS);
+      this.table.show(this.rows);
       this.waiting = [];
       this.missed = 0;
       if (this.known.size > 4 * MOST_ROWS) this.remember();
@@ -170,7 +170,7 @@ export class Feed {
     const fresh = this.waiting.length + this.missed;
     const parts = [];
     if (this.held && fresh) parts.push(`${plural(fresh, "new row")} held ${this.paused ? "until you resume" : "while you look"}.`);
-    if (this.skipped) parts.push(`${count(this.skipped)} rows came faster than they can be shown; attacks are shown first.`);
+    if (this.skipped) parts.push(`${count(this.skipped)} rows skipped, attacks first.`);
     const place = find("feed-note");
     place.setAttribute("aria-live", "off"); // it changes with every batch of rows
     say(place, parts.join(" "));
@@ -193,5 +193,5 @@ function inOrder(rows) {
 /** The classes of the contract, as choices of the filter. */
 export function offerClasses(classes) {
   const chosen = find("feed-class");
-  for (const { name } of classes) chosen.append(make("option", { value: name }, name === BENIGN ? "BENIGN (normal)" : name));
+  for (const { name, benign } of classes) chosen.append(make("option", { value: name }, benign ? `${name} (normal)` : name));
 }

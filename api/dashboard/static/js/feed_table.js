@@ -1,51 +1,44 @@
-// The feed's table: a bounded number of rows, the oldest of which become the newest, so that nothing is thrown away.
+// The feed's table: a bounded number of lines that stay where they are; rows that come in are written into them.
 
 import { make } from "./dom.js";
 import { score, timeText, utcTitle } from "./format.js";
-import { actionName, className, ends, isAttack, scoreOf, target, versions } from "./verdict.js";
+import { RovingRows } from "./roving.js";
+import { actionName, className, confidenceOf, ends, scoreOf, target, versions } from "./verdict.js";
 
 export const MOST_ROWS = 200;
+const SEEN_ROWS = 24; // more than the frame shows while nobody has scrolled
+const REST_MS = 1000; // how often the others are written
 
 export class FeedTable {
   constructor(body, onOpen) {
-    Object.assign(this, { body, onOpen });
-    body.addEventListener("keydown", (event) => this.move(event));
-    body.addEventListener("focusin", ({ target }) => this.enter(target.closest("tr")));
+    Object.assign(this, { body, onOpen, rows: [], written: 0, timer: 0, roving: new RovingRows(body) });
+    body.addEventListener("focusin", () => this.finish());
   }
 
-  /** One row is a stop of the Tab key: the one that has the focus, or else the newest. */
-  enter(line) {
-    this.body.querySelector("button[tabindex='0']")?.setAttribute("tabindex", "-1");
-    line?.querySelector("button").setAttribute("tabindex", "0");
-  }
-
-  /** The keys that go from row to row. */
-  move(event) {
-    const line = event.target.closest("tr");
-    const to = { ArrowDown: line?.nextElementSibling, ArrowUp: line?.previousElementSibling, Home: this.body.firstElementChild, End: this.body.lastElementChild }[event.key];
-    if (!to) return;
-    event.preventDefault();
-    to.querySelector("button").focus();
-  }
-
-  /** Rows newer than all that are shown, the newest last. */
-  prepend(rows) {
-    const fresh = rows.slice(-MOST_ROWS);
-    const moved = [];
-    let spare = this.body.childElementCount + fresh.length - MOST_ROWS;
-    for (const row of fresh) {
-      const line = spare-- > 0 ? this.body.lastElementChild : null;
-      line?.remove();
-      moved.unshift(write(line ?? this.line(), row));
+  /** These rows and no others, the newest last. Lines that nobody sees are written once a second. */
+  show(rows) {
+    this.rows = rows;
+    if (performance.now() - this.written >= REST_MS) this.finish();
+    else {
+      this.write(0, SEEN_ROWS);
+      this.timer ||= setTimeout(() => this.finish(), REST_MS);
     }
-    this.body.prepend(...moved);
-    if (!this.body.contains(document.activeElement)) this.enter(this.body.firstElementChild);
   }
 
-  /** These and no others, the newest last. */
-  replace(rows) {
-    this.body.replaceChildren();
-    this.prepend(rows);
+  /** Every line is what it should be. */
+  finish() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.written = performance.now();
+    this.write(0, this.rows.length);
+  }
+
+  write(from, until) {
+    const { body, rows } = this;
+    while (body.childElementCount > rows.length) body.lastElementChild.remove();
+    while (body.childElementCount < rows.length) body.append(write(this.line(), rows.at(-1 - body.childElementCount)));
+    for (let at = from; at < Math.min(until, rows.length); at += 1) write(body.children[at], rows.at(-1 - at));
+    this.roving.settle();
   }
 
   line() {
@@ -56,7 +49,7 @@ export class FeedTable {
     time.append(open);
     const verdict = cell();
     verdict.append(make("span", { class: "badge" }));
-    line.append(time, verdict, cell(), cell("number"), cell("ends"), cell(), cell("model"));
+    line.append(time, verdict, cell(), cell("number score"), cell("number confidence"), cell("ends"), cell("action"), cell("model"));
     line.addEventListener("click", (event) => {
       if (!event.target.closest("button")) this.onOpen(line.event);
     });
@@ -65,8 +58,8 @@ export class FeedTable {
 }
 
 function write(line, row) {
-  const attack = isAttack(row);
-  const [time, verdict, name, points, flow, action, model] = line.children;
+  const attack = row.is_attack;
+  const [time, verdict, name, points, trust, flow, action, model] = line.children;
   line.event = row.traffic_data_id;
   line.dataset.id = row.traffic_data_id;
   const clock = time.firstChild.firstChild;
@@ -78,6 +71,7 @@ function write(line, row) {
   badge.className = attack ? "badge attack" : "badge";
   set(name, className(row) || "–");
   set(points, score(scoreOf(row)));
+  set(trust, score(confidenceOf(row)));
   set(flow, ends(row) || "–");
   flow.title = ends(row);
   const done = row.self_healing_action;

@@ -37,6 +37,17 @@ export const milliseconds = (ms) => {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 };
 
+/** A span of time in its two largest units. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const units = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
+  const first = units.findIndex(([, size]) => whole >= size);
+  if (first < 0) return seconds > 0 ? milliseconds(1000 * seconds) : "0 s";
+  const [[name, size], next] = units.slice(first);
+  const rest = next ? Math.floor((whole % size) / next[1]) : 0;
+  return `${Math.floor(whole / size)} ${name}${rest ? ` ${rest} ${next[0]}` : ""}`;
+}
+
 /** The local time of an ISO time: its day, too, where that is another one than today. */
 export function timeText(iso) {
   const at = new Date(iso);

@@ -5,14 +5,19 @@ import { fill, find, make, say } from "./dom.js";
 
 export class Health {
   constructor() {
-    Object.assign(this, { reasons: [], refusals: [], reachable: true, broker: null, known: false });
+    Object.assign(this, { reasons: [], refusals: [], reachable: true, broker: null, known: false, starting: false });
   }
 
   async refresh() {
-    const { reasons, ready } = await get("/health");
-    this.reasons = reasons ?? (ready ? [] : ["netheal is not ready; why is told to those who have a token"]);
-    this.known = true;
-    this.show();
+    try {
+      const { reasons, ready, status } = await get("/health");
+      this.reasons = reasons ?? (ready ? [] : ["netheal is not ready; why is told to those who have a token"]);
+      this.starting = status === "starting";
+      this.known = true;
+      this.show();
+    } finally {
+      find("main").removeAttribute("data-waiting"); // its first line is there: nothing moves down any more
+    }
   }
 
   /** What the API refuses to tell other parts of the page. */
@@ -42,14 +47,16 @@ export class Health {
     const problems = this.problems;
     const state = find("health-state");
     if (!this.reachable) paint(state, "bad", "API away");
+    else if (this.starting && !this.refusals.length) paint(state, "wait", "Starting");
     else if (problems.length) paint(state, "warn", `${problems.length} to look at`);
     else if (this.known) paint(state, "good", "All well");
     const place = find("problems");
-    const text = problems.join("\n");
+    const title = this.starting && this.reachable ? "Starting" : "Needs a look";
+    const text = [title, ...problems].join("\n");
     if (place.dataset.text === text) return;
     place.dataset.text = text;
     const list = make("ul", {}, problems.map((problem) => make("li", {}, problem)));
-    fill(place, problems.length ? make("div", { class: "problems" }, make("strong", {}, "Needs a look"), list) : null);
+    fill(place, problems.length ? make("div", { class: "problems" }, make("strong", {}, title), list) : null);
   }
 }
 

@@ -9,6 +9,7 @@ import { refreshMetrics } from "./metrics.js";
 import { ModelDialog } from "./model_dialog.js";
 import { ModelUpload } from "./model_upload.js";
 import { Models } from "./models.js";
+import { Outages } from "./outages.js";
 import { every, onRefusals, sleep } from "./poll.js";
 import { Quarantine } from "./quarantine.js";
 import { RowDialog } from "./row_dialog.js";
@@ -18,6 +19,7 @@ import { Totals } from "./totals.js";
 import { FileUpload } from "./upload.js";
 
 const RETRY_MS = 3000;
+const MINUTES = 15;
 
 const rowDialog = new RowDialog();
 const modelDialog = new ModelDialog();
@@ -25,6 +27,7 @@ const health = new Health();
 const totals = new Totals();
 const charts = new Charts();
 const stream = new Stream();
+const outages = new Outages();
 const healing = new Healing();
 const quarantine = new Quarantine((id) => rowDialog.openRejected(id));
 const models = new Models((id) => modelDialog.open(id));
@@ -44,15 +47,19 @@ every(4, () => health.refresh());
 const contracts = await persistently(() => get("/contracts"));
 offerClasses(contracts.contracts.find(({ classes }) => classes)?.classes ?? []);
 feed = new Feed((id) => rowDialog.open(id), (message) => health.setBroker(message));
-every(2, async () => totals.setMinutes(await charts.refresh()));
-every(3, () => totals.refresh());
+every(2, async () => {
+  const summary = await get("/predictions/summary", { minutes: MINUTES });
+  totals.setSummary(summary);
+  charts.show(summary.timeline);
+  healing.setTotals(summary.total.actions);
+});
 every(3, async () => {
   const figures = await refreshMetrics();
   totals.setStream(figures);
   stream.setFigures(figures);
-  healing.setTotals(figures.actions);
 });
-every(3, async () => totals.setStream({ perSecond: await stream.refresh() }));
+every(3, () => stream.refresh());
+every(5, () => outages.refresh());
 every(5, () => quarantine.refresh());
 every(5, () => healing.refresh());
 every(8, () => models.refresh());

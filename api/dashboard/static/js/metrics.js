@@ -2,33 +2,22 @@
 
 import { text } from "./api.js";
 
-const LINE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/i;
-const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/gi;
+const LINE = /^([a-z_]+) (\S+)$/i;
 
-/** Every sample as {name, labels, value}. */
-export function read(document) {
-  const samples = [];
-  for (const line of document.split("\n")) {
-    const match = LINE.exec(line);
-    if (match) samples.push({ name: match[1], labels: labels(match[2] ?? ""), value: Number(match[3]) });
-  }
-  return samples;
+/** Every sample without labels, by its name. */
+function read(document) {
+  const samples = document.split("\n").map((line) => LINE.exec(line)).filter(Boolean);
+  return new Map(samples.map(([, name, value]) => [name, Number(value)]));
 }
 
-function labels(inside) {
-  return Object.fromEntries([...inside.matchAll(LABEL)].map(([, name, value]) => [name, value.replace(/\\(.)/g, "$1")]));
-}
-
-/** Lag, the last batch, and actions by type. What is not known is undefined. */
+/** Lag and the last batch. What is not known is undefined. */
 export async function refreshMetrics() {
   const samples = read(await text("/metrics"));
-  const one = (name) => samples.find((sample) => sample.name === name)?.value;
-  const actions = samples.filter(({ name }) => name === "netheal_actions_total");
+  const one = (name) => samples.get(name);
   return {
     lag: one("netheal_lag_rows"),
     age: one("netheal_last_batch_age_seconds"),
     seconds: one("netheal_last_batch_seconds"),
     batchRows: one("netheal_last_batch_rows"),
-    actions: Object.fromEntries(actions.map(({ labels: { action }, value }) => [action, value])),
   };
 }

@@ -3,7 +3,7 @@
 import { ApiError, asQuery, change, get } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { button, fill, find, make, say } from "./dom.js";
-import { bytes, time, words } from "./format.js";
+import { bytes, plural, time, words } from "./format.js";
 
 const TYPES = ["threat_detector", "attack_classifier"];
 const ASKS = {
@@ -49,6 +49,7 @@ export class Models {
       make("div", { class: "what" },
         make("span", { class: "name" }, name),
         make("span", { class: `badge ${BADGES[model.state] ?? "warn"}` }, model.state),
+        model.warnings.length ? make("span", { class: "badge warn", title: model.warnings.join("\n") }, plural(model.warnings.length, "warning")) : null,
         make("div", { class: "hint said" }, make("bdi", {}, model.description || "no description")),
         make("div", { class: "hint" }, model.contract, " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
       make("div", { class: "buttons" },
@@ -58,8 +59,9 @@ export class Models {
         model.is_active || model.state === "deleted" ? null : tool("Delete", () => this.remove(model), { class: "danger" })));
   }
 
-  async activate({ id, model_type: type, model_version: name }) {
-    const told = { title: `Activate ${name}?`, text: `New rows are scored with it from the next batch on. It replaces the active ${words(type)}, if there is one.`, yes: "Activate" };
+  async activate({ id, model_type: type, model_version: name, warnings }) {
+    const caution = warnings.length ? ` ${plural(warnings.length, "warning")}: ${warnings.join("; ")}.` : "";
+    const told = { title: `Activate ${name}?`, text: `New rows are scored with it from the next batch on. It replaces the active ${words(type)}, if there is one.${caution}`, yes: "Activate" };
     await this.ask(told, ({ why }) => change("POST", `/models/${id}/activate`, { why }));
   }
 

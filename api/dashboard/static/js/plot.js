@@ -1,11 +1,11 @@
-// uPlot in the colours of the page: made anew when they change, as wide as its place.
+// uPlot in the colours of the page: made anew when they change, as large as its place.
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** A line or bars over time, or over numbers; `show(xs, ys)` draws. */
 export class Plot {
-  constructor(place, { stroke, height = 150, format, time = true, bars = false, top = null }) {
-    Object.assign(this, { place, stroke, height, format, time, bars, top, plot: null, data: [[], []] });
+  constructor(place, { stroke, format, time = true, bars = false, top = null }) {
+    Object.assign(this, { place, stroke, format, time, bars, top, plot: null, data: [[], []] });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.remake());
     new ResizeObserver(() => this.resize()).observe(place);
   }
@@ -17,8 +17,9 @@ export class Plot {
   }
 
   resize() {
-    const width = this.place.clientWidth;
-    if (this.plot && width && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
+    const { clientWidth: width, clientHeight: height } = this.place;
+    const grown = this.plot && (width !== this.plot.width || height !== this.plot.height);
+    if (grown && width) this.plot.setSize({ width, height });
   }
 
   remake() {
@@ -36,7 +37,7 @@ export class Plot {
     const paths = this.bars ? window.uPlot.paths.bars({ size: [0.7, 24] }) : window.uPlot.paths.spline();
     return {
       width,
-      height: this.height,
+      height: this.place.clientHeight,
       padding: [8, 22, 0, 0],
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { show: false },

@@ -1,16 +1,17 @@
 // Rows that were not scored: how many for which reason, and the latest with the beginning of their bytes.
 
 import { get } from "./api.js";
-import { showBars } from "./bars.js";
+import { parts, showBars } from "./bars.js";
 import { fill, find, make, say, table } from "./dom.js";
 import { plural, time, words } from "./format.js";
+import { RovingRows } from "./roving.js";
 
 const SHOWN = 50;
 const HEAD_CHARS = 256;
 
 export class Quarantine {
   constructor(onOpen) {
-    Object.assign(this, { onOpen, shown: new Set(), anew: true });
+    Object.assign(this, { onOpen, shown: new Set(), anew: true, roving: new RovingRows(find("rejected-rows")) });
     find("rejected-reason").addEventListener("change", () => {
       this.anew = true;
       this.refresh();
@@ -22,7 +23,7 @@ export class Quarantine {
     const chosen = find("rejected-reason");
     const { rejected, reasons } = await get("/quarantine", { limit: SHOWN, reason: chosen.value });
     const named = Object.fromEntries(Object.entries(reasons).map(([name, number]) => [words(name), number]));
-    showBars(find("rejected-reasons"), named, "No row was ever rejected.", true);
+    showBars(find("rejected-reasons"), parts(named), "No row was ever rejected.", true);
     offer(chosen, Object.keys(reasons));
     this.list(rejected);
   }
@@ -42,10 +43,11 @@ export class Quarantine {
     }
     const heads = ["Time", "Reason", "Field", "What was wrong", "Beginning of the row"];
     fill(place, table("The latest rejected rows", heads, rejected.map((row) => this.row(row))));
+    this.roving.settle();
   }
 
   row(row) {
-    const open = make("button", { type: "button", class: "open", onclick: () => this.onOpen(row.event_id) },
+    const open = make("button", { type: "button", class: "open", tabindex: "-1", onclick: () => this.onOpen(row.event_id) },
       make("span", { class: "hidden" }, `Open rejected row ${row.event_id}, ${words(row.reason)}, of `), time(row.timestamp));
     const head = make("div", {}, row.head ? row.head.text.slice(0, HEAD_CHARS) : "no value");
     return [open, make("span", { class: "badge warn" }, words(row.reason)), { cell: row.field.trim(), class: "field" }, { cell: row.detail, class: "field" }, { cell: head, class: "raw" }];

@@ -1,13 +1,20 @@
 // A validation report, step by step: what passed, what did not and why, what was not reached.
 
 import { facts, make } from "./dom.js";
-import { value, words } from "./format.js";
+import { plural, value, words } from "./format.js";
 
 const STATES = new Map([
   [true, ["good", "passed"]],
   [false, ["attack", "refused"]],
   [null, ["", "not reached"]],
 ]);
+
+/** What a person should read before they serve the model. */
+export function showWarnings(warnings) {
+  if (!warnings.length) return null;
+  const items = warnings.map((warning) => make("li", {}, warning));
+  return make("div", { class: "problems" }, make("strong", {}, plural(warnings.length, "warning")), make("ul", { "aria-label": "Warnings" }, items));
+}
 
 /** The report as elements. */
 export function showReport(validation) {
@@ -18,6 +25,7 @@ export function showReport(validation) {
   });
   const against = validation.figures?.against_active?.text;
   return [
+    showWarnings(validation.warnings ?? []),
     make("ol", { class: "steps", "aria-label": "Validation, step by step" }, steps),
     against ? make("p", { class: "hint" }, `Against the active model: ${against}.`) : null,
   ];

@@ -4,7 +4,7 @@ import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
 import { instant, score, value, words } from "./format.js";
 import { sleep } from "./poll.js";
-import { actionName, isAttack, verdictBadge } from "./verdict.js";
+import { actionName, verdictBadge } from "./verdict.js";
 
 const AGAIN_MS = 1500;
 const TRIES = 20;
@@ -78,7 +78,7 @@ function about(row) {
   const by = (prediction) => make("span", {}, `${prediction.model_version ?? "unknown"} `, make("code", { title: prediction.model_hash ?? "" }, (prediction.model_hash ?? "").slice(0, 12)));
   return [
     facts([
-      ["Verdict", verdictBadge(isAttack(row))],
+      ["Verdict", verdictBadge(row.is_attack)],
       ["Time", instant(row.timestamp)],
       ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
       ["Sensor", flow.sensor_id],

@@ -1,10 +1,10 @@
 // A CSV file of flows: uploaded with its progress, scored at once, and shown as totals, first rows and rejected rows.
 
 import { ApiError, upload } from "./api.js";
-import { showBars } from "./bars.js";
+import { shares, showBars } from "./bars.js";
 import { button, facts, fill, find, make, pairs, say, table } from "./dom.js";
 import { count, percent, score, words } from "./format.js";
-import { actionName, className, isAttack, scoreOf, target, verdictBadge } from "./verdict.js";
+import { actionName, className, confidenceOf, scoreOf, target, verdictBadge } from "./verdict.js";
 
 const ROWS = 25;
 const REJECTED = 100;
@@ -44,16 +44,16 @@ export class FileUpload {
   }
 
   show(answer) {
-    const { attacks, normal, by_class: classes } = answer.summary;
+    const { attacks, normal, attacks_by_class: classes } = answer.summary;
     const models = Object.values(answer.models).map(({ version }) => version).join(", ");
     const bars = make("div");
-    showBars(bars, classes, "No row was given a class.", true);
+    showBars(bars, shares(classes), "No row is an attack.");
     fill(find("file-result"),
       make("dl", { class: "figures" }, pairs([
         ["Rows", count(answer.total_rows)], ["Attacks", count(attacks)], ["Normal", count(normal)],
         ["Rejected", count(answer.rejected_rows)]])),
       facts([["Upload", answer.batch_id], ["Models", models || "none"]]),
-      make("h3", {}, "By class"), bars,
+      make("h3", {}, "Attacks by class"), bars,
       this.scored(answer.predictions), rejected(answer.rejected, answer.rejected_rows));
   }
 
@@ -62,9 +62,9 @@ export class FileUpload {
     const rows = predictions.map((row) => {
       const action = row.self_healing_action;
       const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "open", "aria-label": `Open the row of line ${row.line}` });
-      return [open, verdictBadge(isAttack(row)), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
+      return [open, verdictBadge(row.is_attack), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, { cell: score(confidenceOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
     });
-    const heads = ["Line", "Verdict", "Class", { cell: "Score", class: "number" }, "Action"];
+    const heads = ["Line", "Verdict", "Class", { cell: "Score", class: "number" }, { cell: "Confidence", class: "number" }, "Action"];
     return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
   }
 }

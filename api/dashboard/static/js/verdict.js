@@ -4,20 +4,11 @@ import { make } from "./dom.js";
 
 export const BENIGN = "BENIGN";
 
-export function isAttack(row) {
-  if (row.is_attack !== undefined) return row.is_attack;
-  const name = row.attack_prediction?.attack_type_name;
-  return (name !== undefined && name !== null && name !== BENIGN) || row.threat_prediction?.is_attack === true;
-}
-
 export const className = (row) => row.attack_prediction?.attack_type_name ?? "";
 
-/** The confidence of an attack's class, else the threat score, else the confidence that it is normal. */
-export function scoreOf(row) {
-  const confidence = row.attack_prediction?.confidence ?? null;
-  const named = confidence !== null && className(row) !== BENIGN;
-  return named ? confidence : row.threat_prediction?.prediction_score ?? confidence;
-}
+/** The threat detector's probability of an attack, and the classifier's confidence in its class; null without one. */
+export const scoreOf = (row) => row.threat_prediction?.prediction_score ?? null;
+export const confidenceOf = (row) => row.attack_prediction?.confidence ?? null;
 
 export function versions(row) {
   const used = [row.attack_prediction?.model_version, row.threat_prediction?.model_version];
