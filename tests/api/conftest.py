@@ -43,7 +43,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(folder / "postgres", 0, folder / "log")
     try:
         server.start()
-        _administer(server.dsn, sql.SQL("create database {}").format(sql.Identifier(_TEMPLATE)))
+        _administer(server.superuser_dsn, sql.SQL("create database {} owner netheal").format(sql.Identifier(_TEMPLATE)))
         template = f"{server.dsn.rpartition('/')[0]}/{_TEMPLATE}"
         migrate(template)
         connection = connect(template)
@@ -59,8 +59,10 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 def api_settings(postgres: EmbeddedPostgres, tmp_path: Path) -> Settings:
     """Settings that name a fresh database; no broker answers at the address given."""
     name = f"api{os.getpid()}_{next(_NUMBERS)}"
-    copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(_TEMPLATE))
-    _administer(postgres.dsn, copy)
+    copy = sql.SQL("create database {} owner netheal template {}").format(
+        sql.Identifier(name), sql.Identifier(_TEMPLATE)
+    )
+    _administer(postgres.superuser_dsn, copy)
     return load_settings(
         tmp_path / "no-such-file.toml",
         var_dir=tmp_path / "var",

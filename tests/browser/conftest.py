@@ -130,7 +130,9 @@ def empty_site(site: Site) -> Iterator[tuple[str, str]]:
     """An API that nothing ever came in to, and that asks for tokens; its address, and a token."""
     postgres = site.settings.postgres_dsn.get_secret_value().rpartition("/")[0]
     name = f"empty{time.monotonic_ns()}"
-    _execute(site.settings.postgres_dsn.get_secret_value(), f"create database {name}")
+    server = site.stack._postgres
+    assert server is not None
+    _execute(server.superuser_dsn, f"create database {name} owner netheal")
     changed = {
         "var_dir": site.settings.var_dir / name,
         "postgres_dsn": SecretStr(f"{postgres}/{name}"),

@@ -30,11 +30,11 @@ class Services:
 
     def new_database(self, name: str) -> str:
         """Make a database; its DSN."""
-        connection = psycopg2.connect(self.postgres.dsn, connect_timeout=10)
+        connection = psycopg2.connect(self.postgres.superuser_dsn, connect_timeout=10)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+                cursor.execute(sql.SQL("create database {} owner netheal").format(sql.Identifier(name)))
         finally:
             connection.close()
         return f"{self.postgres.dsn.rpartition('/')[0]}/{name}"

@@ -6,18 +6,21 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
-from netheal.embedded import postgres
+from netheal.embedded import postgres, postgres_roles
 from netheal.embedded.account import account_for
 from netheal.embedded.ports import LOOPBACK
 from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.embedded.postgres_roles import Access
 from netheal.embedded.process import recorded
 from netheal.errors import SettingsError
+from netheal.store.database import migrate
 
 pytestmark = pytest.mark.stack
 
@@ -88,7 +91,88 @@ def test_the_password_is_needed_and_for_us_alone(server: EmbeddedPostgres):
     assert stat.S_IMODE((server.folder / "password").stat().st_mode) == 0o600
     assert parts.hostname == LOOPBACK
     assert ask(server.dsn, "SHOW listen_addresses") == [(LOOPBACK,)]
-    assert ask(server.dsn, "SHOW unix_socket_directories") == [("",)]
+    assert ask(server.superuser_dsn, "SHOW unix_socket_directories") == [("",)]
+
+
+ROLE = (
+    "select rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls from pg_roles where rolname = 'netheal'"
+)
+NOT_OURS = (
+    "select count(*) from pg_class where relnamespace = 'public'::regnamespace and relowner <> 'netheal'::regrole"
+)
+
+
+def assert_ordinary(server: EmbeddedPostgres) -> None:
+    """netheal's role owns its database and what is in it, and has no other power."""
+    assert ask(server.dsn, "select current_user::text") == [("netheal",)]
+    assert ask(server.dsn, ROLE) == [(False,) * 5]
+    assert ask(server.dsn, NOT_OURS) == [(0,)]
+    for statement in (
+        "create role intruder superuser",
+        "alter role netheal superuser",
+        "select pg_read_file('/etc/passwd')",
+        "copy (select 1) to program 'touch intruder'",
+    ):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            ask(server.dsn, statement)
+    migrate(server.dsn)
+    ask(server.dsn, "create table more (id int)", "drop table more")
+
+
+def test_netheals_role_is_an_ordinary_one(server: EmbeddedPostgres):
+    server.start()
+    migrate(server.dsn)
+    assert_ordinary(server)
+    assert ask(server.superuser_dsn, "select rolsuper from pg_roles where rolname = current_user") == [(True,)]
+    secrets = [(server.folder / name).read_text() for name in ("password", "superuser.password")]
+    assert len(set(secrets)) == 2
+    assert stat.S_IMODE((server.folder / "superuser.password").stat().st_mode) == 0o600
+    assert not [secret for secret in secrets if secret in (server.log_dir / "postgres.log").read_text()]
+
+
+def make_as_earlier_versions_did(server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running server whose only role is `netheal`, the superuser that initdb left, with tables and rows."""
+
+    def settle(access: Access) -> None:
+        connection = psycopg2.connect(access.dsn("postgres"), connect_timeout=5)
+        connection.autocommit = True
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("create database netheal")
+
+    for name in ("password", "superuser.password"):
+        server.folder.mkdir(exist_ok=True)
+        (server.folder / name).write_text("a-password")
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres, "SUPERUSER", "netheal")
+        patched.setattr(postgres, "settle_roles", settle)
+        server.start()
+    (server.folder / "superuser.password").unlink()
+    migrate(server.dsn)
+    day = "create table verdicts_20260301 partition of verdicts for values from ('2026-03-01') to ('2026-03-02')"
+    ask(server.dsn, day, "insert into tokens (name, role, sha256, created_by) values ('a', 'viewer', '', 'test')")
+    assert ask(server.dsn, ROLE)[0][0] is True
+
+
+@pytest.mark.parametrize("cut", ["never", "before the renaming", "after the renaming"])
+def test_a_folder_of_an_earlier_version_gets_the_ordinary_role(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, cut: str
+):
+    make_as_earlier_versions_did(server, monkeypatch)
+    if cut == "before the renaming":
+        ask(server.dsn, "create role netheal_renamer superuser login")
+    elif cut == "after the renaming":
+        postgres_roles._rename_superuser(server._access)
+    server.stop()
+    later = EmbeddedPostgres(server.folder, 0, server.log_dir)
+    try:
+        later.start()
+        assert_ordinary(later)
+        assert ask(later.dsn, "select name from tokens") == [("a",)]
+        number = "insert into tokens (name, role, sha256, created_by) values ('b', 'viewer', 'b', 'test') returning id"
+        assert ask(later.dsn, number, "select nextval('upload_rows')") == [(1,)]
+        assert ask(later.superuser_dsn, "select rolname::text from pg_roles where rolsuper") == [("postgres",)]
+    finally:
+        later.stop()
 
 
 def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
