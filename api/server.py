@@ -21,6 +21,7 @@ from api.transport.worker import Worker
 from netheal.embedded.launch import end_with_parent
 from netheal.embedded.ports import is_free
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
+from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.store.database import connect, migrate
 from netheal.store.tokens import admin_exists
@@ -38,6 +39,7 @@ def main() -> None:
     try:
         settings = load_settings()
         _check(settings)
+        use_scratch_folder(settings.scratch_dir, "api")
     except ServiceUnavailable as error:
         emit("api.failed", error=str(error))
         sys.exit(1)

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.conf_dir / "healing_policy.json"
 
     @property
+    def scratch_dir(self) -> Path:
+        """Where processes of this machine have their temporary files, see `netheal.scratch`."""
+        return self.var_dir / "tmp"
+
+    @property
     def log_dir(self) -> Path:
         """Where child processes of a single machine write their logs."""
         return self.var_dir / "log"

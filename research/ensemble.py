@@ -1,17 +1,16 @@
 """The two networks of the threat detector: a dense one and an LSTM, whose scores are averaged."""
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
 import numpy as np
-import tensorflow as tf
-from keras import layers
 from numpy.typing import NDArray
+
+from research.keras_runtime import keras
+from research.keras_runtime import tensorflow as tf
+
+layers = keras.layers
 
 EPOCHS = 10
 BATCH_ROWS = 256

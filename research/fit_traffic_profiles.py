@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pandas as pd
 import pyarrow as pa
 from sklearn.cluster import MiniBatchKMeans
@@ -25,6 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from netheal.bundles.served import read_served
 from netheal.contracts import attack_classes, contract
+from netheal.onnx_runtime import onnxruntime as ort
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.profiles import Profile
 

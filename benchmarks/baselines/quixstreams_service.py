@@ -7,12 +7,15 @@ its output is a JSON object with `rows` and `seconds`.
 import argparse
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # see netheal.onnx_runtime, which is not in this environment
+
 import numpy as np
-import onnxruntime as ort
+import onnxruntime as ort  # noqa: TID251
 from quixstreams import Application
 from quixstreams.models import JSONDeserializer
 

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from netheal.embedded.java import NO_PERF_DATA, contained
+from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings
 
 _LOCAL_CHECKPOINTS = (
     "spark.sql.streaming.checkpointFileManagerClass",
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
 )
+
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -43,17 +47,27 @@ def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Bu
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", NO_PERF_DATA)
+    temporary = use_scratch_folder(settings.scratch_dir, "job")
     jars = ",".join(str(jar) for jar in sorted((settings.tools_dir / "spark").glob("*.jar")))
     scratch = settings.var_dir / "spark"
-    for name, value in read_properties(settings.conf_dir / "spark.properties").items():
+    properties = read_properties(settings.conf_dir / "spark.properties")
+    java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, contained(temporary))])
+    for name, value in properties.items():
         builder = builder.config(name, value)
     return (
         builder.master(f"local[{settings.scoring_tasks}]")
         .config("spark.jars", jars)
         .config("spark.driver.memory", settings.driver_memory)
+        .config(_JAVA_OPTIONS, java_options)
         .config("spark.ui.enabled", "false")
         .config("spark.local.dir", str(scratch / "local"))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
     )
+
+
+def _quoted(option: str) -> str:
+    """As Spark splits a line of options: a folder's name may have spaces."""
+    return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'

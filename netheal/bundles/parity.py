@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from netheal.bundles.graph import INPUT
 from netheal.errors import BundleError
+from netheal.onnx_runtime import onnxruntime
 
 Doubles = NDArray[np.float64]
 Answers = dict[str, NDArray[Any]]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netheal.embedded.java import find_java
+from netheal.embedded.java import contained, find_java
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import PROJECT_ROOT
 
@@ -59,6 +59,7 @@ def _retrieve(new: Path, ivy_file: Path, cache_dir: Path, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = [
         str(find_java(os.environ)),
+        *contained(log.parent),
         f"-Divy.default.ivy.user.dir={cache_dir.with_name(cache_dir.name + '-user')}",
         "-jar",
         str(_ivy()),

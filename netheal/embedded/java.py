@@ -11,6 +11,14 @@ from netheal.errors import SettingsError
 SUPPORTED = (17, 21, 25)
 ADVICE = "install a JDK 17, 21 or 25 (openjdk-17-jre-headless on Debian) or point JAVA_HOME at one"
 
+NO_PERF_DATA = "-XX:-UsePerfData"
+"""Without it every JVM keeps a file of counters in the system's /tmp."""
+
+
+def contained(scratch: Path) -> tuple[str, str]:
+    """Options of a JVM that writes its temporary files, native libraries among them, into `scratch` alone."""
+    return NO_PERF_DATA, f"-Djava.io.tmpdir={scratch}"
+
 
 def find_java(env: Mapping[str, str]) -> Path:
     """The java that JAVA_HOME names, else the one on PATH; raises SettingsError when there is none."""
@@ -40,7 +48,9 @@ def checked_java(env: Mapping[str, str]) -> tuple[Path, int]:
     """The java and its major version; raises SettingsError when Spark cannot run on it."""
     java = find_java(env)
     try:
-        done = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [str(java), NO_PERF_DATA, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SettingsError(f"{java} does not run ({error}): {ADVICE}") from error
     major = java_major(done.stderr + done.stdout)

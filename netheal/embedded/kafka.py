@@ -1,6 +1,7 @@
 """A real Kafka broker for a single machine: KRaft, one node, loopback only."""
 
 import os
+import shutil
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from netheal.embedded.child import Child, Command, reclaim
 from netheal.embedded.jars import broker_jars
-from netheal.embedded.java import find_java
+from netheal.embedded.java import contained, find_java
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable
@@ -55,6 +56,8 @@ class EmbeddedKafka(EmbeddedServer):
         reclaim(command.record, command.stop_signal)
         self._port = settle_port(self.folder, "kafka", self._wanted_port)
         self._write_properties(settle_port(self.folder, "controller", 0))
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir()
         self._format()
         self._child = Child(command)
         self._child.start()
@@ -69,9 +72,14 @@ class EmbeddedKafka(EmbeddedServer):
         except KafkaException:
             return False
 
+    @property
+    def _scratch(self) -> Path:
+        """For temporary files; emptied before each start, as a broker that is killed leaves its own."""
+        return self.folder / "tmp"
+
     def _java(self, *arguments: str) -> tuple[str, ...]:
         classpath = os.pathsep.join(map(str, broker_jars(self._jars)))
-        return (str(find_java(os.environ)), "-cp", classpath, *arguments)
+        return (str(find_java(os.environ)), *contained(self._scratch), "-cp", classpath, *arguments)
 
     def _command(self) -> Command:
         arguments = (
@@ -80,7 +88,6 @@ class EmbeddedKafka(EmbeddedServer):
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
-            "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
             f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
             "kafka.Kafka",

@@ -5,11 +5,11 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import attack_classes
 from netheal.errors import ModelFailure
+from netheal.onnx_runtime import onnxruntime as ort
 
 FloatArray = npt.NDArray[np.float64]
 _BLOCK_ROWS = 256

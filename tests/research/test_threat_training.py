@@ -73,7 +73,7 @@ def test_another_seed_gives_other_weights(data: Path, trained: Path, tmp_path: P
 
 
 def test_the_training_layout_has_exactly_its_keys_and_rebuilds_the_scores(trained: Path) -> None:
-    import keras
+    from research.keras_runtime import keras
 
     layout = joblib.load(trained / OUTPUTS[0])
     assert set(layout) == LAYOUT and set(layout["artifacts"]) == ARTIFACTS

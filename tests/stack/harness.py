@@ -53,8 +53,7 @@ class Job:
             self.process = subprocess.Popen(
                 argv,
                 cwd=PROJECT_ROOT,
-                # A Spark that is killed leaves its temporary folders behind: in the test's folder, not in everybody's.
-                env={**os.environ, "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={log.parent}", **env},
+                env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

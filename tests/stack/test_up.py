@@ -12,7 +12,6 @@ from typing import Any
 import joblib
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ import pyarrow.parquet
 import pytest
 
 from netheal.contracts import attack_classes, contract
+from netheal.onnx_runtime import onnxruntime
 from netheal.records.flow_files import NSL_KDD_COLUMNS, read_flow_file
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.encode import encode_rows

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pyarrow as pa
 import pytest
 
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.contracts import attack_classes
+from netheal.onnx_runtime import onnxruntime as ort
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.profiles import shipped_profile
 
