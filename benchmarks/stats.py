@@ -32,7 +32,8 @@ from benchmarks.stack import Tell
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
-from netheal.store.database import connect, ensure_partitions, migrate, transaction
+from netheal.store.database import connect, migrate, transaction
+from netheal.store.partitions import ensure_partitions
 from netheal.telemetry import configure_logging
 
 DAYS = 5

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(2, ge=1, le=1023)
 
     store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
+    serving_days: int = Field(
+        7, ge=1, le=3650, description="Days before today whose rows Postgres serves; Delta keeps every row"
+    )
     checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
     max_offsets_per_batch: int = Field(200_000, ge=1)
     driver_memory: str = Field("2g", description="Heap of the driver on a single machine")

@@ -24,6 +24,8 @@ Event = Literal[
     "upload.scored",
     "upload.left_open",
     "delta.compacted",
+    "partition.dropped",
+    "partition.in_use",
     "api.failed",
     "api.no_files_left",
     "api.server",

@@ -23,6 +23,7 @@ from api.security import requires
 from api.services import services
 from netheal.errors import NotThere
 from netheal.store.events import find_verdict_event
+from netheal.store.partitions import serving_since
 from netheal.store.predictions import Position, Wanted, page_of_verdicts
 from netheal.store.totals import read_minutes, read_summary, read_totals
 
@@ -45,7 +46,8 @@ def list_predictions(query_data: dict[str, Any]) -> Response:
         found = page_of_verdicts(connection, Wanted(**query_data), before, limit + 1)
     rows = found[:limit]
     following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
-    return answer({"predictions": [prediction_document(row) for row in rows], "next_cursor": following})
+    listed = [prediction_document(row) for row in rows]
+    return answer({"predictions": listed, "served_since": served_since(), "next_cursor": following})
 
 
 @predictions.get("/predictions/stats")
@@ -97,6 +99,11 @@ def show_prediction(event_id: int) -> Response:
     if event is None:
         raise NotThere(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
     return answer(detail_document(event))
+
+
+def served_since() -> str:
+    """Where lists of rows begin."""
+    return iso_utc(serving_since(services().settings.serving_days))
 
 
 def read_position(cursor: str | None) -> Position | None:

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.resources.predictions import LAST_ID, next_position, read_position
+from api.resources.predictions import LAST_ID, next_position, read_position, served_since
 from api.schemas.quarantine import Quarantine, RejectedDetail, bytes_document, rejected_document
 from api.schemas.queries import QuarantineQuery
 from api.security import requires
@@ -35,7 +35,8 @@ def list_rejected(query_data: dict[str, Any]) -> Response:
     rows = found[:limit]
     following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
     listed = [rejected_document(row) for row in rows]
-    return answer({"rejected": listed, "reasons": reasons, "next_cursor": following})
+    more = {"served_since": served_since(), "next_cursor": following}
+    return answer({"rejected": listed, "reasons": reasons, **more})
 
 
 @quarantine.get("/quarantine/<int:event_id>")

@@ -7,7 +7,7 @@ from apiflask import Schema
 from apiflask.fields import Boolean, Dict, Float, Integer, List, Nested, String
 from apiflask.validators import OneOf
 
-from api.schemas.times import iso_utc
+from api.schemas.times import SERVED_SINCE, iso_utc
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.store.predictions import Model, Verdict
 
@@ -75,6 +75,7 @@ class Predictions(Schema):
     """Verdicts, newest first."""
 
     predictions = List(Nested(Prediction), required=True)
+    served_since = String(required=True, metadata=SERVED_SINCE)
     next_cursor = String(required=True, allow_none=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import Schema
 from apiflask.fields import Dict, Integer, List, Nested, String
 
-from api.schemas.times import iso_utc
+from api.schemas.times import SERVED_SINCE, iso_utc
 from netheal.store.rejected import Rejected
 
 
@@ -37,6 +37,7 @@ class Quarantine(Schema):
 
     rejected = List(Nested(QuarantinedRow), required=True)
     reasons = Dict(required=True, keys=String(), values=Integer())
+    served_since = String(required=True, metadata=SERVED_SINCE)
     next_cursor = String(required=True, allow_none=True)
 
 

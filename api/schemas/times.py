@@ -3,6 +3,12 @@
 from datetime import UTC, datetime
 from typing import overload
 
+SERVED_SINCE = {
+    "format": "date-time",
+    "description": "Lists reach back to here; an older row is in Delta alone, and is shown by its id",
+}
+"""Of a list that Postgres serves, see `NETHEAL_SERVING_DAYS`."""
+
 
 @overload
 def iso_utc(moment: datetime) -> str: ...

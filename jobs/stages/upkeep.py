@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from netheal.store.compaction import start_compaction
-from netheal.store.database import Connection, ensure_partitions
+from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
+from netheal.store.partitions import maintain_partitions
 from netheal.store.topics import settle_topic
 
 PARTS_WORTH_A_COMPACTION = 300
@@ -16,11 +17,12 @@ _LOOK_S = 60.0
 
 @dataclass
 class Upkeep:
-    """Days ahead get their partitions, the topic is still the one we know, and small Delta parts become large ones."""
+    """Days come and go in Postgres, the topic is still the one we know, and small Delta parts become large ones."""
 
     connection: Connection
     topic: str
     current_topic_id: Callable[[], str]
+    serving_days: int
     _due: float = 0.0
     _compacted_at: dict[str, int] = field(default_factory=dict)
     _compacting: "subprocess.Popen[bytes] | None" = None
@@ -29,7 +31,7 @@ class Upkeep:
         """Called before each micro-batch; acts about once a minute."""
         if time.monotonic() < self._due:
             return
-        ensure_partitions(self.connection)
+        maintain_partitions(self.connection, self.serving_days)
         settle_topic(self.connection, self.topic, self.current_topic_id())
         for log in logs:
             self._compact(log)

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from api.app import create_app
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.settings import Settings, load_settings
-from netheal.store.database import Connection, connect, ensure_partitions, migrate
+from netheal.store.database import Connection, connect, migrate
+from netheal.store.partitions import ensure_partitions
 from tests.api.served import Serve, Served
 
 _NUMBERS = itertools.count()

@@ -109,7 +109,7 @@ def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
 @pytest.fixture
 def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Upkeep, DeltaLog], None]:
     """A look whose time has come."""
-    monkeypatch.setattr(upkeep, "ensure_partitions", Mock())
+    monkeypatch.setattr(upkeep, "maintain_partitions", Mock())
     monkeypatch.setattr(upkeep, "settle_topic", Mock())
     monkeypatch.setattr(upkeep, "_LOOK_S", 0.0)
     return lambda keeper, log: keeper.look_after([log])
@@ -121,7 +121,7 @@ def test_a_stream_compacts_when_enough_parts_came(
     started: list[subprocess.Popen[bytes]] = []
     begin = upkeep.start_compaction
     monkeypatch.setattr(upkeep, "start_compaction", lambda uri: started.append(begin(uri)) or started[-1])
-    keeper = Upkeep(Mock(), "topic", str)
+    keeper = Upkeep(Mock(), "topic", str, 7)
     for number in range(3):
         log.commit([part(log, number)], "app", number)
     look(keeper, log)
