@@ -9,7 +9,7 @@ from api.live.metrics import LiveMetrics
 from api.live.room import register_live
 from api.live.socket import register_socket
 from api.metrics import metrics_blueprint
-from api.observer import Observer
+from api.observer import register_observer
 from api.openapi import register_openapi
 from api.query_parameters import register_query_check
 from api.resources.alerts import alerts
@@ -17,6 +17,7 @@ from api.resources.batches import batches
 from api.resources.contracts import contracts
 from api.resources.health import health_blueprint
 from api.resources.models import models
+from api.resources.outages import outages
 from api.resources.policies import policies
 from api.resources.predictions import predictions
 from api.resources.quarantine import quarantine
@@ -43,12 +44,25 @@ def create_app(settings: Settings) -> APIFlask:
     register_guard(app, settings)
     register_query_check(app)
     register_headers(app, settings)
-    for blueprint in (predictions, batches, quarantine, alerts, policies, contracts, models, uploads, tokens, traffic):
+    resources = (
+        predictions,
+        batches,
+        quarantine,
+        alerts,
+        outages,
+        policies,
+        contracts,
+        models,
+        uploads,
+        tokens,
+        traffic,
+    )
+    for blueprint in resources:
         app.register_blueprint(blueprint, url_prefix=PREFIX)
     room = register_live(app, settings, services.pool)
     app.register_blueprint(tickets, url_prefix=PREFIX)
     register_socket(app)
-    observer = Observer(settings, services.pool)
+    observer = register_observer(app, settings, services.pool)
     app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
     for at_root in (
         health_blueprint("probes", observer),

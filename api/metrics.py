@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from api.health import not_ready
+from api.health import problems
 from api.observer import Observer
 from api.probe import Away
 from api.security import requires
@@ -80,7 +80,7 @@ class _Stream(Collector):
         for service, found in away.items():
             up.add_metric([service], 0 if isinstance(found, Away) else 1)
         yield up
-        yield _single(names.READY, 0 if not_ready(observed) else 1)
+        yield _single(names.READY, 0 if problems(observed) else 1)
         yield _info(names.BUILD, [(version("netheal"), platform.python_version())])
         if observed.lag is not None:
             yield _single(names.LAG, observed.lag)

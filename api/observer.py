@@ -1,8 +1,12 @@
 """What health and metrics are made of: looks at Postgres and at the broker."""
 
+import math
+import time
 from dataclasses import dataclass
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from flask import Flask
 
 from api.probe import Away, Probe
 from netheal.cli.status import topic_reader
@@ -13,14 +17,16 @@ from netheal.store.pool import Pool
 from netheal.store.progress import Progress, read_progress
 
 _BROKER_S = 1.5
+_KEY = "netheal-observer"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One look at both services."""
+    """One look at both services. `postgres_up_s`: for how long Postgres has answered, since it last did not."""
 
     progress: Progress | Away
     ends: Offsets | Away
+    postgres_up_s: float = math.inf
 
     @property
     def lag(self) -> int | None:
@@ -38,16 +44,26 @@ class Observer:
         self._settings = settings
         self._pool = pool
         self._reader: Consumer | None = None
+        self._postgres_up_at: float | None = None
         self._progress = Probe("Postgres", self._look_at_postgres)
         self._ends = Probe("the broker", self._look_at_broker)
 
     def look(self) -> Observed:
         """At most a few seconds old, and there within twice the bound whatever is away."""
-        return Observed(self._progress.ask(), self._ends.ask())
+        progress, ends = self._progress.ask(), self._ends.ask()
+        up_at = self._postgres_up_at
+        return Observed(progress, ends, 0.0 if up_at is None else time.monotonic() - up_at)
 
     def _look_at_postgres(self) -> Progress:
-        with self._pool.connection() as connection:
-            return read_progress(connection, self._settings.input_topic)
+        try:
+            with self._pool.connection() as connection:
+                progress = read_progress(connection, self._settings.input_topic)
+        except ServiceUnavailable:
+            self._postgres_up_at = None
+            raise
+        if self._postgres_up_at is None:
+            self._postgres_up_at = time.monotonic()
+        return progress
 
     def _look_at_broker(self) -> Offsets:
         topic = self._settings.input_topic
@@ -65,3 +81,14 @@ class Observer:
             }
         except KafkaException as error:
             raise ServiceUnavailable(f"the broker does not answer: {error.args[0].str()}") from error
+
+
+def register_observer(app: Flask, settings: Settings, pool: Pool) -> Observer:
+    """Give the app its own."""
+    observer = app.extensions[_KEY] = Observer(settings, pool)
+    return observer
+
+
+def observer_of(app: Flask) -> Observer:
+    """That of an app."""
+    return cast(Observer, app.extensions[_KEY])

@@ -4,11 +4,15 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from api.health import not_ready
+from api.health import problems, status
 from api.observer import Observer
 from api.schemas.health import Health, Live, Ready
+from api.schemas.outages import outage_document
 from api.security import public
 from api.security.guard import known_caller
+from netheal.store.progress import Progress
+
+_SHOWN_OUTAGES = 20
 
 
 def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
@@ -42,8 +46,11 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
 
 def _state(observer: Observer) -> dict[str, Any]:
-    reasons = not_ready(observer.look())
-    state: dict[str, Any] = {"status": "degraded" if reasons else "ok", "ready": not reasons}
+    observed = observer.look()
+    found = problems(observed)
+    state: dict[str, Any] = {"status": status(found), "ready": not found}
     if known_caller() is not None:
-        state["reasons"] = reasons
+        state["reasons"] = [problem.reason for problem in found]
+        lately = observed.progress.outages if isinstance(observed.progress, Progress) else ()
+        state["recent_outages"] = [outage_document(outage) for outage in lately[:_SHOWN_OUTAGES]]
     return state

@@ -19,6 +19,7 @@ from api.schemas.counts import (
 from api.schemas.prediction_detail import PredictionDetail, detail_document
 from api.schemas.predictions import Predictions, prediction_document
 from api.schemas.queries import PredictionsQuery, TimelineQuery
+from api.schemas.times import iso_utc
 from api.security import requires
 from api.services import services
 from netheal.errors import NotThere

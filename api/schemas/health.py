@@ -1,7 +1,9 @@
 """What `/health` answers."""
 
 from apiflask import Schema
-from apiflask.fields import Boolean, List, String
+from apiflask.fields import Boolean, List, Nested, String
+
+from api.schemas.outages import OutageDocument
 
 
 class Live(Schema):
@@ -13,9 +15,18 @@ class Live(Schema):
 class Ready(Schema):
     """Whether all that netheal needs is there."""
 
-    status = String(metadata={"description": "ok or degraded"})
-    ready = Boolean()
+    status = String(
+        metadata={
+            "enum": ["ok", "starting", "degraded"],
+            "description": "starting: nothing is wrong, the job is awaited",
+        }
+    )
+    ready = Boolean(metadata={"description": "Whether the status is ok"})
     reasons = List(String(), metadata={"description": "Why it is not ready; told only to callers who may read"})
+    recent_outages = List(
+        Nested(OutageDocument),
+        metadata={"description": "Of the last day, newest first, whether over or not; told likewise"},
+    )
 
 
 class Health(Ready, Live):

@@ -19,6 +19,11 @@ Encoders = Mapping[str, Mapping[str, float]]
 BoolArray = npt.NDArray[np.bool_]
 
 
+def no_active_model(contract_id: str) -> str:
+    """The detail of a row that fits a contract which no active model takes."""
+    return f"activate a model for {contract_id}, then replay the row"
+
+
 @dataclass(frozen=True)
 class ContractRows:
     """The rows that go to one contract's model: `rows` int64 [k], into the accepted ones; `matrix` [k, n]."""
@@ -64,7 +69,8 @@ def check(decoded: Decoded, vocabulary: Vocabulary, active: Mapping[str, Encoder
         _check_ranges(matrix, contract, places, fits[contract.id], faults)
     served = [c for c in vocabulary.contracts if c.id in active]
     taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
-    faults.add(~taken, Reason.NO_ACTIVE_MODEL, "", "activate a model for the contract, then replay the row")
+    for contract in vocabulary.contracts:
+        faults.add(~taken & fits[contract.id], Reason.NO_ACTIVE_MODEL, "", no_active_model(contract.id))
     good = faults.good
     accepted = np.flatnonzero(good)
     inputs = []

@@ -6,23 +6,34 @@ from functools import cache
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.ledger import Offsets
+from netheal.store.outages import Outage, outages_of_last_day
+from netheal.store.stream_state import StreamState, read_state
 from netheal.store.totals import Counts, total_counts
 
 
 @dataclass(frozen=True)
 class ActiveVersion:
-    """An active model, as its verdicts name it."""
+    """An active model, as its verdicts name it, and what became of rows in the last minutes that it was active.
+
+    `rows`: how many of the latest verdicts are its own. `unserved`: why rows were rejected for want of a model.
+    """
 
     model_type: str
     version: str
     bundle_hash: str
+    contract_id: str = ""
+    rows: int = 0
+    unserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One look. `opened_age_s` and `closed_age_s`: seconds since a batch was last begun and done, None for never."""
+    """One look. `opened_age_s` and `closed_age_s`: seconds since a batch was last begun and done, None for never.
+
+    `stream` is what the job last said of itself, None where no job ever did; `outages` are those of the last day.
+    """
 
     revision: str
     done_offsets: Offsets = field(default_factory=dict)
@@ -32,6 +43,8 @@ class Progress:
     last_s: float = 0.0
     counts: Counts = field(default_factory=dict)
     active: tuple[ActiveVersion, ...] = ()
+    stream: StreamState | None = None
+    outages: tuple[Outage, ...] = ()
 
 
 @cache
@@ -68,8 +81,41 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         )
         (opened_age_s,) = cursor.fetchone() or (None,)
         counts = total_counts(cursor).counts
-        cursor.execute(
-            "select model_type, model_version, bundle_hash from models where state = 'active' order by model_type"
-        )
-        active = tuple(ActiveVersion(*row) for row in cursor.fetchall())
-    return Progress(revision, offsets, opened_age_s, closed_age_s, rows, seconds, counts, active)
+        active = _active(cursor)
+    stream, outages = read_state(connection, topic), tuple(outages_of_last_day(connection))
+    return Progress(revision, offsets, opened_age_s, closed_age_s, rows, seconds, counts, active, stream, outages)
+
+
+def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:
+    cursor.execute(_ACTIVE, {"scored": _LATEST_SCORED, "rejected": _LATEST_REJECTED})
+    return tuple(
+        ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved))
+        for model_type, version, bundle_hash, contract_id, rows, unserved in cursor.fetchall()
+    )
+
+
+_LATEST_SCORED = 2_000
+_LATEST_REJECTED = 500
+_ACTIVE = """
+select
+    m.model_type,
+    m.model_version,
+    m.bundle_hash,
+    m.manifest -> 'contract' ->> 'id',
+    (
+        select count(*) from (
+            select v.threat_model_id, v.attack_model_id from verdicts v
+            where v.recorded_at >= m.watched_since order by v.recorded_at desc limit %(scored)s
+        ) latest where m.id in (latest.threat_model_id, latest.attack_model_id)
+    ),
+    array(
+        select distinct latest.detail from (
+            select r.reason, r.detail from rejected r
+            where r.recorded_at >= m.watched_since order by r.recorded_at desc limit %(rejected)s
+        ) latest where latest.reason in ('no_active_model', 'no_contract')
+    )
+from (
+    select *, greatest(now() - interval '5 minutes', activated_at) as watched_since from models where state = 'active'
+) m
+order by m.model_type
+"""

@@ -29,6 +29,8 @@ class StreamState:
     details: dict[str, Any] = field(default_factory=dict)
     since: datetime | None = None
     heartbeat_age_s: float = 0.0
+    since_age_s: float = 0.0
+    heartbeat_at: datetime | None = None
 
     @property
     def alive(self) -> bool:
@@ -48,8 +50,8 @@ def read_state(connection: Connection, topic: str) -> StreamState | None:
     """The last report of the job of a topic; None where no job ever reported."""
     with transaction(connection) as cursor:
         cursor.execute(
-            "select state, reason, details, since, extract(epoch from clock_timestamp() - heartbeat_at)::float8"
-            " from stream_states where topic = %s",
+            "select state, reason, details, since, extract(epoch from clock_timestamp() - heartbeat_at)::float8,"
+            " extract(epoch from clock_timestamp() - since)::float8, heartbeat_at from stream_states where topic = %s",
             (topic,),
         )
         row = cursor.fetchone()
