@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netheal.bundles.neural import Network, ensemble_onnx
-from netheal.bundles.parity import Evidence, prove_parity
+from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
@@ -38,11 +38,11 @@ def serve_threat(
 ) -> ServedBundle:
     """A threat detector whose score is the mean of the networks'; raises BundleError without parity."""
     onnx = ensemble_onnx(networks, len(contract.features), scaling)
-    return threat_bundle(onnx, contract, encoders, origin, evidence, threshold)
+    return threat_bundle(LoadedGraph(onnx), contract, encoders, origin, evidence, threshold)
 
 
 def threat_bundle(
-    onnx: bytes,
+    graph: LoadedGraph,
     contract: Contract,
     encoders: Mapping[str, Sequence[str]],
     origin: Origin,
@@ -55,13 +55,13 @@ def threat_bundle(
     unknown = set(encoders) - {feature.name for feature in contract.features if feature.category}
     if unknown:
         raise BundleError(f"there are encoders for {sorted(unknown)}, which are no categories of the model")
-    figures = prove_parity(onnx, evidence, threshold)
+    figures = prove_parity(graph, evidence, threshold)
     manifest = replace(
-        _manifest(contract, onnx, origin, figures),
+        _manifest(contract, graph.onnx, origin, figures),
         threshold=threshold,
         encoders={name: [str(value) for value in values] for name, values in encoders.items()},
     )
-    return ServedBundle(manifest, onnx)
+    return ServedBundle(manifest, graph.onnx)
 
 
 def serve_attack(
@@ -78,7 +78,7 @@ def serve_attack(
     `label` is the product's class id. Raises BundleError for a class outside them, or without parity.
     """
     onnx = tree_onnx(tree, len(contract.features), scaling, class_ids(class_names))
-    return attack_bundle(onnx, contract, origin, evidence)
+    return attack_bundle(LoadedGraph(onnx), contract, origin, evidence)
 
 
 def class_ids(class_names: Sequence[str]) -> list[int]:
@@ -93,11 +93,11 @@ def class_ids(class_names: Sequence[str]) -> list[int]:
     return [known.id_of(name) for name in canonical if name is not None]
 
 
-def attack_bundle(onnx: bytes, contract: Contract, origin: Origin, evidence: Evidence) -> ServedBundle:
+def attack_bundle(graph: LoadedGraph, contract: Contract, origin: Origin, evidence: Evidence) -> ServedBundle:
     """An attack classifier of a graph that is there; raises BundleError without parity."""
-    figures = prove_parity(onnx, evidence)
+    figures = prove_parity(graph, evidence)
     classes = list(attack_classes().names)
-    return ServedBundle(replace(_manifest(contract, onnx, origin, figures), classes=classes), onnx)
+    return ServedBundle(replace(_manifest(contract, graph.onnx, origin, figures), classes=classes), graph.onnx)
 
 
 def contract_for(names: Sequence[str], model_type: ModelType) -> Contract:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from netheal.bundles.graph import GraphBuilder
-from netheal.bundles.layers import Layer, Tensor, activate, activation_name
+from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activate, activation_name
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.bundles.windows import Windows, windows_of
@@ -14,6 +14,9 @@ def _conv(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightRe
     _require_steps(tensor)
     (steps, channels), filters = tensor.shape, int(config["filters"])
     windows = windows_of(config, "kernel_size", steps)
+    graph.spend(
+        FLOAT_BYTES * windows.count * windows.size * channels
+    )  # each window's values laid out beside each other
     kernel = weights.take("Conv1D kernel", (windows.size, channels, filters))
     operands = [graph.add("Transpose", tensor.name, perm=[0, 2, 1]), graph.constant(kernel.transpose(2, 1, 0))]
     if config.get("use_bias", True):

@@ -23,6 +23,7 @@ class Tensor:
     share: bool = False
 
 
+FLOAT_BYTES = 4
 Layer = Callable[[GraphBuilder, Tensor, Config, WeightReader], Tensor]
 
 KERAS_2_HARD_SIGMOID = "hard_sigmoid of Keras 2"

@@ -11,8 +11,8 @@ from onnx import TensorProto
 
 from netheal.bundles.convolution import CONVOLUTION
 from netheal.bundles.graph import GraphBuilder
+from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, reshape
 from netheal.bundles.layers import LAYERS as PLAIN_LAYERS
-from netheal.bundles.layers import Layer, Tensor, reshape
 from netheal.bundles.merging import MERGES
 from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
@@ -20,7 +20,8 @@ from netheal.bundles.topology import Config, Step, input_shape, topology_of
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
 
-_MOST_VALUES = 2**20
+_COPIES = 3
+"""A layer's values before its bias, before its activation, and after."""
 LAYERS: dict[str, Layer] = {**PLAIN_LAYERS, **RECURRENT, **CONVOLUTION}
 
 
@@ -60,8 +61,7 @@ def _score(graph: GraphBuilder, scaled: Tensor, network: Network) -> str:
             values.append(_applied(graph, step, [values[number] for number in step.takes], weights))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the configuration of layer {step.kind} cannot be read: {error!r}") from error
-        if math.prod(values[-1].shape) > _MOST_VALUES:
-            raise BundleError(f"layer {step.kind} makes more than {_MOST_VALUES} values of a row: no detector does")
+        graph.spend(_COPIES * FLOAT_BYTES * math.prod(values[-1].shape))
     weights.finish()
     answer = values[topology.output]
     if answer.shape != (1,) or not answer.share:

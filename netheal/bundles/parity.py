@@ -1,6 +1,6 @@
 """Proof that a served graph answers as the model it was made from, on real rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.graph import INPUT
+from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.errors import BundleError
 from netheal.onnx_runtime import onnxruntime
 
@@ -16,7 +16,6 @@ Doubles = NDArray[np.float64]
 Answers = dict[str, NDArray[Any]]
 
 TOLERANCE = 1e-6
-_BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -34,42 +33,40 @@ class Evidence:
 
 def run_graph(onnx: bytes, rows: Doubles) -> Answers:
     """Every output of the graph over unscaled rows, double [N, n], each of them [N]."""
-    return loaded_graph(onnx)(rows)
+    return LoadedGraph(onnx).answers(rows)
 
 
-def loaded_graph(onnx: bytes) -> Callable[[Doubles], Answers]:
-    """The graph ready to answer, on one thread; raises BundleError, as its answers do, where it does not run."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    with _failures():
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
+class LoadedGraph:
+    """A graph ready to answer; raises BundleError, as its answers do, where it does not run."""
 
-    def answer(rows: Doubles) -> Answers:
-        starts = range(0, max(len(rows), 1), _BLOCK_ROWS)
+    def __init__(self, onnx: bytes) -> None:
+        self.onnx = onnx
         with _failures():
-            blocks = [session.run(names, {INPUT: rows[start : start + _BLOCK_ROWS]}) for start in starts]
-        return {name: np.concatenate([block[i] for block in blocks]) for i, name in enumerate(names)}
+            self._session = GraphSession(onnx)
 
-    return answer
+    def answers(self, rows: Doubles) -> Answers:
+        """Every output over unscaled rows, double [N, n], each of them [N]."""
+        names = self._session.outputs
+        with _failures():
+            return dict(zip(names, self._session.run(names, rows), strict=True))
 
 
 @contextmanager
 def _failures() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # onnxruntime's own classes derive from Exception alone
+    except GRAPH_FAILURES as error:
         raise BundleError(f"the graph does not run: {error}") from error
 
 
-def prove_parity(onnx: bytes, evidence: Evidence, threshold: float | None = None) -> dict[str, Any]:
+def prove_parity(graph: LoadedGraph, evidence: Evidence, threshold: float | None = None) -> dict[str, Any]:
     """Figures `rows`, `max_abs_error`, `label_mismatches`; `threshold` makes labels of threat scores.
 
     Raises BundleError where a label differs, a score differs by more than 1e-6, or there are no rows.
     """
     if not len(evidence.rows):
         raise BundleError("parity needs rows, and none were given")
-    answers = run_graph(onnx, evidence.rows)
+    answers = graph.answers(evidence.rows)
     scores = answers["confidence" if threshold is None else "score"]
     labels = answers["label"] if threshold is None else (scores >= threshold).astype(np.int64)
     if scores.shape != evidence.scores.shape or labels.shape != evidence.labels.shape:

@@ -19,6 +19,7 @@ from netheal.bundles.scaling import Scaling
 from netheal.bundles.tree import Tree, leaf_of, leaves_in, leaves_in_all
 
 Doubles = NDArray[np.float64]
+_DOUBLE_BYTES = 8
 
 
 class Classifier(Protocol):
@@ -27,6 +28,10 @@ class Classifier(Protocol):
     @property
     def n_classes(self) -> int:
         """Number of classes, k."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in its tables."""
 
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
         """Append the model to a graph; returns the probabilities' name, double [N, k]."""
@@ -63,6 +68,10 @@ class Forest:
     def n_classes(self) -> int:
         return int(self.trees[0].value.shape[1])
 
+    @property
+    def size(self) -> int:
+        return sum(tree.size for tree in self.trees)
+
     @cached_property
     def _tables(self) -> list[Doubles]:
         return [_fractions(tree.value) for tree in self.trees]
@@ -74,7 +83,9 @@ class Forest:
         table = graph.constant(np.concatenate(self._tables))
         found = graph.add("Gather", table, leaves_in_all(graph, floats, self.trees))
         return graph.add(
-            "Div", _summed(graph, found, len(self.trees)), graph.constant(np.array(float(len(self.trees))))
+            "Div",
+            _summed(graph, found, len(self.trees), self.n_classes),
+            graph.constant(np.array(float(len(self.trees)))),
         )
 
     def probabilities(self, rows: Doubles) -> Doubles:
@@ -102,12 +113,16 @@ class Boosting:
     def n_classes(self) -> int:
         return max(2, len(self.start))
 
+    @property
+    def size(self) -> int:
+        return sum(tree.size for trees in self.rounds for tree in trees)
+
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
         seen = rows if self.wide else graph.cast(rows, TensorProto.FLOAT)
         leaves = leaves_in_all(graph, seen, [tree for trees in self.rounds for tree in trees], self.wide)
         found = graph.add("Gather", graph.constant(self._table()), leaves)
         shape = graph.constant(np.array([-1, len(self.rounds), len(self.start)], dtype=np.int64))
-        raw = _summed(graph, graph.add("Reshape", found, shape), len(self.rounds))
+        raw = _summed(graph, graph.add("Reshape", found, shape), len(self.rounds), len(self.start))
         if len(self.start) > 1:
             return graph.add("Softmax", raw, axis=1)
         return _two_classes(graph, times(graph, raw, self.steepness))
@@ -142,10 +157,15 @@ class Layered:
     def n_classes(self) -> int:
         return max(2, len(self.biases[-1]))
 
+    @property
+    def size(self) -> int:
+        return sum(array.size for array in (*self.kernels, *self.biases))
+
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
         ops = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
         value = rows
         for place, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            graph.spend(3 * _DOUBLE_BYTES * len(bias))
             if place and self.activation in ops:
                 value = graph.add(ops[self.activation], value)
             value = graph.add("Add", graph.add("MatMul", value, graph.constant(kernel)), graph.constant(bias))
@@ -184,8 +204,9 @@ def pair(share: Doubles) -> Doubles:
     return np.concatenate([1 - share, share], axis=1)
 
 
-def _summed(graph: GraphBuilder, parts: str, count: int) -> str:
+def _summed(graph: GraphBuilder, parts: str, count: int, width: int) -> str:
     """[N, count, k] added up one after the other, as a loop does, [N, k]: CumSum alone promises the order."""
+    graph.spend(2 * _DOUBLE_BYTES * count * width)
     running = graph.add("CumSum", parts, graph.constant(np.array(1, dtype=np.int64)))
     return graph.add("Gather", running, graph.constant(np.array(count - 1, dtype=np.int64)), axis=1)
 

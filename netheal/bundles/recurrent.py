@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.graph import GraphBuilder
-from netheal.bundles.layers import Layer, Tensor, activation_name
+from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activation_name
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
 
+_MOST_GATES = 4
 _GATES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign"}
 
 
@@ -73,6 +74,8 @@ def _inputs(what: str, tensor: Tensor, config: Config) -> tuple[int, int]:
 def _answer(graph: GraphBuilder, found: list[str], tensor: Tensor, config: Config) -> Tensor:
     """The last step's values, or every step's."""
     (every, last), units = found, int(config["units"])
+    # The runtime keeps the gates of all steps, and every step's answer whether it is asked for or not.
+    graph.spend(FLOAT_BYTES * tensor.shape[0] * (_MOST_GATES + 1) * units)
     if not config.get("return_sequences"):
         return Tensor(graph.add("Squeeze", last, graph.constant(np.array([0], dtype=np.int64))), (units,))
     by_step = graph.add("Squeeze", every, graph.constant(np.array([1], dtype=np.int64)))

@@ -38,8 +38,16 @@ _ACTIVATIONS: dict[str, Callable[[Doubles], Doubles]] = {
 }
 
 
+_BLOCK_ROWS = 64
+
+
 def network_scores(network: Network, scaled: Doubles) -> Doubles:
     """Scores, double [N], of scaled rows [N, n]; raises BundleError for a layer that it does not know."""
+    starts = range(0, max(len(scaled), 1), _BLOCK_ROWS)
+    return np.concatenate([_scores(network, scaled[start : start + _BLOCK_ROWS]) for start in starts])
+
+
+def _scores(network: Network, scaled: Doubles) -> Doubles:
     weights = iter(np.asarray(array, dtype=np.float64) for array in network.weights)
     topology = topology_of(network.config)
     values = [scaled.reshape(len(scaled), *(input_shape(network.config) or scaled.shape[1:]))]

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from netheal.bundles.graph import INPUT, GraphBuilder
+from netheal.bundles.graph import GraphBuilder
+from netheal.bundles.inference import INPUT
 from netheal.errors import BundleError
 
 Step = tuple[Literal["Sub", "Div", "Mul", "Add"], NDArray[np.float64]]

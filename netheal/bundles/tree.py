@@ -19,6 +19,8 @@ from netheal.errors import BundleError
 _LEAF = -1
 _MOST_NODES = 2**24  # leaf numbers travel as float32
 _NODES_AT_A_TIME = 2**17
+_LEAF_BYTES = 24
+"""Of each tree and row: the leaf's number as float32, twice, and as int64, twice."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Tree:
     feature: NDArray[np.int64]
     threshold: NDArray[np.float64]
     value: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """Numbers in its arrays."""
+        return len(self.left) * (4 + int(self.value.shape[1]))
 
 
 def tree_from_arrays(
@@ -124,6 +131,7 @@ def leaves_in_all(graph: GraphBuilder, rows: str, trees: Sequence[Tree], wide: b
     `wide`. Trees are searched many at a time: a graph of thousands of nodes takes longer to load than to run.
     """
     counts = np.array([len(tree.left) for tree in trees])
+    graph.spend(_LEAF_BYTES * len(trees))
     group = np.cumsum(counts) // _NODES_AT_A_TIME
     found = []
     for number in np.unique(group):
@@ -153,7 +161,7 @@ def _attributes(trees: Sequence[Tree], wide: bool) -> dict[str, Any]:
         "n_targets": len(trees),
         "nodes_treeids": owner.tolist(),
         "nodes_nodeids": number.tolist(),
-        "nodes_modes": ["LEAF" if end else "BRANCH_LEQ" for end in leaf],
+        "nodes_modes": [b"LEAF" if end else b"BRANCH_LEQ" for end in leaf],
         "nodes_featureids": np.where(leaf, 0, feature).tolist(),
         "nodes_truenodeids": np.where(leaf, 0, left).tolist(),
         "nodes_falsenodeids": np.where(leaf, 0, right).tolist(),

@@ -24,6 +24,10 @@ class Voting:
     def n_classes(self) -> int:
         return self.members[0].n_classes
 
+    @property
+    def size(self) -> int:
+        return sum(member.size for member in self.members)
+
     def add_to(self, graph: GraphBuilder, rows: str) -> str:
         parts = [
             times(graph, member.add_to(graph, rows), weight)
@@ -50,6 +54,10 @@ class HardVoting:
     @property
     def n_classes(self) -> int:
         return self.members[0].n_classes
+
+    @property
+    def size(self) -> int:
+        return sum(member.size for member in self.members)
 
     @property
     def _counted(self) -> Doubles:

@@ -1,11 +1,13 @@
 """Gradient boosting, exact or over histograms, from a file's records."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from netheal.bundles.intake.fields import Fields, state_of
 from netheal.bundles.intake.limits import MOST_TREES
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.trees import histogram_tree_of, tree_of
 from netheal.bundles.intake.values import ArrayRecord, Record, shown
 from netheal.bundles.probability import Boosting, Classifier, Doubles
@@ -18,9 +20,9 @@ def boosting_of(fields: Fields, n_features: int) -> Classifier:
     grid = fields.need("estimators_")
     if not isinstance(grid, ArrayRecord) or grid.objects is None or len(grid.shape) != 2:
         raise BundleError("the boosting's trees are no table of rounds and outputs")
-    (rounds, outputs), objects = grid.shape, grid.objects
+    outputs, objects = grid.shape[1], grid.objects
     _require_count(objects)
-    trees = [tree_of(state_of(part), n_features, regression_tree) for part in objects]
+    trees = within_size(tree_of(state_of(part), n_features, regression_tree) for part in objects)
     if any(tree.value.shape[1] != 1 for tree in trees):
         raise BundleError("a tree of the boosting gives more than one value")
     loss = fields.get("loss", "log_loss")
@@ -28,8 +30,9 @@ def boosting_of(fields: Fields, n_features: int) -> Classifier:
         raise BundleError(f"gradient boosting with loss {shown(loss)} cannot be served")
     halved = loss == "exponential"
     start = _start(fields, outputs) * (0.5 if halved else 1.0)
-    table = tuple(tuple(trees[place * outputs : (place + 1) * outputs]) for place in range(rounds))
-    return Boosting(table, start, fields.number("learning_rate"), 2.0 if halved else 1.0)
+    return Boosting(
+        tuple(itertools.batched(trees, outputs)), start, fields.number("learning_rate"), 2.0 if halved else 1.0
+    )
 
 
 def _start(fields: Fields, outputs: int) -> Doubles:
@@ -57,11 +60,12 @@ def histogram_boosting_of(fields: Fields, n_features: int) -> Classifier:
     rounds = fields.need("_predictors")
     if type(rounds) is not list or any(type(trees) is not list for trees in rounds) or len(start) != 1:
         raise BundleError("the boosting's trees are no table of rounds and outputs")
-    _require_count([tree for trees in rounds for tree in trees])
+    parts = [part for trees in rounds for part in trees]
+    _require_count(parts)
     if any(len(trees) != start.shape[1] for trees in rounds) or start.shape[1] == 2:
         raise BundleError("the boosting's start does not fit its outputs")
-    table = tuple(tuple(histogram_tree_of(part, n_features) for part in trees) for trees in rounds)
-    return Boosting(table, start[0], rate=1.0, wide=True)
+    trees = within_size(histogram_tree_of(part, n_features) for part in parts)
+    return Boosting(tuple(itertools.batched(trees, start.shape[1])), start[0], rate=1.0, wide=True)
 
 
 def _require_count(trees: list[Any]) -> None:

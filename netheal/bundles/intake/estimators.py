@@ -8,6 +8,7 @@ from netheal.bundles.intake.boosting import boosting_of, histogram_boosting_of
 from netheal.bundles.intake.fields import Fields, Plain, numbers, state_of
 from netheal.bundles.intake.limits import MOST_VOTERS
 from netheal.bundles.intake.preprocessing import require_names
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.trees import forest_of, one_tree_of
 from netheal.bundles.intake.values import ArrayRecord, Record, shown
 from netheal.bundles.probability import Classifier, Doubles, Layered
@@ -77,7 +78,7 @@ def _voting(fields: Fields, n_features: int, depth: int) -> Classifier:
     if way not in ("hard", "soft"):
         raise BundleError(f"a VotingClassifier with voting={shown(way)} cannot be served")
     parts = fields.records("estimators_", MOST_VOTERS)
-    members = [_classifier(part, n_features, depth + 1) for part in parts]
+    members = within_size(_classifier(part, n_features, depth + 1) for part in parts)
     names = [state_of(part).plain_list("classes_") for part in parts]
     if any(part != list(range(members[0].n_classes)) for part in names):
         raise BundleError("the voters do not know the same classes")
@@ -112,7 +113,7 @@ def _arrays(fields: Fields, key: str, ndim: int) -> tuple[Doubles, ...]:
     values = fields.need(key)
     if type(values) is not list or not 0 < len(values) <= 64:
         raise BundleError(f"{key!r} of {fields.of} is no list of arrays")
-    return tuple(numbers(value, f"{key!r} of {fields.of}", ndim) for value in values)
+    return tuple(within_size(numbers(value, f"{key!r} of {fields.of}", ndim) for value in values))
 
 
 _READERS: dict[str, Callable[[Fields, int], Classifier]] = {

@@ -1,5 +1,6 @@
 """A bare Keras `.h5`, of Keras 2 or 3, read as data: its configuration's JSON and its weights."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from netheal.bundles.intake.hdf5 import attribute, float_array, opened
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.neural import Network
 from netheal.bundles.topology import body_of, entries_of, is_model, leaves_of, name_of
 from netheal.bundles.weights import in_layers_order
@@ -26,7 +28,7 @@ def read_network(data: memoryview) -> Network:
         weights = file.get("model_weights")
         if not isinstance(weights, h5py.Group):
             raise BundleError("the .h5 has no model_weights: save the whole model")
-        return Network(config, _arrays(weights, config))
+        return Network(config, within_size(_arrays(weights, config)))
 
 
 def _config(file: h5py.File) -> dict[str, Any]:
@@ -38,15 +40,13 @@ def _config(file: h5py.File) -> dict[str, Any]:
     return keras_config(text, "model_config of the .h5", version)
 
 
-def _arrays(weights: h5py.Group, config: dict[str, Any]) -> list[NDArray[np.float32]]:
+def _arrays(weights: h5py.Group, config: dict[str, Any]) -> Iterator[NDArray[np.float32]]:
     """All arrays, in the order that the network's `get_weights()` has."""
-    found: list[NDArray[np.float32]] = []
     for entry in entries_of(body_of(config)):
         name = name_of(entry)
         if name in weights:
             arrays = _layer_weights(weights[name])
-            found += in_layers_order(list(leaves_of(entry)), arrays) if is_model(entry) else arrays
-    return found
+            yield from in_layers_order(list(leaves_of(entry)), arrays) if is_model(entry) else arrays
 
 
 def _layer_weights(group: Any) -> list[NDArray[np.float32]]:
@@ -57,4 +57,4 @@ def _layer_weights(group: Any) -> list[NDArray[np.float32]]:
     names = [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names]
     if len(names) > MOST_NETWORK_ARRAYS or any(".." in name or name.startswith("/") for name in names):
         raise BundleError("a layer of the .h5 names arrays outside itself")
-    return [float_array(group[name], name) for name in names]
+    return within_size(float_array(group[name], name) for name in names)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from netheal.bundles.intake.hdf5 import float_array, opened
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.neural import Network
 from netheal.bundles.topology import Config, body_of, entries_of, is_model
 from netheal.errors import BundleError
@@ -34,7 +35,7 @@ def archived_network(data: memoryview) -> Network:
     version = _version(members.get("metadata.json", b"{}"))
     config = keras_config(members["config.json"].decode("utf-8", "replace"), "config.json of the model", version)
     with opened(memoryview(members["model.weights.h5"])) as file:
-        return Network(config, list(_arrays(file, body_of(config))))
+        return Network(config, within_size(_arrays(file, body_of(config))))
 
 
 def _members(data: memoryview) -> dict[str, bytes]:
@@ -90,4 +91,4 @@ def _variables(group: h5py.Group) -> list[NDArray[np.float32]]:
     variables = holder.get("vars")
     if not isinstance(variables, h5py.Group) or len(variables) > MOST_NETWORK_ARRAYS:
         return []
-    return [float_array(variables[str(place)], f"variable {place}") for place in range(len(variables))]
+    return within_size(float_array(variables[str(place)], f"variable {place}") for place in range(len(variables)))

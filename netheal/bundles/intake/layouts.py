@@ -12,6 +12,7 @@ from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.values import Record, shown
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
@@ -78,7 +79,7 @@ def _network(top: Fields, name: str) -> Network:
     weights = top.need(f"{name}_weights")
     if type(weights) is not list or not 0 < len(weights) <= MOST_NETWORK_ARRAYS:
         raise BundleError(f"{name}_weights is no list of arrays")
-    arrays = [raw_array(array, f"an array of {name}_weights") for array in weights]
+    arrays = within_size(raw_array(array, f"an array of {name}_weights") for array in weights)
     if any(array.dtype.kind != "f" for array in arrays):
         raise BundleError(f"{name}_weights holds something that is no array of floats")
     return Network(keras_config(top.need(f"{name}_config"), f"{name}_config"), arrays)

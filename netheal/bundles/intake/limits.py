@@ -22,6 +22,12 @@ PROFILE_BYTES = MEGABYTE
 MOST_FEATURES = 1024
 MOST_CATEGORIES = 65_536
 MOST_TREES = 2_000
+MOST_MODEL_VALUES = 16 * MEGABYTE
+"""Numbers that a model expands to: of each tree its nodes times its classes and four more, of a network its weights.
+
+A part that the file holds once and names a thousand times counts a thousand times.
+"""
+
 MOST_VOTERS = 64
 MOST_NETWORK_ARRAYS = 1_000
 CONFIG_VALUES = 50_000

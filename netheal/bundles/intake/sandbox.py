@@ -1,30 +1,23 @@
 """The door for files from outside: the examination in a child process that can do nothing else.
 
-The child has an empty environment, no network where the system allows it, and limits on memory, time and
-what it writes. It gets the file as its standard input, and answers with JSON and the served form only.
+What the child cannot do is said in `confine`. It gets the file as its standard input, and answers with JSON and the
+served form only.
 """
 
 import json
-import signal
-import subprocess
-import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import netheal
-from netheal.bundles.intake.child import ORDER, PROFILE, REPORT, SERVED
-from netheal.bundles.intake.confine import CPU_S, MEMORY_BYTES
+from netheal.bundles.intake.confined import WALL_S, work_confined
 from netheal.bundles.intake.examine import Examined, Order
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.report import Report, failed_at, report_from
-from netheal.bundles.served import read_served
+from netheal.bundles.served import ServedBundle, parse_manifest
 from netheal.errors import BundleError, NethealError
 
-WALL_S = 60.0
 _REPORT_BYTES = 16 * MEGABYTE
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from netheal.bundles.intake.child import main; main()"
+_WORK = "netheal.bundles.intake.examining"
 
 
 def examine_file(path: Path, order: Order, wall_s: float = WALL_S) -> Examined:
@@ -45,57 +38,27 @@ def examine_stream(source: IO[bytes], order: Order, wall_s: float = WALL_S) -> E
     if source.tell() > FILE_BYTES:
         most = f"at most {FILE_BYTES // MEGABYTE} MB are accepted"
         return Examined(failed_at(order.model_type, "file_format", f"the file is too large: {most}"), None)
-    source.seek(0)
-    with tempfile.TemporaryDirectory(prefix="netheal-intake-") as name:
-        folder = Path(name)
-        told = {"suffix": order.suffix, "model_type": order.model_type, "version": order.version}
-        (folder / ORDER).write_text(json.dumps(told), "utf-8")
-        if order.profile is not None:
-            (folder / PROFILE).write_bytes(order.profile)
-        ending = _run(source, folder, wall_s)
-        if ending:
-            return Examined(failed_at(order.model_type, "loading", ending), None)
-        return _collect(folder, order)
+    told = {"suffix": order.suffix, "model_type": order.model_type, "version": order.version}
+    frames = [json.dumps(told).encode(), *([] if order.profile is None else [order.profile])]
+    outcome = work_confined(_WORK, source, frames, "reading the file", wall_s)
+    if outcome.failure:
+        return Examined(failed_at(order.model_type, "loading", outcome.failure), None)
+    return _collected(outcome.frames, order)
 
 
-def _run(source: IO[bytes], folder: Path, wall_s: float) -> str:
-    """Run the child; why it did not answer, or nothing."""
-    root = str(Path(netheal.__file__).resolve().parent.parent)
-    with (folder / "log").open("wb") as log:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-B", "-c", _START, root],
-                stdin=source,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                env={},
-                timeout=wall_s,
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            return f"reading the file takes longer than {wall_s:.0f} s: it was stopped"
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"reading the file takes more than {CPU_S} s of computing: it was stopped"
-    if done.returncode in (-signal.SIGSEGV, -signal.SIGABRT):
-        return f"reading the file takes more than {MEMORY_BYTES // MEGABYTE} MB of memory: train a smaller model"
-    if done.returncode or not (folder / REPORT).exists():
-        return f"reading the file ended the process that read it (status {done.returncode}): it was refused"
-    return ""
-
-
-def _collect(folder: Path, order: Order) -> Examined:
+def _collected(frames: list[memoryview], order: Order) -> Examined:
     """The child's answer, taken for no more than it is."""
     report: Report | None = None
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        if (folder / REPORT).stat().st_size <= _REPORT_BYTES:
-            report = report_from(json.loads((folder / REPORT).read_text("utf-8")))
+    with suppress(ValueError, KeyError, TypeError):
+        if frames and frames[0].nbytes <= _REPORT_BYTES:
+            report = report_from(json.loads(bytes(frames[0])))
     if report is None:
         return Examined(failed_at(order.model_type, "loading", "the process that read the file left no report"), None)
     if not report.accepted:
         return Examined(report, None)
     try:
-        return Examined(report, read_served(folder / SERVED))
+        if len(frames) != 3:
+            raise BundleError("the process that read the file left no served form")
+        return Examined(report, ServedBundle(parse_manifest(bytes(frames[1])), bytes(frames[2])))
     except NethealError as error:
         return Examined(failed_at(order.model_type, "test_prediction", str(error)), None)

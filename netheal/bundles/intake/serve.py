@@ -9,7 +9,7 @@ from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.intake.rows import usual_rows, wild_rows
 from netheal.bundles.neural import ensemble_onnx
-from netheal.bundles.parity import TOLERANCE, Evidence, run_graph
+from netheal.bundles.parity import TOLERANCE, Evidence, LoadedGraph
 from netheal.bundles.probability import Forest, label_onnx, score_onnx
 from netheal.bundles.reference import network_scores
 from netheal.bundles.served import ServedBundle
@@ -43,9 +43,9 @@ def contract_of(parts: Parts, model_type: ModelType) -> Contract:
     return contract
 
 
-def serve(parts: Parts, contract: Contract, origin: Origin) -> ServedBundle:
-    """The served form; raises BundleError where the graph does not answer as the model does."""
-    onnx = _graph(parts, contract)  # first: it checks that weights and layers fit
+def serve(parts: Parts, contract: Contract, origin: Origin) -> tuple[ServedBundle, LoadedGraph]:
+    """The served form, and its graph; raises BundleError where the graph does not answer as the model does."""
+    graph = LoadedGraph(_graph(parts, contract))  # first: it checks that weights and layers fit
     rows = usual_rows(contract, parts.scaler.scaling, parts.encoders)
     wild = wild_rows(contract, parts.encoders)
     if not parts.networks:
@@ -56,13 +56,13 @@ def serve(parts: Parts, contract: Contract, origin: Origin) -> ServedBundle:
         raise BundleError("the model answers with values that are not finite: train it again")
     evidence = Evidence(rows[found.sure], found.scores[found.sure], found.labels[found.sure])
     if contract.model_type == "threat_detector":
-        bundle = threat_bundle(onnx, contract, parts.encoders, origin, evidence, parts.threshold)
+        bundle = threat_bundle(graph, contract, parts.encoders, origin, evidence, parts.threshold)
     else:
-        bundle = attack_bundle(onnx, contract, origin, evidence)
-    for name, values in run_graph(bundle.onnx, wild).items():
+        bundle = attack_bundle(graph, contract, origin, evidence)
+    for name, values in graph.answers(wild).items():
         if name != "label" and not ((values >= 0) & (values <= 1 + TOLERANCE)).all():
             raise BundleError(f"the model gives a {name} outside [0, 1] on rows that the contract allows")
-    return bundle
+    return bundle, graph
 
 
 def _answers(parts: Parts, contract: Contract, rows: NDArray[np.float64]) -> Answers:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.intake.fields import Fields, raw_array, state_of
 from netheal.bundles.intake.limits import MOST_TREES
+from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.values import Record
 from netheal.bundles.probability import Classifier, Forest
 from netheal.bundles.tree import Tree, regression_tree, require_features, tree_from_arrays
@@ -28,16 +29,16 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 def one_tree_of(fields: Fields, n_features: int) -> Classifier:
     """A DecisionTreeClassifier or ExtraTreeClassifier."""
-    return Forest((tree_of(fields, n_features, tree_from_arrays),))
+    return Forest(tuple(within_size([tree_of(fields, n_features, tree_from_arrays)])))
 
 
 def forest_of(fields: Fields, n_features: int) -> Classifier:
     """A RandomForestClassifier or ExtraTreesClassifier."""
     parts = fields.records("estimators_", MOST_TREES)
-    trees = tuple(tree_of(state_of(part), n_features, tree_from_arrays) for part in parts)
+    trees = within_size(tree_of(state_of(part), n_features, tree_from_arrays) for part in parts)
     if any(tree.value.shape[1] != trees[0].value.shape[1] for tree in trees):
         raise BundleError("the forest's trees know different numbers of classes")
-    return Forest(trees)
+    return Forest(tuple(trees))
 
 
 def tree_of(fields: Fields, n_features: int, make: Callable[..., Tree]) -> Tree:

@@ -7,7 +7,7 @@ import pytest
 
 from netheal.bundles.build import Origin, contract_for, serve_attack, serve_threat
 from netheal.bundles.neural import Network
-from netheal.bundles.parity import Evidence, prove_parity
+from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.bundles.tree import tree_from_arrays
@@ -89,12 +89,12 @@ def test_a_score_that_is_no_number_refuses_the_bundle() -> None:
 def test_parity_without_rows_is_no_parity() -> None:
     empty = Evidence(ROWS[:0], SCORES[:0], EVIDENCE.labels[:0])
     with pytest.raises(BundleError, match="needs rows"):
-        prove_parity(threat().onnx, empty, 0.5)
+        prove_parity(LoadedGraph(threat().onnx), empty, 0.5)
 
 
 def test_a_graph_that_is_none_is_refused() -> None:
     with pytest.raises(BundleError, match="does not run"):
-        prove_parity(b"nonsense", EVIDENCE, 0.5)
+        LoadedGraph(b"nonsense")
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, float("nan")])

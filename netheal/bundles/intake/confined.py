@@ -1,0 +1,78 @@
+"""Work on a foreign file in a child process that can do nothing else."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import netheal
+from netheal.bundles.intake.child import OUT_OF_MEMORY
+from netheal.bundles.intake.confine import CPU_S, MEMORY_BYTES
+from netheal.bundles.intake.frames import mapped, read_frames, write_frames
+from netheal.bundles.intake.limits import MEGABYTE
+from netheal.errors import BundleError
+
+WALL_S = 60.0
+_LOG_BYTES = 4096
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from netheal.bundles.intake.child import main; main()"
+_ROOT = str(Path(netheal.__file__).resolve().parent.parent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The frames that the child left, or why it left none."""
+
+    frames: list[memoryview] = field(default_factory=list)
+    failure: str = ""
+
+
+def work_confined(module: str, source: IO[bytes], order: Sequence[bytes], doing: str, wall_s: float) -> Outcome:
+    """Have `module.work` done on an open, real file. `doing` says what that is: "reading the file"."""
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:
+        write_frames(told, order)
+        source.seek(0)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-B", "-c", _START, _ROOT, module, str(told.fileno())],
+                stdin=source,
+                stdout=answer,
+                stderr=log,
+                pass_fds=(told.fileno(),),
+                cwd="/",
+                env={},
+                timeout=wall_s,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome(failure=f"{doing} takes longer than {wall_s:.0f} s: it was stopped")
+        failure = _failure(doing, done.returncode, log)
+        if failure:
+            return Outcome(failure=failure)
+        try:
+            return Outcome(read_frames(mapped(answer.fileno())))
+        except BundleError:
+            return Outcome(failure=f"the process that was {doing} left no whole answer")
+
+
+def _failure(doing: str, status: int, log: IO[bytes]) -> str:
+    """Why the child did not answer; empty where it did."""
+    if status == 0:
+        return ""
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"{doing} takes more than {CPU_S} s of computing: it was stopped"
+    if status in (OUT_OF_MEMORY, -signal.SIGSEGV, -signal.SIGABRT):
+        return f"{doing} takes more than {MEMORY_BYTES // MEGABYTE} MB of memory: train a smaller model"
+    return f"{doing} failed ({_last_line(log) or f'status {status}'}): it was refused"
+
+
+def _last_line(log: IO[bytes]) -> str:
+    """What the child said last, as printable text."""
+    log.seek(max(0, log.seek(0, 2) - _LOG_BYTES))
+    lines = log.read().decode("utf-8", "replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return "".join(char for char in last if char.isprintable())[:200]
