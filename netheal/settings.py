@@ -88,6 +88,14 @@ class Settings(BaseSettings):
     )
     api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
+    api_waiting_uploads: int = Field(8, ge=1, description="Uploads that are received, or examined, at the same time")
+    api_waiting_upload_bytes: int = Field(
+        1_100 * 2**20, ge=1, description="Bytes of these together, which lie on disk until they are answered"
+    )
+    models_max: int = Field(200, ge=1, description="Models in the registry; deleted ones do not count")
+    models_max_bytes: int = Field(
+        10 * 2**30, ge=1, description="Bytes of served models on disk, deleted ones included until their files are"
+    )
     api_head_timeout_s: float = Field(3.0, gt=0, description="Seconds in which all of a request's head must come")
     api_body_timeout_s: float = Field(
         30.0, gt=0, description="Seconds a body may take, and more as long as 16 KiB/s come: see api_body_total_s"

@@ -7,7 +7,7 @@ from pyspark import Broadcast
 
 from netheal.bundles.served import ServedBundle
 from netheal.verdicts.judge import Judge
-from udfs.workers import loaded_model, parsed_policy, settle_collector, wire_decoder
+from udfs.workers import forget_models_but, loaded_model, parsed_policy, settle_collector, wire_decoder
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class JudgePlan:
         """The judge of this plan, made of what the worker keeps."""
         bundles = self.bundles.value if self.models else {}
         settle_collector()
+        forget_models_but(self.models.values())
         return Judge(
             topic=self.topic,
             offset_base=self.offset_base,

@@ -1,7 +1,7 @@
 """What a Spark Python worker keeps between tasks: loaded models and decoders, by content hash."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,10 +10,11 @@ from netheal.contracts import wire_contracts
 from netheal.healing.policy import Policy, parse_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
+from netheal.scoring.loaded import LoadedModels
 from netheal.scoring.model import ServedModel
 
 _COLLECT_AFTER = 100_000
-_MODELS: dict[str, ServedModel] = {}
+_MODELS = LoadedModels()
 _POLICIES: dict[str, Policy] = {}
 
 
@@ -33,7 +34,12 @@ def settle_collector() -> None:
 
 def loaded_model(bundle: ServedBundle) -> ServedModel:
     """The model of a bundle, loaded once a process."""
-    return _MODELS.setdefault(bundle.hash, ServedModel(bundle))
+    return _MODELS.get(bundle.hash, lambda: bundle)
+
+
+def forget_models_but(bundle_hashes: Collection[str]) -> None:
+    """Give back the memory of all models but these."""
+    _MODELS.keep(bundle_hashes)
 
 
 def parsed_policy(version: str, document: Mapping[str, Any]) -> Policy:

@@ -1,9 +1,8 @@
 """`/models`: what the registry has, and every change of it."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from os import SEEK_END
+from pathlib import PurePath
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -11,6 +10,7 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 
 from api.errors import Refusal
+from api.paging import Number, read_cursor, write_cursor
 from api.schemas.models import (
     MODEL_TYPES,
     Card,
@@ -33,8 +33,8 @@ from netheal.bundles.intake.examine import SUFFIXES, Order
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
 from netheal.errors import NotThere
 from netheal.registry.changes import Change, Reason, activate, deactivate, delete, rollback
-from netheal.registry.models import Upload
-from netheal.registry.records import active_model, get_model, list_models, model_history
+from netheal.registry.models import Quota, Upload
+from netheal.registry.records import active_model, count_models, get_model, list_models, model_history
 from netheal.uploads.bundles import BundleRefused, Registry, take_in
 
 models = APIBlueprint("models", __name__, tag="models")
@@ -48,9 +48,15 @@ _NAME_CHARS = 200
 @requires("viewer")
 def list_all(query_data: Document) -> Document:
     """List models, newest first."""
+    place = read_cursor(query_data.get("cursor"), tuple[Number])
+    chosen = query_data.get("model_type"), query_data["deleted"]
+    limit = query_data["limit"]
     with services().pool.connection() as connection:
-        found = list_models(connection, query_data.get("model_type"), query_data["deleted"])
-    return {"models": [model_document(record) for record in found], "total": len(found)}
+        found = list_models(connection, *chosen, before=place[0] if place else None, limit=limit + 1)
+        total = count_models(connection, *chosen)
+    rows = found[:limit]
+    following = write_cursor((rows[-1].id,)) if len(found) > limit else None
+    return {"models": [model_document(record) for record in rows], "total": total, "next_cursor": following}
 
 
 @models.get("/models/<int:model_id>")
@@ -142,17 +148,16 @@ def upload(form_and_files_data: Document) -> Document:
     if order.suffix not in SUFFIXES:
         raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
     at = services()
-    registry = Registry(at.pool, at.artefacts, at.settings.delta_root)
-    with tempfile.TemporaryDirectory(prefix="netheal-upload-") as folder:
-        source = Path(folder) / "bundle"
-        with source.open("wb") as target:
-            shutil.copyfileobj(file.stream, target, MEGABYTE)
-        told = Upload(name, source.stat().st_size, form_and_files_data["description"], card=_card())
-        try:
-            return model_document(take_in(registry, source, order, told, Reason(actor(), "uploaded")))
-        except BundleRefused as refused:
-            details = {"validation_results": refused.validation}
-            raise Refusal(422, "bundle_refused", str(refused), details) from refused
+    quota = Quota(at.settings.models_max, at.settings.models_max_bytes)
+    registry = Registry(at.pool, at.artefacts, at.settings.delta_root, quota)
+    size = file.stream.seek(0, SEEK_END)
+    file.stream.seek(0)
+    told = Upload(name, size, form_and_files_data["description"], card=_card())
+    try:
+        return model_document(take_in(registry, file.stream, order, told, Reason(actor(), "uploaded")))
+    except BundleRefused as refused:
+        details = {"validation_results": refused.validation}
+        raise Refusal(422, "bundle_refused", str(refused), details) from refused
 
 
 @models.post("/models/<int:model_id>/activate")
@@ -195,6 +200,7 @@ def delete_one(model_id: int, query_data: Document) -> Document:
 def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Document:
     with services().pool.connection() as connection:
         change = change_by(connection, *arguments)
+    services().flows.forget_inactive()
     model = change.model
     return {
         "message": f"Model {model.id} ({model.model_version}) {what}",

@@ -6,14 +6,14 @@ from apiflask import Schema
 from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
 from apiflask.validators import Length, OneOf
 
-from api.schemas.queries import PLAIN
+from api.schemas.queries import PLAIN, PageQuery
 from api.schemas.times import iso_utc
 from netheal.registry.records import ModelEvent, ModelRecord
 
 MODEL_TYPES = ("threat_detector", "attack_classifier")
 
 
-class ModelQuery(Schema):
+class ModelQuery(PageQuery):
     """Which models."""
 
     model_type = String(validate=OneOf(MODEL_TYPES))
@@ -57,10 +57,10 @@ class Model(Schema):
     file_name = String(metadata={"description": "As the client named it; never used as a path"})
     file_bytes = Integer(allow_none=True)
     bundle_hash = String()
-    contract = String()
-    contract_hash = String()
-    source_sha256 = String()
-    onnx_sha256 = String()
+    contract = String(allow_none=True)
+    contract_hash = String(allow_none=True)
+    source_sha256 = String(allow_none=True)
+    onnx_sha256 = String(allow_none=True)
     threshold = Float(allow_none=True)
     expected_features = List(String())
     class_labels = List(String())
@@ -73,13 +73,15 @@ class Model(Schema):
     created_by = String()
     activated_at = String(allow_none=True)
     artefact_deleted_at = String(allow_none=True)
+    damage = String(allow_none=True, metadata={"description": "What of the record cannot be read, and why"})
 
 
 class Models(Schema):
     """Models, newest first."""
 
     models = List(Nested(Model))
-    total = Integer()
+    total = Integer(metadata={"description": "On all pages"})
+    next_cursor = String(allow_none=True)
 
 
 class ModelChange(Schema):
@@ -140,7 +142,7 @@ class Storage(Schema):
 
 def model_document(record: ModelRecord) -> dict[str, Any]:
     """A record as `Model`."""
-    manifest = record.manifest
+    manifest = record.manifest or _NO_MANIFEST
     return {
         "id": record.id,
         "model_type": record.model_type,
@@ -168,7 +170,20 @@ def model_document(record: ModelRecord) -> dict[str, Any]:
         "created_by": record.created_by,
         "activated_at": iso_utc(record.activated_at),
         "artefact_deleted_at": iso_utc(record.artefact_deleted_at),
+        "damage": record.damage or None,
     }
+
+
+_NO_MANIFEST: dict[str, Any] = {
+    "contract": {"id": None},
+    "contract_hash": None,
+    "source_sha256": None,
+    "onnx_sha256": None,
+    "threshold": None,
+    "parity": {},
+    "training": {},
+}
+"""Of a record whose manifest cannot be read."""
 
 
 def event_document(event: ModelEvent) -> dict[str, Any]:

@@ -41,6 +41,16 @@ class ApiClient:
         """`path` is what comes after /api/v1, beginning with a slash. Raises Refused or ServiceUnavailable."""
         return self._call("GET", path, params=query)
 
+    def get_all(self, path: str, key: str, **query: Any) -> Any:
+        """The same of a list that comes in pages: the first page's answer, with all entries under `key`."""
+        answer = self.get(path, **query)
+        cursor = answer.pop("next_cursor", None)
+        while cursor is not None:
+            page = self.get(path, **query, cursor=cursor)
+            answer[key] += page[key]
+            cursor = page["next_cursor"]
+        return answer
+
     def post(self, path: str, document: Any = None) -> Any:
         """Send a JSON document."""
         return self._call("POST", path, json=document)

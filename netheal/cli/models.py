@@ -42,7 +42,7 @@ def list_command(
 ) -> None:
     """List the models of the registry, newest first."""
     query = {"deleted": str(deleted).lower(), **({"model_type": model_type.value} if model_type else {})}
-    found = _client().get("/models/", **query)
+    found = _client().get_all("/models/", "models", **query)
     if as_json:
         _print_json(found)
         return
@@ -53,7 +53,8 @@ def list_command(
     for model in found["models"]:
         state = f"[bold green]{model['state']}[/bold green]" if model["is_active"] else model["state"]
         names = model["model_type"], model["model_version"], state
-        table.add_row(str(model["id"]), *names, escape(model["description"]))
+        told = escape("; ".join(filter(None, (model["description"], model["damage"]))))
+        table.add_row(str(model["id"]), *names, told)
     Console().print(table)
 
 

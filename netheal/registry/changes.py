@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from psycopg2.extras import Json
 
+from netheal.contracts import wire_contracts
 from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.records import ModelEvent, ModelRecord, activations, find_model
@@ -154,6 +155,14 @@ def set_state(cursor: Cursor, model: ModelRecord, state: str, reason: Reason, ro
 def _activate(cursor: Cursor, model: ModelRecord, reason: Reason, rollback: bool = False) -> Change:
     if model.is_active:
         raise Conflict(f"model {model.id} is active already")
+    if not model.manifest:
+        raise Conflict(f"model {model.id} cannot be activated: {model.damage}; upload it again")
+    if not model.takes_messages:
+        known = ", ".join(contract.id for contract in wire_contracts() if contract.model_type == model.model_type)
+        raise Conflict(
+            f"model {model.id} takes features that no message is read for, and nothing would be scored with it: train"
+            f" it on those of {known}"
+        )
     if not model.usable:
         raise Conflict(f"model {model.id} is {model.state}: upload it again")
     cursor.execute("select id from models where model_type = %s and state = 'active'", (model.model_type,))

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg2.extras import Json
 
 from netheal.bundles.served import ServedBundle
+from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason, changes, set_state
 from netheal.registry.records import ModelRecord, find_model
@@ -41,6 +42,14 @@ class Upload:
     card: str | None = None
 
 
+@dataclass(frozen=True)
+class Quota:
+    """How many models that are not deleted there may be, and how many bytes all artefacts may take."""
+
+    models: int
+    bytes: int
+
+
 def active_models(cursor: Cursor) -> list[ActiveModel]:
     """The active models, at most one a type."""
     cursor.execute(
@@ -58,14 +67,21 @@ def model_ids(connection: Connection, bundle_hashes: list[str]) -> dict[str, int
 
 
 def add_model(
-    connection: Connection, artefacts: Artefacts, bundle: ServedBundle, upload: Upload, reason: Reason
+    connection: Connection,
+    artefacts: Artefacts,
+    bundle: ServedBundle,
+    upload: Upload,
+    reason: Reason,
+    quota: Quota | None = None,
 ) -> ModelRecord:
-    """Store an examined bundle; its record, in state `validated`.
+    """Store an examined bundle; its record, in state `validated`. Raises Conflict where the quota is used up.
 
     Its verdicts are named by the version that the bundle itself carries, where it does and no other model has
     that name; else by what it is, a running number of its type, and today: decision_tree_v2_20241201.
     """
     with changes(connection) as cursor:
+        if quota is not None:
+            _require_within(cursor, artefacts, quota, len(bundle.onnx))
         now = datetime.now(UTC)
         named = _named(cursor, bundle, now)
         model_id = _insert(cursor, named, upload, reason.actor, _upload_version(cursor, bundle, now))
@@ -75,6 +91,25 @@ def add_model(
         artefacts.put(named)
         emit("model.imported", model_type=model.model_type, version=model.model_version, hash=model.bundle_hash)
         return find_model(cursor, model_id)
+
+
+def require_quota(connection: Connection, artefacts: Artefacts, quota: Quota) -> None:
+    """Raises Conflict where not one more model can be stored."""
+    with transaction(connection) as cursor:
+        _require_within(cursor, artefacts, quota, 1)
+
+
+def _require_within(cursor: Cursor, artefacts: Artefacts, quota: Quota, more_bytes: int) -> None:
+    cursor.execute("select bundle_hash, state from models where state <> 'deleted' or artefact_deleted_at is null")
+    stored = cursor.fetchall()
+    if sum(state != "deleted" for _, state in stored) >= quota.models:
+        raise Conflict(f"there are {quota.models} models, as many as NETHEAL_MODELS_MAX allows: delete some first")
+    taken = sum(artefacts.size_bytes(bundle_hash) for bundle_hash in {row[0] for row in stored})
+    if taken + more_bytes > quota.bytes:
+        raise Conflict(
+            f"the served models take {taken:,} bytes, this one takes {more_bytes:,} more, and NETHEAL_MODELS_MAX_BYTES"
+            f" allows {quota.bytes:,}: delete some with their files first"
+        )
 
 
 def _insert(cursor: Cursor, bundle: ServedBundle, upload: Upload, actor: str, version: str) -> int:

@@ -1,11 +1,16 @@
 """What the registry knows of each model, and of what happened to it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from netheal.errors import NotThere
+from netheal.bundles.intake.fields import json_values
+from netheal.bundles.served import parse_manifest
+from netheal.contracts import wire_contracts
+from netheal.contracts.contract import parse_contract
+from netheal.errors import NethealError, NotThere
 from netheal.store.database import Connection, Cursor, transaction
 
 _FIELDS = (
@@ -15,7 +20,6 @@ _FIELDS = (
     "model_version",
     "state",
     "bundle_hash",
-    "manifest",
     "description",
     "source_name",
     "source_bytes",
@@ -23,16 +27,20 @@ _FIELDS = (
     "created_by",
     "activated_at",
     "artefact_deleted_at",
-    "profile",
-    "validation",
     "card",
 )
-SELECT = f"select {', '.join(_FIELDS)} from models"
+_DOCUMENTS = ("manifest", "profile", "validation")
+"""Read as text: one that cannot be parsed must not take the other rows with it."""
+
+SELECT = f"select {', '.join((*_FIELDS, *(f'{name}::text' for name in _DOCUMENTS)))} from models"
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A model of the registry. `version` is the upload's (20241201_143022), `model_version` that of its verdicts."""
+    """A model of the registry. `version` is the upload's (20241201_143022), `model_version` that of its verdicts.
+
+    `damage` says which of its documents cannot be read, and why; such a document is empty or None here.
+    """
 
     id: int
     model_type: str
@@ -40,7 +48,6 @@ class ModelRecord:
     model_version: str
     state: str
     bundle_hash: str
-    manifest: dict[str, Any]
     description: str
     source_name: str
     source_bytes: int | None
@@ -48,9 +55,11 @@ class ModelRecord:
     created_by: str
     activated_at: datetime | None
     artefact_deleted_at: datetime | None
+    card: str | None
+    manifest: dict[str, Any]
     profile: dict[str, Any] | None
     validation: dict[str, Any] | None
-    card: str | None
+    damage: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -60,17 +69,22 @@ class ModelRecord:
     @property
     def usable(self) -> bool:
         """Whether it can be activated."""
-        return self.state in ("validated", "inactive") and self.artefact_deleted_at is None
+        return self.state in ("validated", "inactive") and self.artefact_deleted_at is None and self.takes_messages
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether there are messages for it: rows are decoded into the features of the shipped contracts alone."""
+        return self.manifest.get("contract_hash") in {contract.hash for contract in wire_contracts()}
 
     @property
     def expected_features(self) -> list[str]:
         """The features it takes, in order."""
-        return [feature["name"] for feature in self.manifest["contract"]["features"]]
+        return [feature["name"] for feature in self.manifest["contract"]["features"]] if self.manifest else []
 
     @property
     def class_labels(self) -> list[str]:
         """What it can answer."""
-        return list(self.manifest["classes"] or ("Normal", "Attack"))
+        return list(self.manifest["classes"] or ("Normal", "Attack")) if self.manifest else []
 
 
 @dataclass(frozen=True)
@@ -89,16 +103,28 @@ class ModelEvent:
 
 
 def list_models(
-    connection: Connection, model_type: str | None = None, with_deleted: bool = False
+    connection: Connection,
+    model_type: str | None = None,
+    with_deleted: bool = False,
+    before: int | None = None,
+    limit: int | None = None,
 ) -> Sequence[ModelRecord]:
-    """Models, newest first."""
+    """Models, newest first; `before` is the id that the page before ended with, `limit` None for all."""
     with transaction(connection) as cursor:
         cursor.execute(
-            f"{SELECT} where (%(type)s::text is null or model_type = %(type)s)"
-            " and (%(deleted)s or state <> 'deleted') order by id desc",
-            {"type": model_type, "deleted": with_deleted},
+            f"{SELECT} where {_CHOSEN} and (%(before)s::bigint is null or id < %(before)s)"
+            " order by id desc limit %(limit)s",
+            {"type": model_type, "deleted": with_deleted, "before": before, "limit": limit},
         )
-        return [ModelRecord(*row) for row in cursor.fetchall()]
+        return [_record(row) for row in cursor.fetchall()]
+
+
+def count_models(connection: Connection, model_type: str | None = None, with_deleted: bool = False) -> int:
+    """How many there are on all pages."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select count(*) from models where {_CHOSEN}", {"type": model_type, "deleted": with_deleted})
+        (found,) = cursor.fetchone() or (0,)
+        return int(found)
 
 
 def get_model(connection: Connection, model_id: int) -> ModelRecord:
@@ -113,7 +139,7 @@ def find_model(cursor: Cursor, model_id: int) -> ModelRecord:
     row = cursor.fetchone()
     if row is None:
         raise NotThere(f"there is no model {model_id}: `GET /api/v1/models/` lists those there are")
-    return ModelRecord(*row)
+    return _record(row)
 
 
 def active_model(connection: Connection, model_type: str) -> ModelRecord | None:
@@ -121,7 +147,7 @@ def active_model(connection: Connection, model_type: str) -> ModelRecord | None:
     with transaction(connection) as cursor:
         cursor.execute(f"{SELECT} where model_type = %s and state = 'active'", (model_type,))
         row = cursor.fetchone()
-    return None if row is None else ModelRecord(*row)
+    return None if row is None else _record(row)
 
 
 def model_history(connection: Connection, model_id: int) -> list[ModelEvent]:
@@ -139,3 +165,27 @@ def activations(cursor: Cursor, model_type: str) -> list[ModelEvent]:
 
 
 _EVENTS = "select id, model_id, model_type, at, actor, from_state, to_state, rollback, why from model_events"
+_CHOSEN = "(%(type)s::text is null or model_type = %(type)s) and (%(deleted)s or state <> 'deleted')"
+
+
+def _record(row: tuple[Any, ...]) -> ModelRecord:
+    """A row of `SELECT`, whatever its documents hold."""
+    documents, damage = [], []
+    for name, text in zip(_DOCUMENTS, row[len(_FIELDS) :], strict=True):
+        try:
+            documents.append(_read(name, text))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, NethealError) as error:
+            documents.append({} if name == "manifest" else None)
+            damage.append(f"its {name} cannot be read: {str(error)[:200]}")
+    return ModelRecord(*row[: len(_FIELDS)], *documents, *["; ".join(damage)])
+
+
+def _read(name: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    document = json.loads(text)
+    if not isinstance(json_values(document, "it"), dict):
+        raise ValueError("it is no JSON object")
+    if name == "manifest":
+        parse_contract(parse_manifest(text.encode()).contract)
+    return document

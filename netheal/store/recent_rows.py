@@ -11,14 +11,8 @@ from netheal.store.delta import verdicts_layout
 
 
 def recent_rows(delta_root: str, columns: Sequence[str], rows: int) -> pa.Table:
-    """Up to `rows` rows, those of the newest parts, in these columns.
-
-    None where there is no table yet, or where a column is none of the table's.
-    """
-    stored = verdicts_layout().schema
-    wanted = pa.schema([stored.field(name) if name in stored.names else pa.field(name, pa.null()) for name in columns])
-    if not set(columns) <= set(stored.names):
-        return wanted.empty_table()
+    """Up to `rows` rows, those of the newest parts, in these columns of the table; none where there is no table yet."""
+    wanted = pa.schema([verdicts_layout().schema.field(name) for name in columns])
     try:
         table = DeltaTable(verdicts_layout().uri(delta_root))
     except TableNotFoundError:

@@ -1,26 +1,27 @@
 """A model bundle that somebody hands in: examined, compared with what is active, and kept if it is good."""
 
 import json
+import shutil
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from netheal.bundles.intake.examine import Examined, Order
-from netheal.bundles.intake.sandbox import examine_file
+from netheal.bundles.intake.examine import Order
+from netheal.bundles.intake.sandbox import examine_stream
 from netheal.bundles.served import ServedBundle
-from netheal.errors import BundleError, Conflict, ModelFailure
+from netheal.errors import BundleError, Conflict, ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason
-from netheal.registry.models import Upload, add_model
+from netheal.registry.models import Quota, Upload, add_model, require_quota
 from netheal.registry.records import ModelRecord, active_model
 from netheal.registry.validation import recorded, told
-from netheal.scoring.model import ServedModel
 from netheal.store.pool import Pool
-from netheal.store.recent_rows import recent_rows
-from netheal.verdicts.comparison import columns_of, compare
+from netheal.uploads.against_active import compare
+from netheal.verdicts.comparison import has_stored_rows
 
-COMPARED_ROWS = 5_000
 _TURN_S = 120.0
 _TURNS = threading.BoundedSemaphore(2)
 """An examination may take a core and a gigabyte: a third one waits."""
@@ -28,11 +29,12 @@ _TURNS = threading.BoundedSemaphore(2)
 
 @dataclass(frozen=True)
 class Registry:
-    """Where models are kept, and where the rows are that a new one is tried on."""
+    """Where models are kept and how many, and where the rows are that a new one is tried on."""
 
     pool: Pool
     artefacts: Artefacts
     delta_root: str
+    quota: Quota
 
 
 class BundleRefused(BundleError):
@@ -43,27 +45,51 @@ class BundleRefused(BundleError):
         self.validation = validation
 
 
-def take_in(registry: Registry, source: Path, order: Order, upload: Upload, reason: Reason) -> ModelRecord:
-    """Examine the file and keep its served form; the new model's record. Raises BundleRefused."""
-    examined = _in_turn(source, order)
-    if examined.bundle is None:
-        raise BundleRefused(examined.report.reason, told(examined.report))
-    compared = _compared(registry, examined.bundle)
-    if "failure" in compared:
-        raise BundleRefused(f"it fails on stored rows: {compared['failure']}", told(examined.report))
+def take_in(registry: Registry, source: IO[bytes], order: Order, upload: Upload, reason: Reason) -> ModelRecord:
+    """Examine the file and keep its served form; the new model's record.
+
+    Raises BundleRefused, or Conflict where there are models enough or others are being examined.
+    """
+    with registry.pool.connection() as connection:
+        require_quota(connection, registry.artefacts, registry.quota)
+    with _turn(), _on_disk(source) as file:
+        examined = examine_stream(file, order)
+        if examined.bundle is None:
+            raise BundleRefused(examined.report.reason, told(examined.report))
+        try:
+            compared = _compared(registry, examined.bundle)
+        except BundleError as failure:
+            raise BundleRefused(str(failure), told(examined.report)) from failure
     validation = recorded(examined.report)
     validation["figures"]["against_active"] = compared
     profile = json.loads(order.profile) if order.profile is not None else None
     complete = replace(upload, profile=profile, validation=validation)
     with registry.pool.connection() as connection:
-        return add_model(connection, registry.artefacts, examined.bundle, complete, reason)
+        return add_model(connection, registry.artefacts, examined.bundle, complete, reason, registry.quota)
 
 
-def _in_turn(source: Path, order: Order) -> Examined:
+@contextmanager
+def _on_disk(source: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The file itself where it has a descriptor, which a process can be given; else a copy that has one."""
+    try:
+        source.fileno()
+    except OSError:  # it is small, and was kept in memory
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            yield copy
+    else:
+        source.flush()
+        yield source
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """While this process may have a foreign file examined; raises Conflict where others take too long."""
     if not _TURNS.acquire(timeout=_TURN_S):
         raise Conflict("other bundles are being examined: try again in a minute")
     try:
-        return examine_file(source, order)
+        yield
     finally:
         _TURNS.release()
 
@@ -74,18 +100,17 @@ def _compared(registry: Registry, bundle: ServedBundle) -> dict[str, Any]:
         record = active_model(connection, bundle.manifest.model_type)
     if record is None:
         return {"text": "no model of this type is active: there is nothing to compare with"}
+    if not has_stored_rows(bundle.contract):
+        return {"text": "stored rows do not have its features: there is nothing to compare it on"}
     try:
-        active = ServedModel(registry.artefacts.get(record.bundle_hash))
+        found = compare(bundle, registry.artefacts.get(record.bundle_hash), registry.delta_root)
     except BundleError as error:
         return {"text": f"the active model cannot be read: {error}"}
-    model = ServedModel(bundle)
-    columns = sorted({*columns_of(model), *columns_of(active)})
-    rows = recent_rows(registry.delta_root, columns, COMPARED_ROWS)
-    try:
-        found = compare(model, active, rows)
     except ModelFailure as failure:
         if failure.bundle_hash == bundle.hash:
-            return {"failure": failure.message}
+            raise BundleError(f"it fails on stored rows: {failure.message}") from failure
         return {"text": f"the active model fails on stored rows: {failure.message}"}
+    except ServiceUnavailable as error:
+        return {"text": f"it was not compared with the active model {record.model_version}: {error}"}
     text = f"differs from the active model {record.model_version} on {found.differing} of {found.rows} stored rows"
     return {"active": record.model_version, "rows": found.rows, "differing": found.differing, "text": text}

@@ -1,6 +1,5 @@
 """The models that score a flow file: those that are active when it comes, as for a micro-batch."""
 
-import threading
 from collections.abc import Collection, Sequence
 
 from netheal.contracts import Contract
@@ -8,13 +7,12 @@ from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
 from netheal.registry.models import ActiveModel, active_models
+from netheal.scoring.loaded import LoadedModels
 from netheal.scoring.model import ServedModel
 from netheal.store.database import transaction
 from netheal.store.pool import Pool
 from netheal.telemetry import emit
 from netheal.uploads.refusal import FileRefused
-
-_MOST_LOADED = 8
 
 
 class ActiveModels:
@@ -23,22 +21,18 @@ class ActiveModels:
     def __init__(self, pool: Pool, artefacts: Artefacts) -> None:
         self._pool = pool
         self._artefacts = artefacts
-        self._loaded: dict[str, ServedModel] = {}
-        self._lock = threading.Lock()
+        self._loaded = LoadedModels()
 
     def now(self, failed: Collection[str] = ()) -> list[ActiveModel]:
-        """The active models but those of these bundle hashes."""
+        """The active models but those of these bundle hashes; what is not active any more is forgotten."""
         with self._pool.connection() as connection, transaction(connection) as cursor:
-            return [model for model in active_models(cursor) if model.bundle_hash not in failed]
+            found = active_models(cursor)
+        self._loaded.keep({model.bundle_hash for model in found})
+        return [model for model in found if model.bundle_hash not in failed]
 
     def load(self, bundle_hash: str) -> ServedModel:
         """One of them; raises ModelFailure where its artefact is gone or was altered."""
-        with self._lock:
-            if bundle_hash not in self._loaded:
-                while len(self._loaded) >= _MOST_LOADED:
-                    del self._loaded[next(iter(self._loaded))]
-                self._loaded[bundle_hash] = ServedModel(self._artefacts.load(bundle_hash))
-            return self._loaded[bundle_hash]
+        return self._loaded.get(bundle_hash, lambda: self._artefacts.load(bundle_hash))
 
     def fail(self, failure: ModelFailure) -> None:
         """Deactivate a model that failed on real rows; the one before it comes back."""

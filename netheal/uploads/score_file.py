@@ -58,6 +58,10 @@ class FlowUploads:
                 if len(failed) >= _MOST_FAILURES:
                     raise
 
+    def forget_inactive(self) -> None:
+        """Give back the memory of models that are not active any more."""
+        self._models.now()
+
     def _attempt(self, file: IO[bytes], sender: Sender, limit: int, failed: Collection[str]) -> Answer:
         flows = open_flows(file, wire_contracts())
         active = self._models.now(failed)

@@ -1,32 +1,28 @@
-"""What a model would say of stored rows, beside what another says."""
-
-from dataclasses import dataclass
+"""Stored rows as two models take them, for a look at what each would say of them."""
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from netheal.contracts import Contract, wire_contracts
 from netheal.contracts.contract import Feature
 from netheal.scoring.model import ServedModel
 from netheal.store.schema import category_column
 
-Answers = npt.NDArray[np.int16]
+Matrix = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Of `rows` rows that both models take, `differing` get another class or another yes or no."""
-
-    rows: int
-    differing: int
+def has_stored_rows(contract: Contract) -> bool:
+    """Whether stored rows have all features of a contract: the features of the shipped ones are stored, no others."""
+    stored = {feature.column for known in wire_contracts() for feature in known.features}
+    return all(feature.column in stored for feature in contract.features)
 
 
-def compare(model: ServedModel, other: ServedModel, rows: pa.Table) -> Comparison:
-    """Both models on rows in the columns of `columns_of` each; raises ModelFailure where one fails."""
+def common_rows(model: ServedModel, other: ServedModel, rows: pa.Table) -> tuple[Matrix, Matrix]:
+    """The rows, in the columns of `columns_of` each, that both models take: as the one and as the other takes them."""
     first, second = _matrix(model, rows), _matrix(other, rows)
     both = ~(np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1))
-    answers = [_answers(of, matrix[both]) for of, matrix in ((model, first), (other, second))]
-    return Comparison(int(both.sum()), int((answers[0] != answers[1]).sum()))
+    return first[both], second[both]
 
 
 def columns_of(model: ServedModel) -> list[str]:
@@ -35,20 +31,14 @@ def columns_of(model: ServedModel) -> list[str]:
     return [f.column for f in features] + [category_column(f.column) for f in features if f.category]
 
 
-def _answers(model: ServedModel, features: npt.NDArray[np.float64]) -> Answers:
-    if model.bundle.manifest.model_type == "threat_detector":
-        return (model.threat_scores(features) >= model.threshold).astype(np.int16)
-    return model.attack_scores(features).class_id
-
-
-def _matrix(model: ServedModel, rows: pa.Table) -> npt.NDArray[np.float64]:
+def _matrix(model: ServedModel, rows: pa.Table) -> Matrix:
     """Features in the order of the model's contract; NaN where a row lacks one or has a category it does not know."""
     columns = [_values(model, feature, rows) for feature in model.bundle.contract.features]
     return np.column_stack(columns) if columns else np.empty((rows.num_rows, 0))
 
 
-def _values(model: ServedModel, feature: Feature, rows: pa.Table) -> npt.NDArray[np.float64]:
-    stored: npt.NDArray[np.float64] = rows[feature.column].to_numpy().astype(np.float64)
+def _values(model: ServedModel, feature: Feature, rows: pa.Table) -> Matrix:
+    stored: Matrix = rows[feature.column].to_numpy().astype(np.float64)
     codes = model.encoders.get(feature.name)
     if not feature.category or codes is None:
         return stored

@@ -17,6 +17,8 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.starters import import_starters
 from netheal.settings import Settings, load_settings
 from netheal.store.database import Connection, connect, migrate
 from netheal.store.partitions import ensure_partitions
@@ -104,3 +106,9 @@ def serve(api_settings: Settings, tmp_path: Path) -> Iterator[Serve]:
         if one.process.poll() is None:
             os.killpg(one.process.pid, signal.SIGKILL)
         one.process.wait()
+
+
+@pytest.fixture
+def starters(database: Connection, api_settings: Settings) -> None:
+    """The starter models are registered and active."""
+    import_starters(database, Artefacts(api_settings.artefacts_dir), api_settings.starter_models_dir)

@@ -13,16 +13,30 @@ _KNOWN_VERSIONS = range(3, 10)
 """The minor versions of scikit-learn 1 whose files are among the tests."""
 
 
-def cautions(parts: Parts, contract: Contract, manifest: Manifest, answers: Answers) -> list[str]:
-    """Warnings, most important first; `answers` are the served graph's on usual rows."""
+SLOW_ROWS_PER_S = 20_000
+"""On one core. The rest of the stream's work takes about 30 us a row, so that a model this slow takes the most time."""
+
+
+def cautions(parts: Parts, contract: Contract, manifest: Manifest, answers: Answers, rows_per_s: int) -> list[str]:
+    """Warnings, most important first; `answers` are the served graph's on usual rows, and `rows_per_s` its speed."""
     found = [
+        *_of_features(contract),
+        *_of_speed(rows_per_s),
         *_of_answers(parts, answers),
         *_of_preprocessing(parts, contract),
-        *_of_features(contract),
         *_of_classes(parts),
         *_of_versions(parts, manifest),
     ]
     return [sentence[:500] for sentence in found]
+
+
+def _of_speed(rows_per_s: int) -> list[str]:
+    if rows_per_s >= SLOW_ROWS_PER_S:
+        return []
+    return [
+        f"it is slow: it scores {rows_per_s:,} rows a second on one core, and below {SLOW_ROWS_PER_S:,} the stream may"
+        " fall behind: try fewer or smaller trees or layers"
+    ]
 
 
 def _of_answers(parts: Parts, answers: Answers) -> list[str]:
@@ -45,7 +59,11 @@ def _of_preprocessing(parts: Parts, contract: Contract) -> list[str]:
 def _of_features(contract: Contract) -> list[str]:
     if any(contract.hash == known.hash for known in wire_contracts()):
         return []
-    return [f"its features are a contract of its own, {contract.id}: only rows that carry all of them are scored"]
+    known = ", ".join(shipped.id for shipped in wire_contracts() if shipped.model_type == contract.model_type)
+    return [
+        f"it cannot be activated: its features are a contract of its own, {contract.id}, and messages are read for"
+        f" those of {known} only"
+    ]
 
 
 def _of_classes(parts: Parts) -> list[str]:

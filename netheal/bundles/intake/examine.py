@@ -158,7 +158,7 @@ def _test_prediction(work: _Work) -> str:
     work.bundle = bundle
     rows = usual_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
     answers, rows_per_s = _timed(graph, rows)
-    work.warnings = cautions(work.parts, work.contract, bundle.manifest, answers)
+    work.warnings = cautions(work.parts, work.contract, bundle.manifest, answers, rows_per_s)
     work.figures |= {
         "version": version,
         "parity": bundle.manifest.parity,

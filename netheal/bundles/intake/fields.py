@@ -135,7 +135,10 @@ def json_values(value: Any, what: str) -> Any:
     def copy(item: Any, depth: int) -> Any:
         left[0] -= 1
         if left[0] < 0 or depth > CONFIG_DEPTH:
-            raise BundleError(f"{what} is too large or too deep for a network's configuration")
+            raise BundleError(
+                f"{what} is too large or nested too deeply: at most {CONFIG_VALUES:,} values on {CONFIG_DEPTH} levels"
+                " are read"
+            )
         if type(item) is dict:
             if not all(type(key) is str for key in item):
                 raise BundleError(f"{what} has keys that are no texts")

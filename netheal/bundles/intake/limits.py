@@ -31,4 +31,7 @@ A part that the file holds once and names a thousand times counts a thousand tim
 MOST_VOTERS = 64
 MOST_NETWORK_ARRAYS = 1_000
 CONFIG_VALUES = 50_000
+"""Values of a JSON document that somebody hands in: a profile, or a network's configuration."""
+
 CONFIG_DEPTH = 32
+"""Its levels."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from netheal.bundles.build import class_ids
-from netheal.bundles.intake.fields import Fields
+from netheal.bundles.intake.fields import Fields, json_values
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.intake.limits import PROFILE_BYTES
 from netheal.contracts import attack_classes
@@ -21,6 +21,8 @@ def read_profile(text: bytes) -> Fields:
         stored = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"the profile is no JSON: {error}") from error
+    # What is nested too deeply could be read here, and not by everybody who is shown the model later.
+    json_values(document, "the profile")
     if b"\\u0000" in stored:
         raise BundleError("the profile has a NUL character in a text: remove it")
     return Fields(document, "the profile")

@@ -10,8 +10,6 @@ from deltalake import DeltaTable
 from flask.testing import FlaskClient
 
 from netheal.contracts import contract
-from netheal.registry.artefacts import Artefacts
-from netheal.registry.starters import import_starters
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 
@@ -23,12 +21,6 @@ THREAT_ROW = "http,SF,181,5450,8,1.0,0.0,9,1.0,0.11"
 THREAT_CSV = ",".join(THREAT.names) + "\n" + f"{THREAT_ROW}\n" * 3
 ATTACK_HEADER = ",".join((*ATTACK.names, "Src IP"))
 ATTACK_ROW = ",".join(["1"] * len(ATTACK.names)) + ",192.0.2.9"
-
-
-@pytest.fixture
-def starters(database: Connection, api_settings: Settings) -> None:
-    """The starter models are active."""
-    import_starters(database, Artefacts(api_settings.artefacts_dir), api_settings.starter_models_dir)
 
 
 @pytest.fixture

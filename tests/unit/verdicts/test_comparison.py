@@ -7,11 +7,16 @@ import pyarrow as pa
 import pytest
 
 from netheal.bundles.served import ServedBundle
+from netheal.scoring.comparison import Comparison, count_differing
 from netheal.scoring.model import ServedModel
 from netheal.store.schema import category_column
-from netheal.verdicts.comparison import Comparison, columns_of, compare
+from netheal.verdicts.comparison import columns_of, common_rows
 
 ROWS = 300
+
+
+def compare(model: ServedModel, other: ServedModel, rows: pa.Table) -> Comparison:
+    return count_differing(model, other, *common_rows(model, other, rows))
 
 
 def rows_for(bundle: ServedBundle, rows: int = ROWS) -> pa.Table:

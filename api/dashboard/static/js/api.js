@@ -78,6 +78,18 @@ export async function get(path, query = {}) {
   return json(await answered(PREFIX + path + asQuery(query)));
 }
 
+/** All entries of a list that comes in pages, which the answer has under `key`. */
+export async function getAll(path, key, query = {}) {
+  const entries = [];
+  let cursor = null;
+  do {
+    const page = await get(path, { ...query, cursor });
+    entries.push(...page[key]);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return entries;
+}
+
 /** POST, DELETE and the like, with an object as JSON. */
 export async function change(method, path, body) {
   const options = body === undefined ? { method }

@@ -1,6 +1,6 @@
 // The registry: models by type, which is active, and what can be done with each.
 
-import { ApiError, asQuery, change, get } from "./api.js";
+import { ApiError, asQuery, change, getAll } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { button, fill, find, make, say } from "./dom.js";
 import { bytes, plural, time, words } from "./format.js";
@@ -20,7 +20,7 @@ export class Models {
   }
 
   async refresh() {
-    const { models } = await get("/models/", { deleted: find("models-deleted").checked ? "true" : "" });
+    const models = await getAll("/models/", "models", { deleted: find("models-deleted").checked ? "true" : "" });
     const now = JSON.stringify(models.map(({ id, state, artefact_deleted_at: gone }) => [id, state, gone]));
     if (now === this.shown) return;
     this.shown = now;
@@ -51,7 +51,8 @@ export class Models {
         make("span", { class: `badge ${BADGES[model.state] ?? "warn"}` }, model.state),
         model.warnings.length ? make("span", { class: "badge warn", title: model.warnings.join("\n") }, plural(model.warnings.length, "warning")) : null,
         make("div", { class: "hint said" }, make("bdi", {}, model.description || "no description")),
-        make("div", { class: "hint" }, model.contract, " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
+        model.damage ? make("div", { class: "hint" }, `damaged: ${model.damage}`) : null,
+        make("div", { class: "hint" }, model.contract ?? "unknown contract", " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
       make("div", { class: "buttons" },
         tool("Details", () => this.openDetails(model.id)),
         usable ? tool("Activate", () => this.activate(model), { class: "main" }) : null,
