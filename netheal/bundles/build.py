@@ -11,6 +11,7 @@ from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
+from netheal.bundles.wording import listed
 from netheal.contracts import Contract, Feature, attack_classes, wire_contracts
 from netheal.contracts.contract import ModelType, contract_document
 from netheal.errors import BundleError
@@ -54,7 +55,7 @@ def threat_bundle(
         raise BundleError(f"a threshold of {threshold} separates nothing: it must lie between 0 and 1")
     unknown = set(encoders) - {feature.name for feature in contract.features if feature.category}
     if unknown:
-        raise BundleError(f"there are encoders for {sorted(unknown)}, which are no categories of the model")
+        raise BundleError(f"there are encoders for {listed(sorted(unknown))}, which are no categories of the model")
     figures = prove_parity(graph, evidence, threshold)
     manifest = replace(
         _manifest(contract, graph.onnx, origin, figures),
@@ -87,7 +88,7 @@ def class_ids(class_names: Sequence[str]) -> list[int]:
     canonical = [known.canonical(name) for name in class_names]
     strangers = [name for name, found in zip(class_names, canonical, strict=True) if found is None]
     if strangers:
-        raise BundleError(f"the model predicts {strangers}, which are none of the {len(known.names)} classes")
+        raise BundleError(f"the model predicts {listed(strangers)}, which are none of the {len(known.names)} classes")
     if len(set(canonical)) != len(canonical):
         raise BundleError("the model has two classes of the same meaning: merge them in training")
     return [known.id_of(name) for name in canonical if name is not None]

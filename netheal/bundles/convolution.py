@@ -7,6 +7,7 @@ from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activate, activat
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.bundles.windows import Windows, windows_of
+from netheal.bundles.wording import sides
 from netheal.errors import BundleError
 
 
@@ -52,7 +53,7 @@ def _moved(graph: GraphBuilder, operation: str, operands: list[str], windows: Wi
 
 def _require_steps(tensor: Tensor) -> None:
     if len(tensor.shape) != 2:
-        raise BundleError(f"windows over values of shape {tensor.shape} cannot be served: they need steps")
+        raise BundleError(f"windows over values of shape {sides(tensor.shape)} cannot be served: they need steps")
 
 
 CONVOLUTION: dict[str, Layer] = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
+from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
 
 
@@ -69,7 +70,7 @@ def activate(graph: GraphBuilder, tensor: Tensor, name: str) -> Tensor:
     if name in ("silu", "swish"):
         return Tensor(graph.add("Mul", tensor.name, graph.add("Sigmoid", tensor.name)), tensor.shape)
     if name not in _NODES:
-        raise BundleError(f"activation {name!r} is not one that can be served")
+        raise BundleError(f"activation {quoted(name)} is not one that can be served")
     op, attributes = _NODES[name]
     return Tensor(graph.add(op, tensor.name, **attributes), tensor.shape, name in _SHARES)
 
@@ -104,7 +105,7 @@ def _reshape(graph: GraphBuilder, tensor: Tensor, config: Config, weights: Weigh
 def reshape(graph: GraphBuilder, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same values in another shape (without the batch)."""
     if math.prod(shape) != math.prod(tensor.shape) or min(shape, default=1) < 1:
-        raise BundleError(f"values of shape {tensor.shape} cannot take the shape {shape}")
+        raise BundleError(f"values of shape {sides(tensor.shape)} cannot take the shape {sides(shape)}")
     if shape == tensor.shape:
         return tensor
     target = graph.constant(np.array([-1, *shape], dtype=np.int64))
@@ -152,7 +153,7 @@ def _pooled(operation: str) -> Layer:
 
     def layer(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
         if len(tensor.shape) != 2 or config.get("keepdims") or config.get("data_format") == "channels_first":
-            raise BundleError(f"pooling over values of shape {tensor.shape} with these options cannot be served")
+            raise BundleError(f"pooling over values of shape {sides(tensor.shape)} with these options cannot be served")
         steps = graph.constant(np.array([1], dtype=np.int64))
         return Tensor(graph.add(operation, tensor.name, steps, keepdims=0), tensor.shape[1:], tensor.share)
 

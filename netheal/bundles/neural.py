@@ -18,6 +18,7 @@ from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.topology import Config, Step, input_shape, topology_of
 from netheal.bundles.weights import WeightReader
+from netheal.bundles.wording import cause, sides
 from netheal.errors import BundleError
 
 _COPIES = 3
@@ -60,13 +61,13 @@ def _score(graph: GraphBuilder, scaled: Tensor, network: Network) -> str:
         try:
             values.append(_applied(graph, step, [values[number] for number in step.takes], weights))
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"the configuration of layer {step.kind} cannot be read: {error!r}") from error
+            raise BundleError(f"the configuration of layer {step.kind} cannot be read: {cause(error)}") from error
         graph.spend(_COPIES * FLOAT_BYTES * math.prod(values[-1].shape))
     weights.finish()
     answer = values[topology.output]
     if answer.shape != (1,) or not answer.share:
         last = topology.steps[-1].kind if topology.steps else "nothing"
-        raise BundleError(f"the network ends in {last} over {answer.shape}, not in one sigmoid score")
+        raise BundleError(f"the network ends in {last} over {sides(answer.shape)}, not in one sigmoid score")
     return graph.flat(answer.name)
 
 

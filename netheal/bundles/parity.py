@@ -75,5 +75,8 @@ def prove_parity(graph: LoadedGraph, evidence: Evidence, threshold: float | None
     mismatches = int((labels != evidence.labels).sum())
     figures = {"rows": len(evidence.rows), "max_abs_error": error, "label_mismatches": mismatches}
     if mismatches or not error <= TOLERANCE:
-        raise BundleError(f"the ONNX graph does not answer as the original model did: {figures}")
+        raise BundleError(
+            f"the ONNX graph does not answer as the original model did: of {len(evidence.rows)} rows {mismatches} got"
+            f" another class, and scores differ by up to {error:.1e}"
+        )
     return figures

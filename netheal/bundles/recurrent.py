@@ -9,6 +9,7 @@ from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activation_name
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
+from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
 
 _MOST_GATES = 4
@@ -67,7 +68,7 @@ def _inputs(what: str, tensor: Tensor, config: Config) -> tuple[int, int]:
     """Inputs a step, and units; raises BundleError for options that are not served."""
     odd = [key for key in ("go_backwards", "stateful", "return_state", "time_major") if config.get(key)]
     if odd or len(tensor.shape) != 2:
-        raise BundleError(f"{what} over {tensor.shape} with {odd or 'no options'} cannot be served")
+        raise BundleError(f"{what} over {sides(tensor.shape)} with {', '.join(odd) or 'no options'} cannot be served")
     return tensor.shape[1], int(config["units"])
 
 
@@ -87,7 +88,7 @@ def _activations(what: str, config: Config) -> tuple[str, str]:
     inner = activation_name(config, "activation", "tanh")
     gate = activation_name(config, "recurrent_activation", "sigmoid")
     if inner not in _GATES or gate not in _GATES:
-        raise BundleError(f"{what} with activations {gate!r} and {inner!r} cannot be served")
+        raise BundleError(f"{what} with activations {quoted(gate)} and {quoted(inner)} cannot be served")
     return _GATES[gate], _GATES[inner]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
 
 Config = dict[str, Any]
@@ -83,7 +84,7 @@ def input_shape(config: Config) -> tuple[int, ...] | None:
     if not shape:
         return input_shape(own) if is_model(first) else None
     if not isinstance(shape, list | tuple) or any(type(side) is not int for side in shape[1:]):
-        raise BundleError(f"an input of open shape {shape!r:.80} cannot be served")
+        raise BundleError(f"an input of open shape {shown(shape)} cannot be served")
     return tuple(shape[1:])
 
 
@@ -98,7 +99,7 @@ def _add(body: Config, given: int, steps: list[Step], depth: int) -> int:
     for entry in entries:
         name = name_of(entry)
         if functional and name in values:
-            raise BundleError(f"the network has two layers of the name {name[:60]!r}")
+            raise BundleError(f"the network has two layers of the name {quoted(name)}")
         if entry["class_name"] == "InputLayer":
             inputs += 1
             last = given
@@ -136,12 +137,12 @@ def _parents(entry: Config, values: dict[str, int]) -> tuple[int, ...]:
     nodes = entry.get("inbound_nodes")
     if not isinstance(nodes, list) or len(nodes) != 1:
         count = len(nodes) if isinstance(nodes, list) else 0
-        raise BundleError(f"layer {name_of(entry)[:60]!r} is called {count} times: each must be called once")
+        raise BundleError(f"layer {quoted(name_of(entry))} is called {count} times: each must be called once")
     node = nodes[0]
     if isinstance(node, dict):
         args = node.get("args")
         if not isinstance(args, list | tuple) or len(args) != 1:
-            raise BundleError(f"layer {name_of(entry)[:60]!r} is called with more than its values")
+            raise BundleError(f"layer {quoted(name_of(entry))} is called with more than its values")
         _require_no_options(node.get("kwargs"), entry)
         given = args[0] if isinstance(args[0], list | tuple) else [args[0]]
         references = [_history(value) for value in given]
@@ -150,14 +151,14 @@ def _parents(entry: Config, values: dict[str, int]) -> tuple[int, ...]:
         for reference in references:
             _require_no_options(reference[3] if _is_reference(reference) and len(reference) > 3 else None, entry)
     if not references:
-        raise BundleError(f"layer {name_of(entry)[:60]!r} takes no value of the network")
+        raise BundleError(f"layer {quoted(name_of(entry))} takes no value of the network")
     return tuple(_number(reference, values) for reference in references)
 
 
 def _require_no_options(options: Any, entry: Config) -> None:
     """Masks, first states or a call as in training change what a layer gives."""
     if options and (not isinstance(options, dict) or any(value not in (None, False) for value in options.values())):
-        raise BundleError(f"layer {name_of(entry)[:60]!r} is called with options, which cannot be served")
+        raise BundleError(f"layer {quoted(name_of(entry))} is called with options, which cannot be served")
 
 
 def _history(value: Any) -> Any:
@@ -175,7 +176,7 @@ def _number(reference: Any, values: dict[str, int]) -> int:
     if not _is_reference(reference) or reference[2] != 0:
         raise BundleError("a layer of the network takes what is no layer's only output")
     if reference[0] not in values:
-        raise BundleError(f"the network's layers form a circle, or {reference[0][:60]!r} is none of them")
+        raise BundleError(f"the network's layers form a circle, or {quoted(reference[0])} is none of them")
     return values[reference[0]]
 
 

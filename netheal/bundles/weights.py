@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netheal.bundles.topology import Config
+from netheal.bundles.wording import sides
 from netheal.errors import BundleError
 
 
@@ -55,11 +56,13 @@ class WeightReader:
     def take(self, role: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """The next array; raises BundleError where it is missing, of another shape or not finite."""
         if self._next >= len(self._arrays):
-            raise BundleError(f"the network has no weights left for {role} {shape}: the file is incomplete")
+            raise BundleError(
+                f"the network has no weights left for {role} of shape {sides(shape)}: the file is incomplete"
+            )
         array = self._arrays[self._next]
         self._next += 1
         if array.shape != shape:
-            raise BundleError(f"{role} needs weights of shape {shape} and the file has {array.shape}")
+            raise BundleError(f"{role} needs weights of shape {sides(shape)} and the file has {sides(array.shape)}")
         if not np.isfinite(array).all():
             raise BundleError(f"{role} holds weights that are not finite: train the network again")
         return array

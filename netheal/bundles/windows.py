@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from netheal.bundles.topology import Config
+from netheal.bundles.wording import shown
 from netheal.errors import BundleError
 
 _WIDEST = 4096
@@ -36,7 +37,7 @@ def windows_of(config: Config, size_key: str, steps: int) -> Windows:
         before, after = span - 1 if padding == "causal" else 0, 0
         count = (steps + before - span) // stride + 1
     else:
-        raise BundleError(f"windows with padding {padding!r:.40} cannot be served")
+        raise BundleError(f"windows with padding {shown(padding)} cannot be served")
     if count < 1:
         raise BundleError(f"a window of {span} steps does not fit in {steps}")
     return Windows(size, stride, every, before, after, count)
@@ -47,5 +48,5 @@ def _one(value: object, what: str) -> int:
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if type(value) is not int or not 0 < value <= _WIDEST:
-        raise BundleError(f"{what} of {value!r:.40} cannot be served: 1 to {_WIDEST} can")
+        raise BundleError(f"{what} of {shown(value)} cannot be served: 1 to {_WIDEST} can")
     return value

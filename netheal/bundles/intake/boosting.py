@@ -9,9 +9,10 @@ from netheal.bundles.intake.fields import Fields, state_of
 from netheal.bundles.intake.limits import MOST_TREES
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.trees import histogram_tree_of, tree_of
-from netheal.bundles.intake.values import ArrayRecord, Record, shown
+from netheal.bundles.intake.values import ArrayRecord, Record
 from netheal.bundles.probability import Boosting, Classifier, Doubles
 from netheal.bundles.tree import regression_tree
+from netheal.bundles.wording import shown
 from netheal.errors import BundleError
 
 

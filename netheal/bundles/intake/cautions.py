@@ -7,6 +7,7 @@ import numpy as np
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.parity import Answers
 from netheal.bundles.served import Manifest
+from netheal.bundles.wording import quoted
 from netheal.contracts import Contract, attack_classes, wire_contracts
 
 _KNOWN_VERSIONS = range(3, 10)
@@ -80,5 +81,5 @@ def _of_versions(parts: Parts, manifest: Manifest) -> list[str]:
     if minor is None or int(minor[1]) not in _KNOWN_VERSIONS:
         found.append(f"it was written by {parts.written_by}, whose files were never tried here: look at its parity")
     if parts.version is not None and parts.version != manifest.version:
-        found.append(f"the file calls itself {parts.version!r} and is stored as {manifest.version!r}")
+        found.append(f"the file calls itself {quoted(parts.version)} and is stored as {quoted(manifest.version)}")
     return found

@@ -10,9 +10,10 @@ from netheal.bundles.intake.limits import MOST_VOTERS
 from netheal.bundles.intake.preprocessing import require_names
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.trees import forest_of, one_tree_of
-from netheal.bundles.intake.values import ArrayRecord, Record, shown
+from netheal.bundles.intake.values import ArrayRecord, Record
 from netheal.bundles.probability import Classifier, Doubles, Layered
 from netheal.bundles.voting import HardVoting, Voting
+from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
 
 _DEEPEST = 3
@@ -112,8 +113,8 @@ def _weights(value: Any) -> list[float]:
 def _arrays(fields: Fields, key: str, ndim: int) -> tuple[Doubles, ...]:
     values = fields.need(key)
     if type(values) is not list or not 0 < len(values) <= 64:
-        raise BundleError(f"{key!r} of {fields.of} is no list of arrays")
-    return tuple(within_size(numbers(value, f"{key!r} of {fields.of}", ndim) for value in values))
+        raise BundleError(f"{quoted(key)} of {fields.of} is no list of arrays")
+    return tuple(within_size(numbers(value, f"{quoted(key)} of {fields.of}", ndim) for value in values))
 
 
 _READERS: dict[str, Callable[[Fields, int], Classifier]] = {

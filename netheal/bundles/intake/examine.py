@@ -25,6 +25,7 @@ from netheal.bundles.intake.serve import contract_of, serve
 from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
+from netheal.bundles.wording import cause, quoted
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
 from netheal.errors import NethealError
@@ -88,14 +89,14 @@ def _tried(name: str, work: _Work) -> Step:
     except MemoryError:
         return Step(name, False, "reading the file takes more memory than a bundle may use")
     except _DAMAGE as error:
-        return Step(name, False, f"the file is damaged: {error!r:.300}")
+        return Step(name, False, f"the file is damaged: {cause(error)}")
 
 
 def _file_format(work: _Work) -> str:
     size = work.data.nbytes
     work.figures |= {"file_bytes": size, "source_sha256": hashlib.sha256(work.data).hexdigest()}
     if work.order.suffix not in SUFFIXES:
-        raise NethealError(f"a file ending in {work.order.suffix[:20]!r} is none of {', '.join(SUFFIXES)}")
+        raise NethealError(f"a file ending in {quoted(work.order.suffix)} is none of {', '.join(SUFFIXES)}")
     if not 0 < size <= FILE_BYTES:
         raise NethealError(f"the file has {size} bytes: 1 to {FILE_BYTES // MEGABYTE} MB are accepted")
     if work.order.profile is not None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.intake.limits import CONFIG_DEPTH, CONFIG_VALUES, MOST_CATEGORIES
 from netheal.bundles.intake.values import ArrayRecord, Record
+from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
 
 Plain = str | int | float | bool
@@ -32,54 +33,54 @@ class Fields:
     def need(self, key: str) -> Any:
         """The raw value, which must be there."""
         if self._values.get(key) is None:
-            raise BundleError(f"{self.of} has no {key!r}: the file is incomplete or of another layout")
+            raise BundleError(f"{self.of} has no {quoted(key)}: the file is incomplete or of another layout")
         return self._values[key]
 
     def record(self, key: str) -> Record:
         """An object."""
         value = self.need(key)
         if not isinstance(value, Record):
-            raise BundleError(f"{key!r} of {self.of} is a {type(value).__name__}, not a model's object")
+            raise BundleError(f"{quoted(key)} of {self.of} is a {type(value).__name__}, not a model's object")
         return value
 
     def records(self, key: str, most: int) -> list[Record]:
         """A list of objects."""
         values = self.need(key)
         if type(values) is not list or not 0 < len(values) <= most:
-            raise BundleError(f"{key!r} of {self.of} is no list of 1 to {most} models")
+            raise BundleError(f"{quoted(key)} of {self.of} is no list of 1 to {most} models")
         if not all(isinstance(value, Record) for value in values):
-            raise BundleError(f"{key!r} of {self.of} holds something that is no model")
+            raise BundleError(f"{quoted(key)} of {self.of} holds something that is no model")
         return values
 
     def fields(self, key: str) -> "Fields":
         """A dictionary."""
-        return Fields(self.need(key), f"{key!r} of {self.of}")
+        return Fields(self.need(key), f"{quoted(key)} of {self.of}")
 
     def numbers(self, key: str, ndim: int) -> NDArray[np.float64]:
         """A finite array of numbers of so many sides, as doubles."""
-        return numbers(self.need(key), f"{key!r} of {self.of}", ndim)
+        return numbers(self.need(key), f"{quoted(key)} of {self.of}", ndim)
 
     def flag(self, key: str, default: bool) -> bool:
         """True or False."""
         value = self._values.get(key, default)
         if type(value) is not bool:
-            raise BundleError(f"{key!r} of {self.of} is neither true nor false")
+            raise BundleError(f"{quoted(key)} of {self.of} is neither true nor false")
         return value
 
     def number(self, key: str) -> float:
         """A finite number."""
         value = self.need(key)
         if type(value) not in (int, float) or not abs(value) < float("inf"):
-            raise BundleError(f"{key!r} of {self.of} is no finite number")
+            raise BundleError(f"{quoted(key)} of {self.of} is no finite number")
         return float(value)
 
     def plain_list(self, key: str) -> list[Plain]:
         """A list, tuple or flat array of texts or numbers."""
-        return plain_list(self.need(key), f"{key!r} of {self.of}")
+        return plain_list(self.need(key), f"{quoted(key)} of {self.of}")
 
     def texts(self, key: str) -> list[str]:
         """A list, tuple or flat array of texts."""
-        return texts(self.need(key), f"{key!r} of {self.of}")
+        return texts(self.need(key), f"{quoted(key)} of {self.of}")
 
 
 def state_of(record: Record) -> Fields:
@@ -98,7 +99,9 @@ def numbers(value: Any, what: str, ndim: int) -> NDArray[np.float64]:
     """A finite array of numbers of so many sides, as doubles."""
     array = raw_array(value, what)
     if array.dtype.kind not in "fiub" or array.ndim != ndim:
-        raise BundleError(f"{what} has dtype {array.dtype} and shape {array.shape}: it needs {ndim} sides of numbers")
+        raise BundleError(
+            f"{what} has dtype {array.dtype} and shape {sides(array.shape)}: it needs {ndim} sides of numbers"
+        )
     doubles = array.astype(np.float64)
     if not np.isfinite(doubles).all():
         raise BundleError(f"{what} holds values that are not finite: fit it again")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
+from netheal.bundles.wording import cause, quoted
 from netheal.errors import BundleError
 
 _ARRAY_BYTES = 256 * MEGABYTE
@@ -55,11 +56,22 @@ class _MappedFile:
 def opened(data: memoryview) -> Iterator[h5py.File]:
     """The file, open for reading; raises BundleError for anything but plain groups and arrays of its own."""
     try:
+        _require_whole(data)
         with h5py.File(_MappedFile(data), "r") as file:
             _require_plain(file)
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BundleError(f"the .h5 is damaged or not what Keras writes: {error!r:.300}") from error
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise BundleError(f"the .h5 is damaged or not what Keras writes: {cause(error)}") from error
+
+
+def _require_whole(data: memoryview) -> None:
+    """The file ends where its head says; the library would pass over what comes after."""
+    version = data[8]
+    # Size of an address, and where three follow each other: the file's begin, another place, and its end.
+    size, place = (data[13], 24 + 4 * version) if version < 2 else (data[9], 12)
+    end = int.from_bytes(data[place + 2 * size : place + 3 * size], "little")
+    if data.nbytes > end:
+        raise BundleError(f"there are {data.nbytes - end} bytes after the end of the .h5: the file was tampered with")
 
 
 def _require_plain(file: h5py.File) -> None:
@@ -72,14 +84,14 @@ def _require_plain(file: h5py.File) -> None:
             if left[0] < 0 or depth > 12:
                 raise BundleError("the .h5 holds more groups than a network has")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise BundleError(f"the .h5 has a link at {name[:60]!r} that leads elsewhere: save the model anew")
+                raise BundleError(f"the .h5 has a link at {quoted(name)} that leads elsewhere: save the model anew")
             item = group[name]
             if isinstance(item, h5py.Group):
                 walk(item, depth + 1)
             elif not isinstance(item, h5py.Dataset):
                 raise BundleError(f"the .h5 holds a {type(item).__name__}, which is no array")
             elif item.external or item.is_virtual:
-                raise BundleError(f"the array {name[:60]!r} of the .h5 lies in another file")
+                raise BundleError(f"the array {quoted(name)} of the .h5 lies in another file")
 
     walk(file, 0)
 
@@ -98,10 +110,10 @@ def attribute(item: Any, name: str, most: int) -> Any:
 def float_array(item: Any, name: str) -> NDArray[np.float32]:
     """A dataset of floats."""
     if not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or len(item.shape) > 4:
-        raise BundleError(f"{name[:80]!r} of the .h5 is no array of floats")
+        raise BundleError(f"{quoted(name)} of the .h5 is no array of floats")
     if item.size * item.dtype.itemsize > _ARRAY_BYTES:
-        raise BundleError(f"{name[:80]!r} of the .h5 is larger than a network's array")
+        raise BundleError(f"{quoted(name)} of the .h5 is larger than a network's array")
     stored = item.id.get_create_plist()
     if any(stored.get_filter(place)[0] not in _FILTERS for place in range(stored.get_nfilters())):
-        raise BundleError(f"{name[:80]!r} of the .h5 is compressed in another way than gzip")
+        raise BundleError(f"{quoted(name)} of the .h5 is compressed in another way than gzip")
     return np.asarray(item[()], dtype=np.float32)

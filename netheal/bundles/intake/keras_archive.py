@@ -21,6 +21,7 @@ from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.neural import Network
 from netheal.bundles.topology import Config, body_of, entries_of, is_model
+from netheal.bundles.wording import cause, listed
 from netheal.errors import BundleError
 
 _MOST_BYTES = {"config.json": 4 * MEGABYTE, "metadata.json": MEGABYTE, "model.weights.h5": 256 * MEGABYTE}
@@ -44,10 +45,10 @@ def _members(data: memoryview) -> dict[str, bytes]:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             strange = [entry.filename for entry in entries if entry.filename not in _MOST_BYTES]
             if strange or len(entries) != len({entry.filename for entry in entries}):
-                raise BundleError(f"the Keras model in the file holds {strange!r:.120}, or a member twice")
+                raise BundleError(f"the Keras model in the file holds {listed(strange)}, or a member twice")
             return {entry.filename: _member(archive, entry) for entry in entries}
     except _DAMAGE as error:
-        raise BundleError(f"the Keras model in the file is no archive of Keras: {error!r:.200}") from error
+        raise BundleError(f"the Keras model in the file is no archive of Keras: {cause(error)}") from error
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -8,6 +8,7 @@ from netheal.bundles.intake.fields import json_values
 from netheal.bundles.layers import KERAS_2_HARD_SIGMOID
 from netheal.bundles.neural import require_served
 from netheal.bundles.topology import MODELS, topology_of
+from netheal.bundles.wording import cause, quoted
 from netheal.errors import BundleError
 
 _MODULES = (
@@ -35,14 +36,14 @@ def keras_config(value: Any, what: str, version: Any = None) -> dict[str, Any]:
     try:
         document = json_values(json.loads(value) if isinstance(value, str) else value, what)
     except (RecursionError, ValueError) as error:
-        raise BundleError(f"{what} is too deep, or no JSON: {error!r:.120}") from error
+        raise BundleError(f"{what} is too deep, or no JSON: {cause(error)}") from error
     if type(document) is not dict or document.get("class_name", "Functional") not in MODELS:
         raise BundleError(f"{what} is neither of a Sequential nor of a functional model")
     document = {key: inner for key, inner in document.items() if key not in _ABOUT_TRAINING}
     require_served(step.kind for step in topology_of(document).steps)
     for module, kind in _classes(document):
         if module not in _MODULES and not module.startswith("keras.src."):
-            raise BundleError(f"{what} names {f'{module}.{kind}'[:120]!r}, code of its own: it cannot be served")
+            raise BundleError(f"{what} names {quoted(f'{module}.{kind}')}, code of its own: it cannot be served")
     return _dated(document) if _is_keras_2(document, version) else document
 
 

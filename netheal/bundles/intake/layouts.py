@@ -13,10 +13,11 @@ from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
 from netheal.bundles.intake.size import within_size
-from netheal.bundles.intake.values import Record, shown
+from netheal.bundles.intake.values import Record
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
 from netheal.bundles.scaling import Scaling
+from netheal.bundles.wording import listed, quoted, shown
 from netheal.contracts.contract import ModelType
 from netheal.errors import BundleError
 
@@ -49,9 +50,9 @@ def parts_of(value: Any, model_type: ModelType) -> Parts:
     top = Fields(value, "the file")
     training = "artifacts" in top
     if not training and not ("model" in top and "selected_features" in top):
-        known = [key for key in value if isinstance(key, str)][:12]
+        known = [key for key in value if isinstance(key, str)]
         raise BundleError(
-            f"the file has {known!r:.200}: neither the training layout (artifacts, …) nor the serving layout"
+            f"the file has {listed(known)}: neither the training layout (artifacts, …) nor the serving layout"
             " (model, selected_features, …)"
         )
     if model_type == "threat_detector":
@@ -136,7 +137,7 @@ def _attack_class(classes: list[Plain]) -> int:
         return 1
     normal = [place for place, name in enumerate(classes) if str(name).strip().casefold() in _NORMAL]
     if len(normal) != 1:
-        raise BundleError(f"none, or both, of the classes {classes!r:.120} is called normal")
+        raise BundleError(f"none, or both, of the classes {listed(classes)} is called normal")
     return 1 - normal[0]
 
 
@@ -201,7 +202,7 @@ def feature_names(fields: Fields, key: str) -> list[str]:
     """The features, each once."""
     names = fields.texts(key)
     if len(names) > MOST_FEATURES or len(set(names)) != len(names):
-        raise BundleError(f"{key!r} does not name up to {MOST_FEATURES} features, each of them once")
+        raise BundleError(f"{quoted(key)} does not name up to {MOST_FEATURES} features, each of them once")
     return names
 
 

@@ -2,6 +2,7 @@
 
 from enum import Enum, auto
 
+from netheal.bundles.wording import quoted
 from netheal.errors import BundleError
 
 
@@ -134,7 +135,7 @@ def kind_of(module: str, name: str) -> tuple[str, Kind]:
     kind = _KINDS.get(full)
     if kind is None:
         raise BundleError(
-            f"the file names {full[:200]!r}, which is not part of any accepted model: accepted are scikit-learn's"
+            f"the file names {quoted(full)}, which is not part of any accepted model: accepted are scikit-learn's"
             " trees, forests, gradient boosting (histograms', too), logistic regression, MLP and voting classifiers,"
             " Keras networks, scalers and encoders, numpy arrays and plain values"
             f"{_HINTS.get(full, _HINTS.get(module, ''))}"

@@ -17,6 +17,7 @@ from netheal.bundles.intake.values import (
     objects_of,
     scalar_of,
 )
+from netheal.bundles.wording import quoted
 from netheal.errors import BundleError
 
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
@@ -46,7 +47,7 @@ def call(target: Name, args: tuple[Any, ...]) -> Any:
         return _index(args)
     if target.kind is Kind.GETATTR:
         return _loader(args)
-    raise BundleError(f"the pickle calls {target.full!r}, which no accepted model does")
+    raise BundleError(f"the pickle calls {quoted(target.full)}, which no accepted model does")
 
 
 def build(target: Any, state: Any) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from netheal.bundles.intake.fields import Fields, plain_list, state_of, texts
-from netheal.bundles.intake.values import Record, shown
+from netheal.bundles.intake.values import Record
 from netheal.bundles.scaling import Scaling, min_max, standard
+from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
 
 
@@ -64,14 +65,14 @@ def encoders_of(value: Any) -> dict[str, list[str]]:
 def categories_of(encoder: Any, name: str) -> list[str]:
     """One encoder's categories in the order of their codes."""
     if isinstance(encoder, Record) and encoder.label == "LabelEncoder":
-        found = texts(encoder_classes(encoder), f"the encoder of {name!r}")
+        found = texts(encoder_classes(encoder), f"the encoder of {quoted(name)}")
     elif isinstance(encoder, Record) and encoder.label == "OrdinalEncoder":
         lists = _category_lists(state_of(encoder))
         found = lists[0] if len(lists) == 1 else []
     else:
-        raise BundleError(f"the encoder of {name!r} is neither a LabelEncoder nor an OrdinalEncoder")
+        raise BundleError(f"the encoder of {quoted(name)} is neither a LabelEncoder nor an OrdinalEncoder")
     if not found or len(set(found)) != len(found):
-        raise BundleError(f"the encoder of {name!r} does not have each category once")
+        raise BundleError(f"the encoder of {quoted(name)} does not have each category once")
     return found
 
 

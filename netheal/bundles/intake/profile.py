@@ -7,6 +7,7 @@ from netheal.bundles.build import class_ids
 from netheal.bundles.intake.fields import Fields, json_values
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.intake.limits import PROFILE_BYTES
+from netheal.bundles.wording import cause, quoted, shown
 from netheal.contracts import attack_classes
 from netheal.errors import BundleError
 
@@ -20,7 +21,7 @@ def read_profile(text: bytes) -> Fields:
         # What Postgres cannot keep is refused here: NUL, lone surrogates, and numbers that JSON does not have.
         stored = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"the profile is no JSON: {error}") from error
+        raise BundleError(f"the profile is no JSON: {cause(error)}") from error
     # What is nested too deeply could be read here, and not by everybody who is shown the model later.
     json_values(document, "the profile")
     if b"\\u0000" in stored:
@@ -39,15 +40,17 @@ def require_profile(profile: Fields, parts: Parts) -> None:
     _require_features(pipeline, "selected_features", parts)
     count = pipeline.get("n_features_selected", len(parts.features))
     if count != len(parts.features):
-        raise BundleError(f"the profile says {count!r:.20} features and the bundle has {len(parts.features)}")
+        raise BundleError(f"the profile says {shown(count)} features and the bundle has {len(parts.features)}")
     scaler = pipeline.get("scaler_type")
     if scaler not in (None, "", parts.scaler.kind) and not (scaler == "None" and parts.scaler.kind is None):
-        raise BundleError(f"the profile says the scaler is {scaler!r:.60} and the bundle has {parts.scaler.kind}")
+        raise BundleError(
+            f"the profile says the scaler is {shown(scaler)} and the bundle has {parts.scaler.kind or 'none'}"
+        )
 
 
 def _require_features(fields: Fields, key: str, parts: Parts) -> None:
     if key in fields and fields.texts(key) != parts.features:
-        raise BundleError(f"{key!r} of the profile are not the bundle's features in the bundle's order")
+        raise BundleError(f"{quoted(key)} of the profile are not the bundle's features in the bundle's order")
 
 
 def _require_classes(labels: list[str], parts: Parts) -> None:

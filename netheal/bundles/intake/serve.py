@@ -15,6 +15,7 @@ from netheal.bundles.reference import network_scores
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_onnx
 from netheal.bundles.voting import HardVoting, certain
+from netheal.bundles.wording import listed, quoted
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType, wire_contracts
 from netheal.errors import BundleError
@@ -34,13 +35,21 @@ def contract_of(parts: Parts, model_type: ModelType) -> Contract:
     contract = contract_for(parts.features, model_type)
     wire = next(known for known in wire_contracts() if known.model_type == model_type)
     if model_type == "attack_classifier" and contract.hash != wire.hash:
-        missing = [name for name in wire.names if name not in parts.features]
-        extra = [name for name in parts.features if name not in wire.names]
-        raise BundleError(
-            f"the model's {len(parts.features)} features are not those of {wire.id} in its order:"
-            f" missing {missing[:5]!r}, not in it {extra[:5]!r:.300} (leading spaces count)"
-        )
+        raise BundleError(f"the model's features are not those of {wire.id} in its order: {_difference(parts, wire)}")
     return contract
+
+
+def _difference(parts: Parts, wire: Contract) -> str:
+    """What a model's features lack and have more than a contract's, or, where they are the same, where they part."""
+    missing = [name for name in wire.names if name not in parts.features]
+    extra = [name for name in parts.features if name not in wire.names]
+    if missing or extra:
+        return f"missing are {listed(missing)}, and not in it are {listed(extra)} (leading spaces count)"
+    place = next(at for at, name in enumerate(wire.names) if parts.features[at] != name)
+    return (
+        f"they are the same in another order, and feature {place + 1} is {quoted(parts.features[place])} where"
+        f" {quoted(wire.names[place])} is needed"
+    )
 
 
 def serve(parts: Parts, contract: Contract, origin: Origin) -> tuple[ServedBundle, LoadedGraph]:

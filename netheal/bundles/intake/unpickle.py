@@ -14,6 +14,7 @@ from netheal.bundles.intake.names import Kind, kind_of
 from netheal.bundles.intake.objects import build, call, read_wrapper
 from netheal.bundles.intake.reader import ByteReader
 from netheal.bundles.intake.values import Name, Record
+from netheal.bundles.wording import cause
 from netheal.errors import BundleError
 
 _DAMAGE = (IndexError, KeyError, struct.error, UnicodeError, ValueError, TypeError, OverflowError, AttributeError)
@@ -58,7 +59,7 @@ class Unpickler:
                     raise BundleError(_refused(code))
                 step(self)
         except _DAMAGE as error:
-            raise BundleError(f"the pickle is damaged near byte {self.reader.place}: {error!r:.120}") from error
+            raise BundleError(f"the pickle is damaged near byte {self.reader.place}: {cause(error)}") from error
 
     def _stopped(self) -> Any:
         if len(self.stack) != 1 or self.marks:

@@ -2,7 +2,6 @@
 
 import math
 import re
-import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,19 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.names import Kind
+from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
 
 _SIMPLE = re.compile(r"[<>=|]?(b1|i[1248]|u[1248]|f[248]|[US][1-9][0-9]{0,4}|\?)")
 _LARGEST_SIDE = 2**31
 _LAST_POINT = 0x10FFFF
-
-
-_REPR = reprlib.Repr(maxlevel=2, maxlist=4, maxtuple=4, maxdict=4, maxstring=60, maxother=60)
-
-
-def shown(value: Any) -> str:
-    """A few characters of a value for a message, whatever it contains, be it itself."""
-    return _REPR.repr(value)[:120]
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class DtypeRecord:
     def finished(self) -> np.dtype[Any]:
         """The dtype of plain elements; raises BundleError for objects or an unfinished structure."""
         if self.dtype is None:
-            raise BundleError(f"an array of dtype {self.code[:40]!r} cannot be read as plain values")
+            raise BundleError(f"an array of dtype {quoted(self.code)} cannot be read as plain values")
         return self.dtype
 
 
@@ -91,7 +83,7 @@ def new_dtype(args: tuple[Any, ...]) -> DtypeRecord:
     if code in ("O", "O8", "|O") or re.fullmatch(r"\|?V[1-9][0-9]{0,3}", code):
         return DtypeRecord(code)
     if not _SIMPLE.fullmatch(code):
-        raise BundleError(f"an array of dtype {code[:40]!r} is not part of any accepted model")
+        raise BundleError(f"an array of dtype {quoted(code)} is not part of any accepted model")
     return DtypeRecord(code, np.dtype(code))
 
 
@@ -137,14 +129,14 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or len(shape) > 4:
         raise BundleError("an array in the file has no shape that a model's array has")
     if not all(type(side) is int and 0 <= side < _LARGEST_SIDE for side in shape):
-        raise BundleError(f"an array in the file has the shape {shown(shape)}")
+        raise BundleError("an array in the file has a shape that no model's array has")
     return shape
 
 
 def array_of(raw: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> NDArray[Any]:
     """A read-only array over the file's own bytes; raises BundleError where they are not just enough."""
     if math.prod(shape) * dtype.itemsize != raw.nbytes:
-        raise BundleError(f"an array of shape {shape} and dtype {dtype} does not fit its {raw.nbytes} bytes")
+        raise BundleError(f"an array of shape {sides(shape)} and dtype {dtype} does not fit its {raw.nbytes} bytes")
     array = np.frombuffer(raw, dtype=dtype) if raw.nbytes else np.empty(0, dtype=dtype)
     _require_sound(array)
     array = array.reshape(shape, order="F" if fortran else "C")
@@ -165,7 +157,7 @@ def _require_sound(array: NDArray[Any]) -> None:
 def objects_of(values: Sequence[Any], shape: tuple[int, ...]) -> ArrayRecord:
     """An array of Python objects, kept as their list."""
     if math.prod(shape) != len(values):
-        raise BundleError(f"an array of shape {shape} has {len(values)} elements in the file")
+        raise BundleError(f"an array of shape {sides(shape)} has {len(values)} elements in the file")
     return ArrayRecord(objects=list(values), shape=shape)
 
 

@@ -98,7 +98,7 @@ def test_the_same_networks_give_the_same_bytes() -> None:
         ([INPUT, OUTPUT], weights((4, 1), (1,), (1,)), "belong to no layer"),
         ([INPUT, OUTPUT], [np.full((4, 1), np.nan), np.zeros(1)], "not finite"),
         ([INPUT, layer("Lambda", function="x")], [], "Lambda is not one"),
-        ([INPUT, layer("Dense", units=1, activation="mine")], weights((4, 1), (1,)), "'mine' is not one"),
+        ([INPUT, layer("Dense", units=1, activation="mine")], weights((4, 1), (1,)), '"mine" is not one'),
         ([INPUT, layer("Dense", units=1, activation="linear")], weights((4, 1), (1,)), "sigmoid score"),
         ([INPUT, layer("Dense", units=2, activation="sigmoid")], weights((4, 2), (2,)), "sigmoid score"),
         ([INPUT, layer("Dense", units=1, dtype="float16")], [], "float16"),

@@ -177,7 +177,7 @@ def test_categorical_splits_are_refused_with_advice():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"voting": "loud"}, "voting='loud'"),
+        ({"voting": "loud"}, 'voting="loud"'),
         ({"weights": [1]}, "differ in number"),
         ({"weights": [0, 0, 0, 0]}, "all zero"),
         ({"weights": [-1, 1, 1, 1]}, "no list of numbers"),

@@ -74,6 +74,18 @@ def test_a_bare_network_is_accepted(keras, tmp_path):
     assert np.abs(run_graph(found.bundle.onnx, rows)["score"] - network_scores(network, rows)).max() < 1e-6
 
 
+@pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
+def test_bytes_after_its_end_are_refused(libver, tmp_path):
+    _file(tmp_path / "net.h5")
+    path = tmp_path / "copy.h5"
+    with h5py.File(tmp_path / "net.h5") as source, h5py.File(path, "w", libver=libver) as target:
+        source.copy(source["model_weights"], target)
+        target.attrs["model_config"] = source.attrs["model_config"]
+    assert _examined(path).report.accepted, _examined(path).report.reason
+    path.write_bytes(path.read_bytes() + b"#!/bin/sh")
+    assert "9 bytes after the end of the .h5" in _examined(path).report.reason
+
+
 def test_it_needs_a_profile(tmp_path):
     _file(tmp_path / "net.h5")
     assert "needs a profile" in _examined(tmp_path / "net.h5", None).report.reason

@@ -11,6 +11,7 @@ from sklearn.svm import SVC
 
 from netheal.bundles.intake.examine import Order, examine
 from netheal.bundles.intake.profile import read_profile
+from netheal.bundles.wording import cause
 from netheal.errors import BundleError
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
@@ -32,10 +33,12 @@ def _threat(models: Path) -> dict[str, Any]:
 
 def test_another_order_of_features_is_refused() -> None:
     layout = honest("tree").layout
+    first, last = layout["selected_features"][0], layout["selected_features"][-1]
     layout["selected_features"] = layout["selected_features"][::-1]
     step, reason = _reason(layout)
     assert step == "features"
     assert "attack/v1" in reason
+    assert f'the same in another order, and feature 1 is "{last}" where "{first}" is needed' in reason
 
 
 def test_stripped_names_are_refused_with_a_hint() -> None:
@@ -122,3 +125,30 @@ def test_configs_that_cannot_be_served_are_refused(models: Path) -> None:
 def test_a_profile_that_cannot_be_stored_is_refused(text: bytes) -> None:
     with pytest.raises(BundleError):
         read_profile(text)
+
+
+def test_reasons_are_in_words_and_not_in_pythons_notation() -> None:
+    tree = honest("tree").layout
+    renamed = {**tree, "selected_features": ["\u2028a", *tree["selected_features"][1:]]}
+    layouts: list[Any] = [{"some": 1, "keys": 2}, renamed]
+    layouts += [{**tree, "label_encoder": None, "attack_types": {0: "BENIGN", 1: "x", 2: "y", 3: "z"}}]
+    layouts += [{**tree, "label_encoder": {"classes_": []}}, {**tree, "scaler": {"a": [1]}}]
+    for layout in layouts:
+        reason = _reason(layout)[1]
+        assert not set(reason) & set("[]{}'") and "Error(" not in reason, reason
+        assert reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("units"), '"units" is missing'),
+        (KeyError(), "nothing is missing"),
+        (AttributeError("'NoneType' object has no attribute 'x'"), "a value is of another kind"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+        (ValueError("two\nlines\x07"), "two lines"),
+        (ValueError(), "a value is wrong"),
+    ],
+)
+def test_an_error_of_python_is_told_in_words(error: Exception, words: str) -> None:
+    assert cause(error).startswith(words) or words in cause(error)
