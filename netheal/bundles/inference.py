@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
+
+from netheal.onnx_runtime import onnxruntime as ort
 
 INPUT = "features"
 BLOCK_ROWS = 256

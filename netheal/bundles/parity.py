@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.errors import BundleError
-from netheal.onnx_runtime import onnxruntime
 
 Doubles = NDArray[np.float64]
 Answers = dict[str, NDArray[Any]]

@@ -11,7 +11,6 @@ from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import attack_classes
 from netheal.errors import ModelFailure
-from netheal.onnx_runtime import onnxruntime as ort
 
 FloatArray = npt.NDArray[np.float64]
 
