@@ -36,8 +36,8 @@ export class FeedTable {
   write(from, until) {
     const { body, rows } = this;
     while (body.childElementCount > rows.length) body.lastElementChild.remove();
-    while (body.childElementCount < rows.length) body.append(write(this.line(), rows.at(-1 - body.childElementCount)));
-    for (let at = from; at < Math.min(until, rows.length); at += 1) write(body.children[at], rows.at(-1 - at));
+    while (body.childElementCount < rows.length) body.append(writeLine(this.line(), rows.at(-1 - body.childElementCount)));
+    for (let at = from; at < Math.min(until, rows.length); at += 1) writeLine(body.children[at], rows.at(-1 - at));
     this.roving.settle();
   }
 
@@ -57,7 +57,7 @@ export class FeedTable {
   }
 }
 
-function write(line, row) {
+function writeLine(line, row) {
   const attack = row.is_attack;
   const [time, verdict, name, points, trust, flow, action, model] = line.children;
   line.event = row.traffic_data_id;
