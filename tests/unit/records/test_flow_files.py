@@ -14,6 +14,7 @@ from netheal.contracts import Contract, contract, wire_contracts
 from netheal.errors import ContractError, SettingsError
 from netheal.records.flow_files import MALFORMED, read_flow_file
 from netheal.records.headers import wire_headers
+from tests.unit.steps import steps_of
 
 SHARED = Path(os.environ.get("NETHEAL_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no public data: set NETHEAL_SHARED_DATA to their folder")
@@ -54,20 +55,10 @@ def test_a_copy_takes_no_name_that_is_there() -> None:
     assert wire_headers(["a.1", "a", "a", "a.2", "a"], [ATTACK]) == ["a.1", "a", "a.2", "a.2.1", "a.3"]
 
 
-def test_names_of_copies_are_found_in_linear_time() -> None:
-    """Counted: each look asks for a hash of the name."""
-
-    class Counted(str):
-        looks = 0
-
-        def __hash__(self) -> int:
-            Counted.looks += 1
-            return super().__hash__()
-
-    for headers in (["a"] * 4_000, [*(f"a.{n}" for n in range(1, 2_001)), *["a"] * 2_000]):
-        names = wire_headers(map(Counted, headers), [ATTACK])
-        assert len(set(names)) == len(names) == 4_000
-    assert Counted.looks < 100_000
+@pytest.mark.parametrize("headers", [["a"] * 2_000, [*(f"a.{n}" for n in range(1, 1_001)), *["a"] * 1_000]])
+def test_names_of_copies_are_found_in_linear_time(headers: list[str]) -> None:
+    assert len(set(wire_headers(headers, [ATTACK]))) == 2_000
+    assert steps_of(lambda: wire_headers(headers, [ATTACK])) < 50_000
 
 
 @pytest.mark.parametrize("header", ["Src IP", " Source IP", "Flow ID", " Timestamp", "event_id", "Protocol"])
