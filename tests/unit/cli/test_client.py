@@ -78,6 +78,20 @@ def test_each_call_carries_the_token_and_gives_json(api: Api, client: ApiClient,
     assert b'filename="bundle.joblib"' in api.asked[3][3] and b"bytes of it" in api.asked[3][3]
 
 
+def test_a_list_in_pages_is_followed_to_its_end(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {None: ([1, 2], "a b&c"), "a b&c": ([3], "d"), "d": ([], None)}
+    asked: list[dict[str, Any]] = []
+
+    def get(path: str, **query: Any) -> Any:
+        asked.append(query)
+        entries, following = pages[query.get("cursor")]
+        return {"models": list(entries), "total": 3, "next_cursor": following}
+
+    monkeypatch.setattr(client, "get", get)
+    assert client.get_all("/models/", "models", deleted="true") == {"models": [1, 2, 3], "total": 3}
+    assert [query["deleted"] for query in asked] == ["true"] * 3
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from netheal.bundles.build import contract_for
 from netheal.bundles.served import ServedBundle
 from netheal.scoring.comparison import Comparison, count_differing
 from netheal.scoring.model import ServedModel
 from netheal.store.schema import category_column
-from netheal.verdicts.comparison import columns_of, common_rows
+from netheal.verdicts.comparison import columns_of, common_rows, has_stored_rows
 
 ROWS = 300
 
@@ -73,3 +74,15 @@ def test_a_string_is_coded_as_each_model_codes_it(threat_bundle: ServedBundle) -
 def test_no_rows_are_nothing_to_compare(attack_bundle: ServedBundle) -> None:
     model = ServedModel(attack_bundle)
     assert compare(model, model, rows_for(attack_bundle, 0)) == Comparison(0, 0)
+
+
+def test_no_more_rows_are_compared_than_there_is_time_for(attack_bundle: ServedBundle) -> None:
+    model, table = ServedModel(attack_bundle), rows_for(attack_bundle)
+    first, second = common_rows(model, model, table)
+    assert count_differing(model, model, first, second, limit_s=0) == Comparison(256, 0)
+
+
+def test_only_features_of_the_shipped_contracts_are_stored(threat_bundle: ServedBundle) -> None:
+    assert has_stored_rows(threat_bundle.contract)
+    for names in (["topic", "partition", "offset", "batch_id"], ["src_bytes", "service_category"]):
+        assert not has_stored_rows(contract_for(names, "threat_detector"))

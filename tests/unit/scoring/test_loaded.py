@@ -1,0 +1,57 @@
+"""Models in memory: loaded once while they are in use, and forgotten after."""
+
+import gc
+import weakref
+from dataclasses import replace
+
+import pytest
+
+from netheal.bundles.served import ServedBundle
+from netheal.errors import ModelFailure
+from netheal.scoring.loaded import LoadedModels
+from netheal.scoring.model import ServedModel
+
+
+def bundles(bundle: ServedBundle, count: int) -> list[ServedBundle]:
+    return [ServedBundle(replace(bundle.manifest, version=f"v{number}"), bundle.onnx) for number in range(count)]
+
+
+def test_a_model_is_loaded_once(threat_bundle: ServedBundle) -> None:
+    loaded, calls = LoadedModels(), []
+
+    def load() -> ServedBundle:
+        calls.append(1)
+        return threat_bundle
+
+    assert loaded.get("a", load) is loaded.get("a", load)
+    assert len(calls) == 1
+
+
+def test_what_is_not_kept_is_gone(threat_bundle: ServedBundle) -> None:
+    loaded = LoadedModels()
+    first = loaded.get("a", lambda: threat_bundle)
+    loaded.get("b", lambda: threat_bundle)
+    gone = weakref.ref(first)
+    del first
+    loaded.keep({"b", "c"})
+    gc.collect()
+    assert gone() is None and len(loaded) == 1
+
+
+def test_the_one_unused_longest_goes_first(threat_bundle: ServedBundle) -> None:
+    loaded, many = LoadedModels(), bundles(threat_bundle, 12)
+    first = loaded.get("0", lambda: many[0])
+    for number in range(1, 12):
+        loaded.get(str(number), lambda number=number: many[number])  # type: ignore[misc]
+        assert loaded.get("0", lambda: many[0]) is first
+    assert len(loaded) == 8
+
+
+def test_a_failure_to_load_leaves_nothing(threat_bundle: ServedBundle) -> None:
+    def fails() -> ServedBundle:
+        raise ModelFailure("gone", "a")
+
+    loaded = LoadedModels()
+    with pytest.raises(ModelFailure):
+        loaded.get("a", fails)
+    assert isinstance(loaded.get("a", lambda: threat_bundle), ServedModel)
