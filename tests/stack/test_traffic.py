@@ -105,7 +105,7 @@ def test_health_finds_the_broker_and_its_rows(world: World, client: FlaskClient)
     client.post(URL, json=[{}] * 7)
     reasons = client.get("/health").json["reasons"]
     assert not [reason for reason in reasons if "broker" in reason or "Postgres" in reason]
-    assert "7 rows wait and the job has not finished a batch yet: see that it runs" in reasons
+    assert "the job is awaited: it has not reported yet; 7 rows wait" in reasons
     assert "netheal_lag_rows 7.0" in client.get("/metrics").text
 
 
