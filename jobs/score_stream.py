@@ -16,6 +16,7 @@ from jobs.stages.source import read_topic
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
+from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging, emit
 
@@ -74,7 +75,10 @@ def main() -> int:
     gate = StopGate()
     gate.listen()
     try:
-        return run(load_settings(), gate)
+        settings = load_settings()
+        if not under_spark_submit():
+            use_scratch_folder(settings.scratch_dir, "job")
+        return run(settings, gate)
     except NethealError as error:
         emit("job.failed", reason=str(error))
         return 2

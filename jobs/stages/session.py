@@ -2,12 +2,12 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from netheal.embedded.java import NO_PERF_DATA, contained
-from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings
 
 _LOCAL_CHECKPOINTS = (
@@ -48,11 +48,10 @@ def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Bu
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     os.environ.setdefault("SPARK_LAUNCHER_OPTS", NO_PERF_DATA)
-    temporary = use_scratch_folder(settings.scratch_dir, "job")
     jars = ",".join(str(jar) for jar in sorted((settings.tools_dir / "spark").glob("*.jar")))
     scratch = settings.var_dir / "spark"
     properties = read_properties(settings.conf_dir / "spark.properties")
-    java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, contained(temporary))])
+    java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, contained(Path(tempfile.gettempdir())))])
     for name, value in properties.items():
         builder = builder.config(name, value)
     return (

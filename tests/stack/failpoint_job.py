@@ -14,6 +14,7 @@ from jobs.score_stream import run
 from jobs.stages import micro_batch, opening
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.stopping import StopGate
+from netheal.scratch import use_scratch_folder
 from netheal.settings import load_settings
 from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
@@ -103,7 +104,9 @@ def main() -> int:
     configure_logging()
     gate = StopGate()
     gate.listen()
-    return run(load_settings(), gate, DyingSinks)
+    settings = load_settings()
+    use_scratch_folder(settings.scratch_dir, "job")  # as the job itself: a JVM that is killed leaves files behind
+    return run(settings, gate, DyingSinks)
 
 
 if __name__ == "__main__":
