@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import NO_CLASS, is_attack_class
 from netheal.errors import ContractError
+from netheal.healing.targets import host_targets
 
 ACTION_TYPES = ("log_only", "alert_admin", "block_ip", "restart_service")
 _TARGET = "{src_ip}"
@@ -42,6 +44,16 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Decisions:
+    """`rule` int16 [n]: each row's rule, an index into the policy's. `aimed` int64 [k]: the rows whose action is
+    about an address, `targets` [k]: these addresses, in canonical text."""
+
+    rule: npt.NDArray[np.int16]
+    aimed: npt.NDArray[np.int64]
+    targets: list[str]
+
+
+@dataclass(frozen=True)
 class Policy:
     """Rules in a fixed order: one a class by class id, then threat_normal, threat_attack, no_target."""
 
@@ -56,19 +68,23 @@ class Policy:
         self,
         class_id: npt.NDArray[np.int16],
         threat_attack: npt.NDArray[np.bool_],
-        has_source: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.int16]:
-        """The rule of each row, int16 [n], an index into `rules`.
+        src_ip: pa.Array,
+    ) -> Decisions:
+        """The rule of each of n rows.
 
         `class_id`: NO_CLASS where the row has none. `threat_attack`: the threat detector calls it an attack.
-        A class other than the benign one decides; else the threat detector does. An action that needs
-        an address and has none becomes the `no_target` rule.
+        `src_ip`: strings as the sensors wrote them, or null. A class other than the benign one decides; else the
+        threat detector does. An action that needs an address becomes the `no_target` rule where `src_ip` is not
+        one host (see `targets.host_target`).
         """
         classes = len(attack_classes().names)
         rule = np.where(class_id != NO_CLASS, class_id, classes).astype(np.int16)
         rule[threat_attack & ~is_attack_class(class_id)] = classes + 1
-        rule[self._needs_target[rule] & ~has_source] = classes + 2
-        return rule
+        wanting = np.flatnonzero(self._needs_target[rule])
+        targets = host_targets(src_ip.take(pa.array(wanting)))
+        found = np.array([target is not None for target in targets], bool)
+        rule[wanting[~found]] = classes + 2
+        return Decisions(rule, wanting[found], [target for target in targets if target is not None])
 
 
 def parse_policy(document: dict[str, Any]) -> Policy:

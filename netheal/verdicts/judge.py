@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import NO_CLASS, is_attack
-from netheal.healing.policy import Policy
+from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
 from netheal.records.decode import Decoded, MessageDecoder
 from netheal.records.reasons import Rejection
@@ -59,11 +59,11 @@ class Judge:
         columns = {name: array.take(place) for name, array in origin.items()}
         columns |= self._features(decoded, checked)
         predictions, class_id, threat_attack = self._predict(checked)
-        rule = self.policy.decide(class_id, threat_attack, columns["src_ip"].is_valid().to_numpy(False))
-        columns |= predictions | self._actions(rule, columns["src_ip"])
+        decisions = self.policy.decide(class_id, threat_attack, columns["src_ip"])
+        columns |= predictions | self._actions(decisions)
         columns["is_attack"] = pa.array(is_attack(threat_attack, class_id))
         verdicts = _table(columns, verdict_schema(), len(place))
-        return Judged(verdicts, _rejected(records, origin, checked.rejected), rule)
+        return Judged(verdicts, _rejected(records, origin, checked.rejected), decisions.rule)
 
     def _origin(self, records: pa.RecordBatch, batch_id: int) -> Columns:
         rows = records.num_rows
@@ -110,13 +110,13 @@ class Judge:
                 columns |= _attack_columns(class_id, _spread(attack.confidence, here), here, model)
         return columns, class_id, threat_attack
 
-    def _actions(self, rule: npt.NDArray[np.int16], src_ip: pa.Array) -> Columns:
-        rows = len(rule)
+    def _actions(self, decisions: Decisions) -> Columns:
+        rule = decisions.rule
         description, params = list(self._rule_texts["description"]), list(self._rule_texts["params"])
         text_of = rule.astype(np.int32)
-        aimed = np.flatnonzero(np.isin(rule, self._targeted))
         known: dict[tuple[int, str], int] = {}
-        for row, at, address in zip(aimed, rule[aimed].tolist(), src_ip.take(pa.array(aimed)).to_pylist(), strict=True):
+        aimed = zip(decisions.aimed, rule[decisions.aimed].tolist(), decisions.targets, strict=True)
+        for row, at, address in aimed:
             if (at, address) not in known:
                 known[at, address] = len(description)
                 description.append(self.policy.rules[at].describe(address))
@@ -126,13 +126,9 @@ class Judge:
             "action_type": _choose(rule, self._rule_texts["action_type"]),
             "action_description": _choose(text_of, description),
             "action_params": _choose(text_of, params),
-            "action_status": constant(_STATUS, rows),
-            "policy_version": constant(self.policy.version, rows),
+            "action_status": constant(_STATUS, len(rule)),
+            "policy_version": constant(self.policy.version, len(rule)),
         }
-
-    @cached_property
-    def _targeted(self) -> list[int]:
-        return [at for at, rule in enumerate(self.policy.rules) if rule.needs_target]
 
     @cached_property
     def _rule_texts(self) -> dict[str, list[str]]:

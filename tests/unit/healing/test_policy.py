@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from netheal.contracts import attack_classes
@@ -35,8 +36,8 @@ def policy(document: Document) -> Policy:
 
 def decided(policy: Policy, name: str | None, threat_attack: bool = False, source: str | None = "192.0.2.7") -> Rule:
     class_id = -1 if name is None else attack_classes().id_of(name)
-    arrays = np.array([class_id], np.int16), np.array([threat_attack]), np.array([source is not None])
-    return policy.rules[policy.decide(*arrays)[0]]
+    arrays = np.array([class_id], np.int16), np.array([threat_attack]), pa.array([source], pa.string())
+    return policy.rules[policy.decide(*arrays).rule[0]]
 
 
 CASES = [
@@ -87,19 +88,25 @@ def test_a_password_guesser_is_blocked_by_its_address(policy: Policy, name: str)
     assert rule.describe("192.0.2.7") == "Blocking address: 192.0.2.7"
 
 
+@pytest.mark.parametrize("source", [None, "", "$(touch /x);10.0.0.1 -j ACCEPT", "127.0.0.1", "0.0.0.0/0"])
 @pytest.mark.parametrize("name", BLOCKED)
-def test_nobody_is_blocked_where_no_address_is_known(policy: Policy, name: str) -> None:
-    rule = decided(policy, name, source=None)
+def test_nobody_is_blocked_where_no_host_is_known(policy: Policy, name: str, source: str | None) -> None:
+    rule = decided(policy, name, source=source)
     assert (rule.action_type, rule.params) == ("alert_admin", {"reason": "no_target"})
 
 
 def test_rows_are_decided_one_by_one(policy: Policy) -> None:
     ids = np.array([-1, -1, *range(len(attack_classes().names))] * 4, np.int16)
     attack = np.arange(len(ids)) % 2 == 0
-    source = np.arange(len(ids)) // 2 % 2 == 0
+    source = pa.array([("192.0.2.7", None, "::ffff:192.0.2.8", "nobody")[at // 3 % 4] for at in range(len(ids))])
     together = policy.decide(ids, attack, source)
+    targets = dict(zip(together.aimed.tolist(), together.targets, strict=True))
     for at in range(len(ids)):
-        assert together[at] == policy.decide(ids[at : at + 1], attack[at : at + 1], source[at : at + 1])[0]
+        alone = policy.decide(ids[at : at + 1], attack[at : at + 1], source.slice(at, 1))
+        assert together.rule[at] == alone.rule[0]
+        assert alone.targets == ([targets[at]] if at in targets else [])
+        assert policy.rules[together.rule[at]].needs_target == (at in targets)
+    assert set(targets.values()) == {"192.0.2.7", "192.0.2.8"}
 
 
 def test_a_policys_version_changes_with_what_it_says_only(document: Document, policy: Policy) -> None:

@@ -46,19 +46,36 @@ def test_each_class_gets_the_action_of_the_policy(told: Judge, make_records: Mak
         assert (verdict["action_status"], verdict["policy_version"]) == ("logged", told.policy.version)
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1", '"},{"ip":"', "a\0b\n\x1b", "😀", "{src_ip}", "\\", ""])
-def test_a_block_is_about_the_address_of_its_own_row(told: Judge, make_records: MakeRecords, address: str) -> None:
+def test_a_block_is_about_the_address_of_its_own_row(told: Judge, make_records: MakeRecords) -> None:
+    address = "::FFFF:192.0.2.1"
     values = [row(PATATOR, src_ip="198.51.100.9"), row(PATATOR, src_ip=address), row(PATATOR), row(0, src_ip=address)]
     verdicts = told.judge(make_records(values), 1).verdicts
     actions = [json.loads(message)["self_healing_action"] for message in encode_verdicts(verdicts)]
     assert [action["action_type"] for action in actions] == ["block_ip", "block_ip", "alert_admin", "log_only"]
     assert [action["action_params"] for action in actions] == [
         {"ip": "198.51.100.9"},
-        {"ip": address},
+        {"ip": "192.0.2.1"},
         {"reason": "no_target"},
         {},
     ]
-    assert actions[1]["action_description"] == f"Blocking address: {address}"
+    assert actions[1]["action_description"] == "Blocking address: 192.0.2.1"
+    assert verdicts["src_ip"].to_pylist() == ["198.51.100.9", address, None, address]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("$(touch /x);10.0.0.1 -j ACCEPT", "127.0.0.1", "0.0.0.0/0", "fe80::1%eth0", '"},{"ip":"', "a\0b\n\x1b"),
+        *("😀", "{src_ip}", "\\", ""),
+    ],
+)
+def test_an_address_that_is_no_host_is_told_to_a_person(told: Judge, make_records: MakeRecords, address: str) -> None:
+    verdicts = told.judge(make_records([row(PATATOR, src_ip=address), row(PATATOR, src_ip="10.0.0.1")]), 1).verdicts
+    actions = [json.loads(message)["self_healing_action"] for message in encode_verdicts(verdicts)]
+    assert [action["action_type"] for action in actions] == ["alert_admin", "block_ip"]
+    assert [action["action_params"] for action in actions] == [{"reason": "no_target"}, {"ip": "10.0.0.1"}]
+    assert actions[0]["action_description"] == "Alerting administrator: attack with no source address to block"
+    assert verdicts["src_ip"].to_pylist()[0] == address
 
 
 def test_many_addresses_in_one_batch(told: Judge, make_records: MakeRecords) -> None:
