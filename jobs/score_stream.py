@@ -1,17 +1,20 @@
 """The streaming job: flow records from Kafka to verdicts in Delta, Postgres and the output topic.
 
 Runs by `python -m jobs.score_stream` on one machine and by spark-submit on a cluster; stops cleanly on SIGTERM.
+It ends by itself only where a person must act (status 2) or its JVM is gone (status 1); whatever else happens, it
+says so and begins the stream again.
 """
 
 import sys
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
+from pyspark.sql.streaming.query import StreamingQuery
 
+from jobs.stages.attempt import BatchFailed, cause_of
 from jobs.stages.opening import open_stream
 from jobs.stages.retry import Backoff
 from jobs.stages.score_task import OpenSinks, Sinks
-from jobs.stages.session import spark_session, under_spark_submit
+from jobs.stages.session import spark_ended, spark_session, under_spark_submit
 from jobs.stages.source import read_topic
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
@@ -21,6 +24,10 @@ from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging, emit
 
 _LOOK_S = 1
+_IDLE = "Waiting for data to arrive"
+"""What Spark says of a query that has done every batch there is."""
+_FAILED_STATUS = 1
+_REFUSED_STATUS = 2
 
 
 def stream_until_stopped(
@@ -31,42 +38,71 @@ def stream_until_stopped(
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
-    with open_stream(spark, settings, open_sinks) as stream:
+    with open_stream(spark, settings, reporter, open_sinks) as stream:
+        gate.opened = True
         query = (
             read_topic(spark, settings, settings.kafka_bootstrap_servers)
             .writeStream.foreachBatch(gate.guard(stream.batch))
             .option("checkpointLocation", stream.checkpoint)
             .start()
         )
-        reporter.report("running")
         try:
-            while not gate.requested.is_set() and query.isActive:
-                query.awaitTermination(_LOOK_S)
+            _watch(query, gate, reporter)
         except PySparkException as error:
             raise gate.failure or error from error
         finally:
             gate.close(query) if gate.requested.is_set() else query.stop()
 
 
+def _watch(query: StreamingQuery, gate: StopGate, reporter: StateReporter) -> None:
+    """Wait until the gate closes or the query ends; it runs from the first batch that succeeds, or waits for one."""
+    done_before = gate.batches_done
+    while not gate.requested.is_set() and query.isActive:
+        query.awaitTermination(_LOOK_S)
+        if gate.batches_done > done_before or query.status["message"] == _IDLE:
+            reporter.report("running")
+
+
 def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> int:
-    """Stream, and begin again after what may pass; the exit status."""
+    """Stream, and begin again after whatever may pass; the exit status."""
     backoff = Backoff()
     with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
         while not gate.requested.is_set():
             try:
                 stream_until_stopped(settings, gate, reporter, open_sinks)
-            except StreamRefused as refused:
-                reporter.report("refused", str(refused))
-                emit("stream.refused", reason=str(refused))
-                return 2
-            except (ServiceUnavailable, PySparkException, Py4JJavaError) as error:
-                reporter.report("retrying", str(error)[:500])
-                if not backoff.wait(error, gate.requested):
-                    emit("job.failed", reason=str(error))
-                    return 1
+            except Exception as error:  # noqa: BLE001 – told to the operator, whatever it is
+                if gate.requested.is_set():
+                    break
+                status = _final_status(error, gate, reporter)
+                if status is not None:
+                    return status
+                _report_retry(error, reporter)
+                backoff.wait(cause_of(error), gate.requested)
         reporter.report("stopped")
     emit("job.stopped")
     return 0
+
+
+def _final_status(error: Exception, gate: StopGate, reporter: StateReporter) -> int | None:
+    """The exit status after an error which nothing that this process does can mend; None where a retry may help."""
+    by_person = isinstance(error, StreamRefused) or (isinstance(error, NethealError) and not gate.opened)
+    if by_person and not isinstance(error, ServiceUnavailable):
+        reporter.report("refused", str(error))
+        emit("stream.refused", reason=str(error))
+        return _REFUSED_STATUS
+    if spark_ended():
+        reason = f"Spark's JVM has ended, and the job with it: {cause_of(error)}. Start the job again."
+        reporter.report("stopped", reason)
+        emit("job.failed", reason=reason)
+        return _FAILED_STATUS
+    return None
+
+
+def _report_retry(error: Exception, reporter: StateReporter) -> None:
+    if isinstance(error, BatchFailed):
+        reporter.report("retrying", str(error), error.attempt.details())
+    else:
+        reporter.report("retrying", f"{cause_of(error).rstrip('.')}. The stream is begun again at least every 30 s.")
 
 
 def main() -> int:
@@ -81,7 +117,7 @@ def main() -> int:
         return run(settings, gate)
     except NethealError as error:
         emit("job.failed", reason=str(error))
-        return 2
+        return _REFUSED_STATUS
     finally:
         gate.finish()
 

@@ -17,6 +17,7 @@ Eventually = Callable[[Callable[[], bool]], None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much of what can be made larger at will."""
     parser.addoption("--intake-mutants", type=int, default=200, help="mutants of good bundles to examine")
+    parser.addoption("--whole-records", type=int, default=20_000, help="fuzzed Kafka records to send through the job")
     parser.addoption("--browser-minutes", type=float, default=0.5, help="how long the dashboard is watched under load")
     parser.addoption("--screenshots", type=Path, metavar="DIR", help="write pictures of the dashboard there")
 

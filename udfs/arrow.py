@@ -1,6 +1,7 @@
 """The Arrow function of the job: a pickled plan in, a Judge in each worker."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pyspark import Broadcast
@@ -24,6 +25,8 @@ class JudgePlan:
     bundles: Broadcast[dict[str, ServedBundle]]
     policy_version: str
     policy: dict[str, Any]
+    read_at: datetime
+    """Of the batch's first attempt; see `Judge`."""
 
     def judge(self) -> Judge:
         """The judge of this plan, made of what the worker keeps."""
@@ -36,4 +39,5 @@ class JudgePlan:
             decoder=wire_decoder(),
             models={contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()},
             policy=parsed_policy(self.policy_version, self.policy),
+            read_at=self.read_at,
         )

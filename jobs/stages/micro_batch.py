@@ -2,24 +2,28 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
 
+from jobs.stages.attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
 from jobs.stages.receipt import Receipt
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
+from jobs.stages.state_reporter import StateReporter
+from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.models import active_models
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
-from netheal.store.ledger import BatchPins, Ledger, read_policy_document
+from netheal.store.ledger import BatchPins, Ledger, LedgerEntry, read_policy_document
 from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
 
 _STEPS = ("pin", "score", "commit", "close")
+_NO_WORD = "the job ended in the middle of it without a word, as it does where memory runs out"
 
 
 @dataclass
@@ -33,19 +37,39 @@ class MicroBatch:
     verdicts: DeltaLog
     quarantine: DeltaLog
     policy_path: Path
+    reporter: StateReporter
     topic: str
     topic_id: str
     app_id: str
 
     def __call__(self, records: DataFrame, batch_id: int) -> None:
-        """Pin, score and write, commit, count. Any exception leaves the batch to be replayed."""
-        times = [time.monotonic()]
+        """Pin, score and write, commit, count. Any exception leaves the batch to be replayed.
+
+        Raises BatchFailed for what fails after the pin.
+        """
+        began = time.monotonic()
         pinned = self.pin(batch_id)
         if pinned is None:
             emit("batch.skipped", batch_id=batch_id)
             return
-        times.append(time.monotonic())
-        receipts = self.scoring.score(records, batch_id, *pinned)
+        entry, document = pinned
+        attempt = Attempt(batch_id, entry.attempts, entry.pins)
+        self._tell_of_earlier(attempt, entry)
+        try:
+            self._run(records, attempt, document, entry, began)
+        except StreamRefused:
+            raise
+        except BaseException as error:  # a panic of a library written in Rust is no Exception
+            failure = cause_of(error)
+            self._keep(batch_id, failure)
+            raise BatchFailed(attempt, failure) from error
+
+    def _run(
+        self, records: DataFrame, attempt: Attempt, document: dict[str, Any], entry: LedgerEntry, began: float
+    ) -> None:
+        batch_id = attempt.batch_id
+        times = [began, time.monotonic()]
+        receipts = self.scoring.score(records, batch_id, entry, document)
         times.append(time.monotonic())
         self.commit(receipts, batch_id)
         times.append(time.monotonic())
@@ -59,10 +83,22 @@ class MicroBatch:
             seconds={step: round(b - a, 3) for step, a, b in zip(_STEPS, times, times[1:], strict=False)},
         )
 
-    def pin(self, batch_id: int) -> tuple[BatchPins, dict[str, Any]] | None:
+    def _tell_of_earlier(self, attempt: Attempt, entry: LedgerEntry) -> None:
+        """Say at once what earlier processes could not bring to an end, in case this one cannot say it any more."""
+        if attempt.number > TRIES_BEFORE_ALARM:
+            failed = replace(attempt, number=attempt.number - 1)
+            self.reporter.report("retrying", failed.sentence(entry.failure or _NO_WORD), failed.details())
+
+    def _keep(self, batch_id: int, failure: str) -> None:
+        try:
+            self.ledger.record_failure(batch_id, failure)
+        except ServiceUnavailable as error:
+            emit("state.not_reported", reason=str(error))
+
+    def pin(self, batch_id: int) -> tuple[LedgerEntry, dict[str, Any]] | None:
         """Bind the batch to offsets, models and policy, those of its first attempt if there was one.
 
-        Gives the pins and the policy document; None if the batch is done.
+        Gives the ledger's row and the policy document; None if the batch is done.
         """
         with transaction(self.connection) as cursor:
             active = {model.contract_id: model.bundle_hash for model in active_models(cursor)}
@@ -81,7 +117,7 @@ class MicroBatch:
         if not entry.new:
             emit("batch.replayed", batch_id=batch_id, models=entry.pins.models)
             document = read_policy_document(self.connection, entry.pins.policy_version)
-        return entry.pins, document
+        return entry, document
 
     def commit(self, receipts: list[Receipt], batch_id: int) -> None:
         """Make the parts visible, once a batch."""

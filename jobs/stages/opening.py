@@ -10,6 +10,7 @@ from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.score_task import OpenSinks, SinkPlan
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
+from jobs.stages.state_reporter import StateReporter
 from jobs.stages.upkeep import Upkeep
 from netheal.healing.policy import read_policy
 from netheal.registry.artefacts import Artefacts
@@ -35,6 +36,7 @@ class Stream:
     topic_id: str
     offset_base: int
     open_sinks: OpenSinks
+    reporter: StateReporter
     upkeep: Upkeep
     _batch: MicroBatch | None = None
 
@@ -72,6 +74,7 @@ class Stream:
             verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
             quarantine=DeltaLog(quarantine_layout(), settings.delta_root),
             policy_path=settings.policy_path,
+            reporter=self.reporter,
             topic=settings.input_topic,
             topic_id=self.topic_id,
             app_id=f"netheal-{query_id}",
@@ -93,7 +96,9 @@ def _topic_id(settings: Settings) -> str:
 
 
 @contextmanager
-def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) -> Iterator[Stream]:
+def open_stream(
+    spark: SparkSession, settings: Settings, reporter: StateReporter, open_sinks: OpenSinks
+) -> Iterator[Stream]:
     """Migrate, import the starter models, create missing topics, and see that topic and checkpoint are ours alone.
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
@@ -108,7 +113,7 @@ def open_stream(spark: SparkSession, settings: Settings, open_sinks: OpenSinks) 
         current = _topic_id(settings)
         offset_base = settle_topic(connection, settings.input_topic, current)
         upkeep = Upkeep(connection, settings.input_topic, lambda: _topic_id(settings), settings.serving_days)
-        stream = Stream(spark, settings, connection, current, offset_base, open_sinks, upkeep)
+        stream = Stream(spark, settings, connection, current, offset_base, open_sinks, reporter, upkeep)
         fence(connection, stream.checkpoint)
         emit("job.started", topic=settings.input_topic, topic_id=current, delta=settings.delta_root)
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from jobs.stages import handles
+from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import Receipt
 from jobs.stages.sinks.output_topic import OutputTopicWriter
 from netheal.errors import ModelFailure
@@ -70,11 +71,13 @@ class ScoreTask:
     judge_plan: JudgePlan
     sink_plan: SinkPlan
     open_sinks: OpenSinks = Sinks
+    reader: RangeReader | None = None
+    """Reads the records where what comes in are ranges of offsets."""
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Arrow batches in `RAW_SCHEMA` in, one receipt out."""
+        """Arrow batches in `RAW_SCHEMA` in, or what `reader` takes, one receipt out."""
         try:
-            receipt = self._judge_and_write(batches)
+            receipt = self._judge_and_write(batches if self.reader is None else self.reader(batches))
         except ModelFailure as failure:
             receipt = Receipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
         yield receipt.to_batch()

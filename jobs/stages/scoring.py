@@ -1,10 +1,13 @@
 """A micro-batch through the tasks, with the models it is pinned to, and with others where one of them fails."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.stages.range_reader import RANGES_SCHEMA, RangeReader
 from jobs.stages.receipt import RECEIPT_SCHEMA, Receipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
@@ -13,11 +16,13 @@ from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
 from netheal.registry.models import active_models, model_ids
 from netheal.store.database import Connection
-from netheal.store.ledger import BatchPins, Ledger
+from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.arrow import JudgePlan
 
 _ROWS_WORTH_A_TASK = 5_000
+_OVERFLOW = ("KafkaIllegalStateException", "overflows when converting")
+"""Parts of what Spark's source says of a record whose time in microseconds exceeds 64 bits."""
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Scoring:
     _bundles: dict[str, ServedBundle] = field(default_factory=dict)
     _broadcasts: dict[frozenset[str], "Broadcast[dict[str, ServedBundle]]"] = field(default_factory=dict)
 
-    def score(self, records: DataFrame, batch_id: int, pins: BatchPins, policy: dict[str, object]) -> list[Receipt]:
+    def score(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
         """Score and write in the tasks: all sinks but the Delta commit.
 
         A model that fails is deactivated, the one before it comes back, and the batch is scored again.
@@ -43,12 +48,13 @@ class Scoring:
         failed: set[str] = set()
         while True:
             try:
-                return self._attempt(records, batch_id, pins, policy)
+                return self._attempt(records, batch_id, entry, policy)
             except ModelFailure as failure:
                 failed.add(failure.bundle_hash)
-                pins = self._pin_others(batch_id, pins, failure, failed)
+                entry = replace(entry, pins=self._pin_others(batch_id, entry.pins, failure, failed))
 
-    def _attempt(self, records: DataFrame, batch_id: int, pins: BatchPins, policy: dict[str, object]) -> list[Receipt]:
+    def _attempt(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
+        pins = entry.pins
         plan = JudgePlan(
             topic=pins.topic,
             offset_base=self.offset_base,
@@ -57,15 +63,34 @@ class Scoring:
             bundles=self._broadcast(pins.models),
             policy_version=pins.policy_version,
             policy=policy,
+            read_at=entry.opened_at,
         )
         ids = model_ids(self.connection, list(pins.models.values()))
         task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids), self.open_sinks)
-        rows = records.coalesce(self.tasks_for(pins.rows)).mapInArrow(task, RECEIPT_SCHEMA).collect()
-        receipts = [read_receipt(bytes(row.receipt)) for row in rows]
+        try:
+            receipts = self._receipts(records, task, pins)
+        except Py4JJavaError as error:
+            if not all(part in str(error) for part in _OVERFLOW):
+                raise
+            emit("batch.reread", batch_id=batch_id)
+            receipts = self._receipts(self._ranges(pins), replace(task, reader=self._reader(pins)), pins)
         for receipt in receipts:
             if receipt.failure is not None:
                 raise ModelFailure(*receipt.failure)
         return receipts
+
+    def _receipts(self, rows: DataFrame, task: ScoreTask, pins: BatchPins) -> list[Receipt]:
+        told = rows.coalesce(self.tasks_for(pins.rows)).mapInArrow(task, RECEIPT_SCHEMA).collect()
+        return [read_receipt(bytes(row.receipt)) for row in told]
+
+    def _reader(self, pins: BatchPins) -> RangeReader:
+        return RangeReader(pins.topic, self.sink_plan.bootstrap_servers, self.sink_plan.kafka_options)
+
+    def _ranges(self, pins: BatchPins) -> DataFrame:
+        """The batch's offsets, a row for each partition that it has rows of."""
+        starts = pins.start_offsets
+        ranges = [(int(name), starts.get(name, 0), end) for name, end in pins.end_offsets.items()]
+        return self.spark.createDataFrame([r for r in ranges if r[1] < r[2]], RANGES_SCHEMA)
 
     def tasks_for(self, rows: int) -> int:
         """As many tasks as are worth their cost: each writes a part, a transaction and a receipt of its own."""

@@ -4,7 +4,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from netheal.embedded.java import NO_PERF_DATA, contained
@@ -40,6 +43,19 @@ def spark_session(settings: Settings) -> SparkSession:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+def spark_ended() -> bool:
+    """Whether this process had a Spark that is gone: its JVM, or its context alone. A process makes one only."""
+    gateway: Any = SparkContext._gateway
+    if gateway is None:
+        return False
+    try:
+        gateway.jvm.java.lang.System.nanoTime()
+        context: Any = SparkContext._active_spark_context
+        return context is not None and bool(context._jsc.sc().isStopped())
+    except (Py4JError, OSError):
+        return True
 
 
 def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:

@@ -1,5 +1,6 @@
-"""A clean stop: the micro-batch that runs is finished, none is begun after it."""
+"""A clean stop: the micro-batch that runs is finished, none is begun after it. It takes half a minute at most."""
 
+import os
 import signal
 import threading
 import time
@@ -7,13 +8,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
 
+from pyspark import SparkContext
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from netheal.telemetry import emit
+
 _BEFORE_SPARK = 1000
 _STOP_BOUND_S = 30.0
-_FINISH_S = 25.0
+_FINISH_S = 20.0
+_CUT_S = 27.0
+_CUT_STATUS = 3
 _ANSWER_S = 0.5
 
 BatchFunction = Callable[[DataFrame, int], None]
@@ -48,12 +54,18 @@ class _JvmEnding:
 
 
 class StopGate:
-    """Between a stop signal and the micro-batches; also remembers what a batch failed with."""
+    """Between a stop signal and the micro-batches; also remembers what became of them.
+
+    `failure` is what the last one failed with, `batches_done` how many have succeeded, `opened` whether the stream
+    was ever ready for one.
+    """
 
     def __init__(self) -> None:
         self.requested = threading.Event()
         self.finished = threading.Event()
         self.failure: BaseException | None = None
+        self.batches_done = 0
+        self.opened = False
         self._batch = threading.Lock()
         self._jvm_heard = False
         self._jvm_waits = False
@@ -82,7 +94,7 @@ class StopGate:
     def hold_jvm(self) -> None:
         """Called as the JVM ends: ask the job to stop, and wait until it has."""
         self._jvm_waits = True
-        self.requested.set()
+        self._request()
         self.finished.wait(_STOP_BOUND_S)
 
     def finish(self) -> None:
@@ -92,7 +104,22 @@ class StopGate:
             time.sleep(_ANSWER_S)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.requested.set()
+        self._request()
+
+    def _request(self) -> None:
+        if not self.requested.is_set():
+            self.requested.set()
+            threading.Thread(target=self._cut_if_late, name="stop-bound", daemon=True).start()
+
+    def _cut_if_late(self) -> None:
+        """End the process where it has not ended in time, whatever it waits for: what it was at is replayed."""
+        if self.finished.wait(_CUT_S):
+            return
+        emit("job.cut", reason=f"it did not end within {_CUT_S:.0f} s of the request to stop")
+        jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
+        if jvm is not None:
+            jvm.kill()
+        os._exit(_CUT_STATUS)
 
     def guard(self, function: BatchFunction) -> BatchFunction:
         """`function`, run under the gate."""
@@ -106,6 +133,7 @@ class StopGate:
                 except BaseException as failure:
                     self.failure = failure
                     raise
+                self.batches_done += 1
 
         return guarded
 

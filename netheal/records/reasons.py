@@ -7,6 +7,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reason codes; the value is what is stored."""
 
+    BAD_TIMESTAMP = "bad_timestamp"
     EMPTY = "empty"
     TOO_LARGE = "too_large"
     NOT_UTF8 = "not_utf8"
@@ -25,6 +26,7 @@ class Reason(StrEnum):
 
 
 MEANING: dict[Reason, str] = {
+    Reason.BAD_TIMESTAMP: "the record's own time is before 1970 or after 2261; it has that of its batch",
     Reason.EMPTY: "the message has no value (a tombstone) or only white space",
     Reason.TOO_LARGE: "the value is over 1 MiB",
     Reason.NOT_UTF8: "the value is not UTF-8, or a string in it cannot be written as UTF-8",

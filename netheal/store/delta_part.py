@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -12,6 +13,10 @@ from pyarrow.fs import FileSystem, FileType
 
 from netheal.store.delta import DATE_COLUMN, Layout, Part
 
+_MOST_OPEN = 32
+"""Days whose files are open at once: a process has a limit on files, and a producer chooses the days."""
+_KEPT_BYTES = 64 * 2**20
+
 
 @dataclass
 class _OpenPart:
@@ -21,6 +26,13 @@ class _OpenPart:
     event_ids: list[int] = field(default_factory=list)
     recorded: list[str] = field(default_factory=list)
 
+    def write(self, rows: pa.Table) -> None:
+        """Append rows."""
+        self.writer.write_table(rows)
+        self.rows += rows.num_rows
+        self.event_ids += pc.min_max(rows["event_id"]).as_py().values()
+        self.recorded += [f"{t:%Y-%m-%dT%H:%M:%S.%fZ}" for t in pc.min_max(rows["recorded_at"]).as_py().values()]
+
     def close(self) -> None:
         """Write what is left; a second time does nothing."""
         self.writer.close()
@@ -29,31 +41,42 @@ class _OpenPart:
 
 
 class DeltaPartWriter:
-    """Writes one Parquet file for each date that its rows fall on."""
+    """Writes one Parquet file for each date that its rows fall on.
+
+    The first dates have their files open to the end. Rows of others are kept, up to a bound, and then written date
+    by date, so that such a date may get a file more than once.
+    """
 
     def __init__(self, layout: Layout, root: str, batch_id: int) -> None:
         self._files, self._folder = FileSystem.from_uri(_as_uri(layout.uri(root)))
         self._batch_id = batch_id
         self._open: dict[date, _OpenPart] = {}
+        self._kept: list[pa.Table] = []
+        self._kept_bytes = 0
+        self._parts: list[Part] = []
 
     def write(self, batch: pa.Table) -> None:
-        """Append rows of the layout's schema."""
-        if batch.num_rows == 0:
-            return
-        days = pc.cast(batch["recorded_at"], pa.date32())
-        distinct = pc.unique(days).to_pylist()
-        for day in distinct:
-            rows = batch if len(distinct) == 1 else batch.filter(pc.equal(days, pa.scalar(day, pa.date32())))
-            self._write_day(day, rows)
+        """Append rows of the layout's schema, whose columns have the same types in each call."""
+        for day, rows in _by_day(batch):
+            if day not in self._open and len(self._open) < _MOST_OPEN:
+                self._open[day] = self._start(day, rows.schema)
+            if day in self._open:
+                self._open[day].write(rows)
+            else:
+                self._kept.append(rows)
+                self._kept_bytes += rows.nbytes
+        if self._kept_bytes > _KEPT_BYTES:
+            self._write_kept()
 
-    def _write_day(self, day: date, rows: pa.Table) -> None:
-        part = self._open.get(day)
-        if part is None:
-            part = self._open[day] = self._start(day, rows.schema)
-        part.writer.write_table(rows)
-        part.rows += rows.num_rows
-        part.event_ids += pc.min_max(rows["event_id"]).as_py().values()
-        part.recorded += [f"{t:%Y-%m-%dT%H:%M:%S.%fZ}" for t in pc.min_max(rows["recorded_at"]).as_py().values()]
+    def _write_kept(self) -> None:
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        for day, rows in _by_day(pa.concat_tables(kept).unify_dictionaries()):
+            part = self._start(day, rows.schema)
+            try:
+                part.write(rows)
+            finally:
+                part.close()
+            self._parts.append(self._close(day, part))
 
     def _start(self, day: date, schema: pa.Schema) -> _OpenPart:
         folder = f"{DATE_COLUMN}={day.isoformat()}"
@@ -74,13 +97,16 @@ class DeltaPartWriter:
 
     def receipt(self) -> list[Part]:
         """Close the files; what is needed to commit them."""
-        return [self._close(day, part) for day, part in self._open.items()]
+        if self._kept:
+            self._write_kept()
+        return [*(self._close(day, part) for day, part in self._open.items()), *self._parts]
 
     def discard(self) -> None:
         """Remove the files, which must not be committed."""
         for part in self._open.values():
             part.close()
-            self._files.delete_file(f"{self._folder}/{part.path}")
+        for path in (*(part.path for part in self._open.values()), *(part.path for part in self._parts)):
+            self._files.delete_file(f"{self._folder}/{path}")
 
     def _close(self, day: date, part: _OpenPart) -> Part:
         part.close()
@@ -96,6 +122,24 @@ class DeltaPartWriter:
             lowest={"event_id": min(part.event_ids), "recorded_at": min(part.recorded)},
             highest={"event_id": max(part.event_ids), "recorded_at": max(part.recorded)},
         )
+
+
+def _by_day(batch: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    """The rows of each date (of `recorded_at`, UTC), in their order."""
+    if batch.num_rows == 0:
+        return
+    days = pc.cast(batch["recorded_at"], pa.date32())
+    first, last = pc.min_max(days).as_py().values()
+    if first == last:
+        yield first, batch
+        return
+    order = pc.sort_indices(days)
+    ordered, days = batch.take(order), days.take(order)
+    encoded = pc.run_end_encode(days.combine_chunks())
+    start = 0
+    for day, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
+        yield day, ordered.slice(start, end - start)
+        start = end
 
 
 def _as_uri(location: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from psycopg2.extras import Json
@@ -36,11 +37,22 @@ class BatchPins:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A batch's row: its pins, and whether it is done; `new` where this call wrote it."""
+    """A batch's row: its pins, and whether it is done.
+
+    `opened_at`, UTC, is the time of its first attempt, `attempts` counts them with this one, and `failure` is
+    what the last one that told of its end failed with, empty for none.
+    """
 
     pins: BatchPins
     state: Literal["open", "done"]
-    new: bool
+    opened_at: datetime
+    attempts: int = 1
+    failure: str = ""
+
+    @property
+    def new(self) -> bool:
+        """Whether this is the batch's first attempt."""
+        return self.attempts == 1
 
 
 def fence(connection: Connection, checkpoint: str, patience_s: float = 5.0) -> None:
@@ -71,12 +83,13 @@ class Ledger:
         self._query_id = query_id
 
     def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
-        """Pin a batch; a batch that was pinned before keeps its first pins."""
+        """Pin a batch, and count the attempt; a batch that was pinned before keeps its first pins."""
         with transaction(self._connection) as cursor:
             record_policy(cursor, pins.policy_version, policy)
             cursor.execute(
                 "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
-                " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing",
+                " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing"
+                " returning opened_at",
                 (
                     self._query_id,
                     batch_id,
@@ -88,21 +101,31 @@ class Ledger:
                     pins.policy_version,
                 ),
             )
-            if cursor.rowcount == 1:
-                return LedgerEntry(pins, "open", new=True)
+            inserted = cursor.fetchone()
+            if inserted is not None:
+                return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
             cursor.execute(
-                "select topic, topic_id, start_offsets, end_offsets, models, policy_version, state"
-                " from batches where query_id = %s and batch_id = %s",
+                "update batches set attempts = attempts + 1 where query_id = %s and batch_id = %s returning"
+                " topic, topic_id, start_offsets, end_offsets, models, policy_version,"
+                " state, opened_at, attempts, failure",
                 (self._query_id, batch_id),
             )
-            *first, state = cursor.fetchone() or ()
-        entry = LedgerEntry(BatchPins(*first), state, new=False)
+            *first, state, opened_at, attempts, failure = cursor.fetchone() or ()
+        entry = LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), attempts, failure)
         if (entry.pins.topic_id, entry.pins.end_offsets) != (pins.topic_id, pins.end_offsets):
             raise StreamRefused(
                 f"batch {batch_id} was pinned to offsets {entry.pins.end_offsets}, but the checkpoint says"
                 f" {pins.end_offsets}: the checkpoint and the database are not of one stream"
             )
         return entry
+
+    def record_failure(self, batch_id: int, failure: str) -> None:
+        """Keep what an attempt at an open batch failed with, for whoever asks after this process has ended."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "update batches set failure = %s where query_id = %s and batch_id = %s and state = 'open'",
+                (failure, self._query_id, batch_id),
+            )
 
     def pin_again(self, cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
         """Bind an open batch to other models, in the caller's transaction; what tasks stored of it is taken back."""

@@ -67,16 +67,19 @@ class FlowUploads:
         active = self._models.now(failed)
         require_model(flows.contracts, active)
         document = read_document(self._policy_path)
+        policy = parse_policy(document)
+        loaded = {model.contract_id: self._models.load(model.bundle_hash) for model in active}
+        hashes = {model.contract_id: model.bundle_hash for model in active}
+        ticket = self._store.open(sender, hashes, policy.version, document)
         judge = Judge(
             topic=TOPIC,
             offset_base=0,
             decoder=MessageDecoder(vocabulary(wire_contracts())),
-            models={model.contract_id: self._models.load(model.bundle_hash) for model in active},
-            policy=parse_policy(document),
+            models=loaded,
+            policy=policy,
+            read_at=ticket.at,
         )
-        models = {model.contract_id: model.bundle_hash for model in active}
-        ticket = self._store.open(sender, models, judge.policy.version, document)
-        answer = Answer(ticket, flows.contracts, limit, models=_named(active), policy_version=judge.policy.version)
+        answer = Answer(ticket, flows.contracts, limit, models=_named(active), policy_version=policy.version)
         try:
             self._judge_and_store(flows, judge, answer, active)
         except BaseException as error:

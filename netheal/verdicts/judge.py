@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +17,30 @@ from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
 from netheal.records.decode import Decoded, MessageDecoder
 from netheal.records.reasons import Rejection
+from netheal.records.timestamps import reject_unusable, unusable
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import PARTITIONS_PER_TOPIC, category_column, rejected_schema, verdict_schema
+from netheal.store.schema import (
+    PARTITIONS_PER_TOPIC,
+    RAW_SCHEMA,
+    TIMESTAMP,
+    category_column,
+    rejected_schema,
+    verdict_schema,
+)
 
 Columns = dict[str, pa.Array]
+_TEXT = pa.dictionary(pa.int8(), pa.string())
+_MODEL_TEXTS = dict.fromkeys(
+    (
+        "threat_model_version",
+        "threat_model_hash",
+        "attack_class",
+        "attack_model_version",
+        "attack_model_hash",
+    ),
+    _TEXT,
+)
+"""The type of columns that are there only where a model took a row."""
 _STATUS = "logged"
 
 
@@ -45,12 +66,29 @@ class Judge:
     models: Mapping[str, ServedModel]
     """Contract id -> the active model that takes it."""
     policy: Policy
+    read_at: datetime
+    """When the records were read, the same on every replay: the time of those whose own is unusable."""
 
     def judge(self, records: pa.RecordBatch, batch_id: int) -> Judged:
         """Judge records in `RAW_SCHEMA`; every one of them is in exactly one of the two results.
 
         Raises ModelFailure where a model fails; never raises for what a record holds.
         """
+        untimed = unusable(records.column("timestamp"))
+        if untimed is None:
+            return self._judge_timed(records, batch_id)
+        judged = self._judge_timed(records.filter(pa.array(~untimed)), batch_id)
+        rejected = self._reject_untimed(records.filter(pa.array(untimed)), batch_id)
+        return replace(judged, rejected=pa.concat_tables([judged.rejected, rejected]))
+
+    def _reject_untimed(self, records: pa.RecordBatch, batch_id: int) -> pa.Table:
+        """Records without a usable time, as rejected rows of the time at which they were read."""
+        rejections = reject_unusable(records.column("timestamp"))
+        read_at = pa.repeat(pa.scalar(self.read_at, TIMESTAMP), records.num_rows)
+        timed = records.set_column(RAW_SCHEMA.get_field_index("timestamp"), "timestamp", read_at)
+        return _rejected(timed, self._origin(timed, batch_id), rejections)
+
+    def _judge_timed(self, records: pa.RecordBatch, batch_id: int) -> Judged:
         decoded = self.decoder.decode(records.column("value"))
         encoders = {contract_id: model.encoders for contract_id, model in self.models.items()}
         checked = check(decoded, self.decoder.vocabulary, encoders)
@@ -187,8 +225,11 @@ def _attack_columns(
 
 
 def _table(columns: Columns, schema: pa.Schema, rows: int) -> pa.Table:
-    """A table of `schema`; strings may be dictionaries, absent columns are null."""
-    arrays = {f.name: columns.get(f.name, pa.nulls(rows, f.type)) for f in schema}
+    """A table of `schema`; strings may be dictionaries, absent columns are null.
+
+    A column has the same type whatever rows there are: one file takes the tables of a whole task.
+    """
+    arrays = {f.name: columns.get(f.name, pa.nulls(rows, _MODEL_TEXTS.get(f.name, f.type))) for f in schema}
     return pa.table({name: array if isinstance(array, pa.Array) else pa.array(array) for name, array in arrays.items()})
 
 

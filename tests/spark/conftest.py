@@ -87,4 +87,5 @@ def plan(spark: SparkSession, root: Path, threat_bundle: ServedBundle, attack_bu
         bundles=spark.sparkContext.broadcast({bundle.hash: bundle for bundle in bundles.values()}),
         policy_version="shipped",
         policy=json.loads((root / "conf" / "healing_policy.json").read_text("utf-8")),
+        read_at=RECORDED_AT,
     )

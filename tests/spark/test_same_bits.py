@@ -53,6 +53,7 @@ def judged(traffic: Any, plan: JudgePlan, threat_bundle: ServedBundle, attack_bu
         decoder=MessageDecoder(vocabulary(wire_contracts())),
         models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
         policy=parse_policy(plan.policy),
+        read_at=plan.read_at,
     )
     result = judge.judge(traffic.records, plan.batch_id)
     return Judged(

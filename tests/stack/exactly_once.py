@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +25,9 @@ _SERVING = (
 )
 _REJECTED = ("event_id", "recorded_at", "batch_id", "topic", "partition", "offset", "reason", "field", "detail")
 Events = dict[int, Record]
+_YEAR_2262_MS = 9_214_646_400_000
+_TEXT_CHARS = 200
+"""Of a client's text in Postgres, which has no NUL either."""
 
 
 def events_of(records: list[Record], offset_base: int = 0) -> Events:
@@ -52,8 +55,9 @@ def assert_exactly_once(world: World, events: Events | None = None, model_failed
     ids = verdicts["event_id"].to_pylist() + quarantine["event_id"].to_pylist()
     assert sorted(ids) == sorted(events), _difference(ids, events)
     assert max(ids, default=0) < 2**53
-    _assert_origin(verdicts, events)
-    _assert_origin(quarantine, events)
+    opened_at = dict(world.ask("select batch_id, opened_at from batches order by opened_at"))
+    _assert_origin(verdicts, events, opened_at)
+    _assert_origin(quarantine, events, opened_at)
     _assert_raw(quarantine, events)
     _assert_postgres(world, verdicts, quarantine)
     _assert_output(world, verdicts, model_failed)
@@ -66,12 +70,23 @@ def _difference(ids: list[int], events: Events) -> str:
     return f"lost {len(set(events) - set(ids))}, twice {len(twice)}, unknown {len(set(ids) - set(events))}"
 
 
-def _assert_origin(table: pa.Table, events: Events) -> None:
-    columns = [table[name].to_pylist() for name in ("event_id", "partition", "offset", "recorded_at", "date")]
-    for event, partition, offset, recorded_at, day in zip(*columns, strict=True):
+def _assert_origin(table: pa.Table, events: Events, opened_at: dict[int, datetime]) -> None:
+    """A record without a usable time has that of its batch, and is quarantined for it."""
+    columns = [
+        table[name].to_pylist() for name in ("event_id", "partition", "offset", "recorded_at", "date", "batch_id")
+    ]
+    reasons = table["reason"].to_pylist() if "reason" in table.column_names else [None] * table.num_rows
+    for event, partition, offset, recorded_at, day, batch_id, reason in zip(*columns, reasons, strict=True):
         record = events[event]
         assert (partition, offset) == (record.partition, record.offset)
-        assert recorded_at == datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+        timed = 0 <= record.timestamp_ms < _YEAR_2262_MS
+        assert timed == (reason != "bad_timestamp")
+        at = (
+            datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.timestamp_ms)
+            if timed
+            else opened_at[batch_id]
+        )
+        assert recorded_at == at
         assert day == recorded_at.date()
 
 
@@ -83,15 +98,19 @@ def _assert_raw(quarantine: pa.Table, events: Events) -> None:
 
 def _assert_postgres(world: World, verdicts: pa.Table, quarantine: pa.Table) -> None:
     serving = world.ask(f"select {', '.join(_SERVING)} from verdicts order by event_id")
-    assert serving == _rows(verdicts, _SERVING)
+    assert serving == _shown(_rows(verdicts, _SERVING))
     quoted = ", ".join(f'"{name}"' for name in _REJECTED)
     heads = [(*row[:-1], bytes(row[-1] or b"")) for row in world.ask(f"select {quoted}, head from rejected order by 1")]
     values = [(value or b"")[:256] for value in quarantine["value"].to_pylist()]
-    assert heads == [(*row, value) for row, value in zip(_rows(quarantine, _REJECTED), values, strict=True)]
+    assert heads == [(*row, value) for row, value in zip(_shown(_rows(quarantine, _REJECTED)), values, strict=True)]
 
 
 def _rows(table: pa.Table, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+def _shown(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [tuple(v[:_TEXT_CHARS].replace("\0", "\ufffd") if isinstance(v, str) else v for v in row) for row in rows]
 
 
 def _assert_output(world: World, verdicts: pa.Table, last_counts: bool) -> None:

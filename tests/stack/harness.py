@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import psycopg2
@@ -26,6 +26,7 @@ from netheal.embedded.stack import job_environment
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.traffic.topics import ensure_stream_topics, ensure_topics
+from tests.whole_records import WholeRecord
 
 LOOK_S = 0.05
 JOB = (sys.executable, "-m", "jobs.score_stream")
@@ -140,8 +141,14 @@ class World:
         self.jobs.append(job)
         return job
 
-    def make_topics(self) -> None:
-        """The topics, where they are missing."""
+    def make_topics(self, **input_config: str) -> None:
+        """The topics, where they are missing; `input_config` is the input topic's, with underscores for dots."""
+        servers, topics = (
+            self.settings.kafka_bootstrap_servers,
+            {self.settings.input_topic: self.settings.topic_partitions},
+        )
+        if input_config:
+            ensure_topics(servers, topics, config={k.replace("_", "."): v for k, v in input_config.items()})
         ensure_stream_topics(self.settings)
 
     def remake_input_topic(self) -> None:
@@ -161,6 +168,29 @@ class World:
             producer.produce(self.settings.input_topic, value, key, at % self.settings.topic_partitions)
             producer.poll(0)
         assert producer.flush(30) == 0
+
+    def send_whole(self, records: Iterable[WholeRecord], transaction: Literal["commit", "abort"] | None = None) -> None:
+        """Records to the input topic with all that belongs to them, spread over its partitions one by one."""
+        settings: dict[str, Any] = {"bootstrap.servers": self.settings.kafka_bootstrap_servers, "acks": "all"}
+        if transaction is not None:
+            settings["transactional.id"] = f"test-{self.settings.input_topic}"
+        producer = Producer({**settings, "message.max.bytes": 2 * 2**20})
+        if transaction is not None:
+            producer.init_transactions(30)
+            producer.begin_transaction()
+        for at, record in enumerate(records):
+            producer.produce(
+                self.settings.input_topic,
+                record.value,
+                record.key,
+                at % self.settings.topic_partitions,
+                timestamp=record.timestamp_ms,
+                headers=list(record.headers),
+            )
+            producer.poll(0)
+        assert producer.flush(60) == 0
+        if transaction is not None:
+            producer.commit_transaction(30) if transaction == "commit" else producer.abort_transaction(30)
 
     def records(self, topic: str | None = None) -> list[Record]:
         """All records of a topic (the input topic unless named), by partition and offset."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def stream_judge(settings: Settings, *bundles: ServedBundle) -> Judge:
         decoder=MessageDecoder(vocabulary(wire_contracts())),
         models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
         policy=read_policy(settings.policy_path),
+        read_at=datetime(2024, 12, 1, tzinfo=UTC),
     )
 
 

@@ -17,6 +17,7 @@ from netheal.store.schema import RAW_SCHEMA
 from netheal.verdicts.judge import Judge
 
 START = datetime(2024, 12, 1, 14, 30, 22, 123_456, UTC)
+READ_AT = datetime(2024, 12, 1, 15, 0, 0, 654_321, UTC)
 MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
 
 
@@ -28,6 +29,7 @@ def judge(root: Path, threat_bundle: ServedBundle, attack_bundle: ServedBundle) 
         decoder=MessageDecoder(vocabulary(wire_contracts())),
         models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
         policy=read_policy(root / "conf" / "healing_policy.json"),
+        read_at=READ_AT,
     )
 
 

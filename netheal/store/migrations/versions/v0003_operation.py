@@ -1,4 +1,4 @@
-"""What operators need: the state that the job reports of itself, and the outages there were."""
+"""What operators need: the state that the job reports of itself, the outages there were, and failing batches."""
 
 from alembic import op
 
@@ -28,8 +28,14 @@ create table outages (
 create unique index one_open_outage_a_subject on outages (subject) where ended_at is null;
 """
 
+BATCH_ATTEMPTS = """
+alter table batches
+    add column attempts integer not null default 1,
+    add column failure text not null default '';
+"""
+
 
 def upgrade() -> None:
-    """The job's state by topic, and the history of outages."""
-    for statements in (STREAM_STATES, OUTAGES):
+    """The job's state by topic, the history of outages, and how often a batch was tried."""
+    for statements in (STREAM_STATES, OUTAGES, BATCH_ATTEMPTS):
         op.execute(statements)

@@ -1,0 +1,47 @@
+"""Any record that a broker takes is in exactly one of verdicts and quarantine, and the stream goes on."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from netheal.traffic.generator import TrafficGenerator
+from tests.stack.exactly_once import assert_exactly_once
+from tests.stack.harness import World
+from tests.whole_records import whole_records
+
+pytestmark = pytest.mark.stack
+
+SEED = 12
+LONGEST = str(2**63 - 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_fuzz_of_whole_records_through_the_real_sinks(
+    make_world: Callable[..., World], pytestconfig: pytest.Config
+) -> None:
+    """The first part is what Spark's own source reads; times that overflow it come after, and gaps among them."""
+    world = make_world(max_offsets_per_batch=6_000)
+    world.make_topics(message_timestamp_before_max_ms=LONGEST, message_timestamp_after_max_ms=LONGEST)
+    records = whole_records(SEED, pytestconfig.getoption("--whole-records"))
+    plain = [record for record in records if not record.overflows]
+    overflowing = [record for record in records if record.overflows]
+    world.send_whole(plain[: len(plain) // 2])
+    world.send_whole(plain[:501], transaction="abort")
+    world.send_whole(plain[len(plain) // 2 :], transaction="commit")
+    world.send_whole([*overflowing, *overflowing[:1]], transaction="abort")
+    world.send_whole(overflowing, transaction="commit")
+    world.send_whole(overflowing[:301], transaction="abort")
+    job = world.start()
+    world.wait_done(len(records), deadline_s=250)
+    world.send(TrafficGenerator(13, broken_share=0).messages(400))
+    world.wait_done(len(records) + 400)
+    world.stop(job)
+    assert not job.events("job.retrying")
+    assert job.events("batch.reread"), "no batch had a time that Spark cannot read"
+    assert len(job.events("batch.reread")) < len(job.events("batch.committed")), "all batches had"
+    assert_exactly_once(world)
+    reasons = Counter(world.quarantine()["reason"].to_pylist())
+    assert reasons["bad_timestamp"] > len(records) // 20 and len(reasons) > 10
+    assert world.verdicts().num_rows > len(records) // 3
