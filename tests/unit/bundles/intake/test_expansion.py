@@ -4,10 +4,13 @@ import pickle
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from google.protobuf.message import EncodeError
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+import netheal.bundles.graph as graph_module
 from netheal.bundles.graph import MOST_ROW_BYTES, GraphBuilder
 from netheal.bundles.inference import BLOCK_BYTES, BLOCK_ROWS, GraphSession
 from netheal.bundles.intake.examine import Examined, Order, examine
@@ -101,3 +104,16 @@ def test_the_builder_counts_all_that_is_made_of_a_row() -> None:
     graph.spend(MOST_ROW_BYTES)
     with pytest.raises(BundleError, match="1024 kB of every row"):
         graph.spend(1)
+
+
+def test_a_graph_of_too_many_bytes_is_refused_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "MOST_ONNX_BYTES", 2**20)
+    assert "MB once it is served, and at most 1 MB are" in examined(repeated(30, leaves=600)).report.reason
+
+
+def test_where_there_is_no_memory_for_the_graph_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object, **__: object) -> bytes:
+        raise EncodeError("Failed to serialize proto")
+
+    monkeypatch.setattr(onnx.ModelProto, "SerializeToString", fails)
+    assert "more memory than a bundle may use" in examined(repeated(3)).report.reason

@@ -7,6 +7,7 @@ import numpy as np
 import sklearn.base
 from sklearn.tree import DecisionTreeClassifier
 
+from netheal.bundles.intake import cautions
 from netheal.bundles.intake.examine import Examined, Order, examine
 from netheal.bundles.intake.report import STEPS, report_from
 from netheal.contracts import contract
@@ -90,6 +91,12 @@ def test_features_of_its_own_are_said():
     threat = honest("tree", model_type="threat_detector").layout
     threat["selected_features"] = ["duration", *threat["selected_features"][1:]]
     assert _warned(threat, "contract of its own", "threat_detector")
+
+
+def test_a_slow_model_is_said(monkeypatch):
+    assert not _warned(honest("tree").layout, "it is slow")
+    monkeypatch.setattr(cautions, "SLOW_ROWS_PER_S", 10**9)
+    assert _warned(honest("tree").layout, "below 1,000,000,000 the stream may fall behind")
 
 
 def test_a_model_that_always_says_the_same_is_said():

@@ -1,0 +1,41 @@
+"""What is said when the confined process does not answer."""
+
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+import pytest
+
+from netheal.bundles.intake.confined import work_confined
+
+WORK = "tests.unit.bundles.intake.odd_work"
+
+
+@pytest.fixture
+def source() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"some bytes")
+        file.flush()
+        yield file
+
+
+def test_it_gives_its_answer(source: IO[bytes]) -> None:
+    outcome = work_confined(WORK, source, [b"well"], "reading the file", 60)
+    assert ([bytes(frame) for frame in outcome.frames], outcome.failure) == ([b"some bytes"], "")
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("memory", "reading the file takes more than 1024 MB of memory"),
+        ("abort", "reading the file takes more than 1024 MB of memory"),
+        ("spin", "reading the file takes more than 8 s of computing"),
+        ("error", "reading the file failed (ValueError: it is odd): it was refused"),
+        ("exit", "reading the file failed (status 7): it was refused"),
+        ("half", "left no whole answer"),
+    ],
+)
+def test_a_failure_has_its_true_reason(source: IO[bytes], way: str, words: str) -> None:
+    outcome = work_confined(WORK, source, [way.encode()], "reading the file", 60)
+    assert words in outcome.failure
+    assert outcome.frames == []
