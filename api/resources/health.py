@@ -8,7 +8,7 @@ from api.health import problems, status
 from api.observer import Observer
 from api.schemas.health import Health, Live, Ready
 from api.schemas.outages import outage_document
-from api.security import public
+from api.security import public, uncounted
 from api.security.guard import known_caller
 from netheal.store.progress import Progress
 
@@ -21,6 +21,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health")
     @public
+    @uncounted
     @blueprint.output(Health)
     def health() -> dict[str, Any]:
         """Say how netheal is; always 200 where the API runs."""
@@ -28,6 +29,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health/live")
     @public
+    @uncounted
     @blueprint.output(Live)
     def live() -> dict[str, Any]:
         """Answer, which is all that is asked."""
@@ -35,6 +37,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health/ready")
     @public
+    @uncounted
     @blueprint.output(Ready)
     @blueprint.doc(responses={503: "Not ready"})
     def ready() -> tuple[dict[str, Any], int]:

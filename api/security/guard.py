@@ -68,7 +68,8 @@ def _check() -> None:
         return
     g.caller = _identified(guard.rates, demands)
     key = g.caller.rate_key if g.caller else anonymous_key(request)
-    _count(guard.rates, key, demands.upload)
+    if demands.counted:
+        _count(guard.rates, key, demands.upload)
     _check_role(demands)
     # Nobody reads a body that comes with what anybody may ask.
     if request.content_length and not demands.public:

@@ -22,6 +22,7 @@ class Demands:
     public: bool = False
     body_bytes: int = DEFAULT_BODY_BYTES
     upload: bool = False
+    counted: bool = True
 
     def role_for(self, method: str) -> Role | None:
         """The role a caller needs, None for anybody: a handler that says nothing is for viewers to read.
@@ -51,6 +52,11 @@ def body_limit[Handler: Callable[..., Any]](most_bytes: int) -> Callable[[Handle
 def upload_rate[Handler: Callable[..., Any]](handler: Handler) -> Handler:
     """Calls count towards `api_uploads_per_minute`, too."""
     return _marked(handler, upload=True)
+
+
+def uncounted[Handler: Callable[..., Any]](handler: Handler) -> Handler:
+    """Calls count towards nothing: whoever watches over netheal is answered however much others ask."""
+    return _marked(handler, counted=False)
 
 
 def demands_of(handler: Callable[..., Any] | None) -> Demands:
