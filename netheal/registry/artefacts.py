@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 from netheal.bundles.served import ServedBundle, read_served
+from netheal.durable import sync_files, sync_path
 from netheal.errors import BundleError, ModelFailure
 from netheal.telemetry import emit
 
@@ -16,13 +17,15 @@ class Artefacts:
         self._root = root
 
     def put(self, bundle: ServedBundle) -> str:
-        """Store a bundle, once; its hash."""
+        """Store a bundle, once, so that it outlives a power cut; its hash."""
         folder = self._root / bundle.hash
         if not folder.exists():
             fresh = self._root / f".{bundle.hash}.{uuid.uuid4().hex}"
             bundle.write(fresh)
+            sync_files(fresh.iterdir())
             try:
                 fresh.rename(folder)
+                sync_path(self._root)
             except OSError:  # somebody else stored the same just now
                 shutil.rmtree(fresh)
                 if not folder.exists():

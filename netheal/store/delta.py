@@ -1,18 +1,20 @@
 """The Delta tables: their layouts, and one commit a micro-batch and table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.schema import rejected_schema, verdict_schema
+from netheal.store.delta_sync import sync_commits, sync_table
+from netheal.store.schema import PARTITIONS_PER_TOPIC, rejected_schema, verdict_schema
 
 DATE_COLUMN = "date"
 PROPERTIES = {
@@ -22,6 +24,7 @@ PROPERTIES = {
 }
 """A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
 _COMMIT_TRIES = 10
+_NEWEST = 100
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,30 @@ class Part(msgspec.Struct, frozen=True):
         return AddAction(self.path, self.size, {DATE_COLUMN: self.date}, self.modified_ms, True, text)
 
 
+def _newest(version: int) -> range:
+    """The versions that a commit which was cut off may be among."""
+    return range(max(0, version - _NEWEST), version + 1)
+
+
+def application_id(query_id: str) -> str:
+    """The name under which a query's batches are versions in the tables' logs."""
+    return f"netheal-{query_id}"
+
+
+def _tail(offsets: Mapping[str, int], offset_base: int) -> pc.Expression:
+    """Rows of the stream at or past these offsets.
+
+    By the event id alone, as the parts' statistics have it: a column without any matches nothing in a filter.
+    """
+    event_id = pc.field("event_id")
+    partition = pc.bit_wise_and(event_id, PARTITIONS_PER_TOPIC - 1)
+    others = ~partition.isin([*(int(p) for p in offsets), PARTITIONS_PER_TOPIC - 1])
+    found = others & (event_id >= offset_base * PARTITIONS_PER_TOPIC)
+    for p, offset in offsets.items():
+        found |= (partition == int(p)) & (event_id >= (offset_base + offset) * PARTITIONS_PER_TOPIC)
+    return found
+
+
 class DeltaLog:
     """Commits to one table; keeps it open, so that a commit reads only what came since the last.
 
@@ -105,6 +132,7 @@ class DeltaLog:
         missing = [f for f in Schema.from_arrow(self._layout.stored).fields if f.name not in there]
         if missing:
             table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+        sync_table(self.uri, _newest(table.version()))
         return table
 
     def committed(self, app_id: str) -> int | None:
@@ -113,17 +141,22 @@ class DeltaLog:
         return self._table.transaction_version(app_id)
 
     def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
-        """Make the parts visible, once for each (app_id, batch_id); returns whether this call did it.
+        """Make the parts visible and durable, once for each (app_id, batch_id); returns whether this call did it.
 
         An empty commit is not written. Raises ServiceUnavailable where the store fails: try the batch again.
         """
         try:
             for tries_left in reversed(range(_COMMIT_TRIES)):
                 last = self.committed(app_id)
-                if not parts or (last is not None and last >= batch_id):
+                if last is not None and last >= batch_id:
+                    # By a driver that may have been killed before it had synced its commit.
+                    sync_commits(self.uri, _newest(self._table.version()))
+                    return False
+                if not parts:
                     return False
                 try:
                     self._append(parts, Transaction(app_id, batch_id))
+                    self._sync_new_commits()
                     break
                 except CommitFailedError:  # another writer was quicker: a compaction
                     if not tries_left:
@@ -133,6 +166,20 @@ class DeltaLog:
         self.parts += len(parts)
         return True
 
+    def holds_rows_from(self, offsets: Mapping[str, int], offset_base: int) -> bool:
+        """Whether there are rows of the stream at or past these offsets; a partition that is not named begins at 0.
+
+        `offset_base` is that of the topic's incarnation; rows of those before it do not count.
+        """
+        try:
+            self._table.update_incremental()
+            if not self.parts:
+                return False
+            scan = self._table.to_pyarrow_dataset().scanner(columns=["event_id"], filter=_tail(offsets, offset_base))
+            return bool(scan.head(1).num_rows)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
     def delete(self, predicate: str) -> None:
         """Remove the rows for which an SQL predicate holds; raises ServiceUnavailable where the store fails."""
         try:
@@ -140,12 +187,18 @@ class DeltaLog:
                 self._table.update_incremental()
                 try:
                     self._table.delete(predicate)
+                    self._sync_new_commits()
                     break
                 except CommitFailedError:
                     if not tries_left:
                         raise
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot delete from the Delta table {self.uri}: {error}") from error
+
+    def _sync_new_commits(self) -> None:
+        before = self._table.version()
+        self._table.update_incremental()
+        sync_commits(self.uri, range(before + 1, self._table.version() + 1))
 
     def _append(self, parts: Sequence[Part], transaction: Transaction) -> None:
         self._table.create_write_transaction(

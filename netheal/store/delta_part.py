@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem, FileType
 
 from netheal.store.delta import DATE_COLUMN, Layout, Part
+from netheal.store.delta_sync import sync_parts
 
 _MOST_OPEN = 32
 """Days whose files are open at once: a process has a limit on files, and a producer chooses the days."""
@@ -48,7 +49,8 @@ class DeltaPartWriter:
     """
 
     def __init__(self, layout: Layout, root: str, batch_id: int) -> None:
-        self._files, self._folder = FileSystem.from_uri(_as_uri(layout.uri(root)))
+        self._location = layout.uri(root)
+        self._files, self._folder = FileSystem.from_uri(_as_uri(self._location))
         self._batch_id = batch_id
         self._open: dict[date, _OpenPart] = {}
         self._kept: list[pa.Table] = []
@@ -96,10 +98,12 @@ class DeltaPartWriter:
         return _OpenPart(path, writer)
 
     def receipt(self) -> list[Part]:
-        """Close the files; what is needed to commit them."""
+        """Close the files and make them durable; what is needed to commit them."""
         if self._kept:
             self._write_kept()
-        return [*(self._close(day, part) for day, part in self._open.items()), *self._parts]
+        parts = [*(self._close(day, part) for day, part in self._open.items()), *self._parts]
+        sync_parts(self._location, [part.path for part in parts])
+        return parts
 
     def discard(self) -> None:
         """Remove the files, which must not be committed."""

@@ -1,0 +1,49 @@
+"""Delta tables on a local disk that outlive a power cut; an object store keeps what it acknowledged by itself."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from netheal.durable import sync_files, sync_path
+
+LOG_FOLDER = "_delta_log"
+_LAST_CHECKPOINT = "_last_checkpoint"
+
+
+def local_folder(location: str) -> Path | None:
+    """A table's folder, where it is on a local file system."""
+    if location.startswith("file://"):
+        return Path(location.removeprefix("file://"))
+    return None if "://" in location else Path(location)
+
+
+def sync_parts(location: str, parts: Iterable[str]) -> None:
+    """Wait until parts are on disk, named by their paths, from the table on or whole. To be called before a commit."""
+    table = local_folder(location)
+    if table is not None:
+        paths = [table / part for part in parts]
+        sync_files(paths)
+        if paths:
+            sync_path(table)  # the date's folder may be new
+
+
+def sync_commits(location: str, versions: Iterable[int]) -> None:
+    """Wait until these versions of the log, and the checkpoints of them that deltalake wrote, are on disk."""
+    table = local_folder(location)
+    if table is None:
+        return
+    log = table / LOG_FOLDER
+    paths = []
+    for version in versions:
+        checkpoint = log / f"{version:020d}.checkpoint.parquet"
+        paths += [log / f"{version:020d}.json"]
+        paths += [checkpoint, log / _LAST_CHECKPOINT] if checkpoint.is_file() else []
+    sync_files(path for path in paths if path.is_file())
+
+
+def sync_table(location: str, versions: Iterable[int]) -> None:
+    """The same for a table that may be new: its folders, too."""
+    table = local_folder(location)
+    if table is not None:
+        sync_commits(location, versions)
+        for folder in (table / LOG_FOLDER, table, table.parent):
+            sync_path(folder)
