@@ -49,6 +49,9 @@ def stream_until_stopped(
         try:
             _watch(query, gate, reporter)
         except PySparkException as error:
+            if isinstance(gate.failure, NethealError):
+                raise gate.failure from error
+            stream.resuming.explain_failure()
             raise gate.failure or error from error
         finally:
             gate.close(query) if gate.requested.is_set() else query.stop()

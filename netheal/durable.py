@@ -22,3 +22,10 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def local_folder(location: str) -> Path | None:
+    """The folder that a path or URI names, None where it is not on a local file system."""
+    if location.startswith("file://"):
+        return Path(location.removeprefix("file://"))
+    return None if "://" in location else Path(location)

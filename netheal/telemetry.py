@@ -23,6 +23,7 @@ Event = Literal[
     "batch.skipped",
     "batch.committed",
     "stream.refused",
+    "checkpoint.rebuilt",
     "upload.scored",
     "upload.left_open",
     "delta.compacted",

@@ -6,24 +6,25 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.stages.checkpoint_files import checkpoint_files
 from jobs.stages.micro_batch import MicroBatch
+from jobs.stages.resuming import Resuming
 from jobs.stages.score_task import OpenSinks, SinkPlan
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.upkeep import Upkeep
 from netheal.healing.policy import read_policy
+from netheal.recovery.checkpoint import checkpoint_folder
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.starters import import_starters
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, migrate
-from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
+from netheal.store.delta import DeltaLog, application_id, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Ledger, fence
-from netheal.store.topics import settle_topic
+from netheal.store.topics import Incarnation, settle_topic
 from netheal.telemetry import emit
 from netheal.traffic.topics import ensure_stream_topics, topic_id
-
-_PATH_SAFE = str.maketrans("/+", "_-")
 
 
 @dataclass
@@ -33,51 +34,49 @@ class Stream:
     spark: SparkSession
     settings: Settings
     connection: Connection
-    topic_id: str
-    offset_base: int
+    topic: Incarnation
+    checkpoint: str
+    logs: tuple[DeltaLog, DeltaLog]
+    resuming: Resuming
     open_sinks: OpenSinks
     reporter: StateReporter
     upkeep: Upkeep
     _batch: MicroBatch | None = None
-
-    @property
-    def checkpoint(self) -> str:
-        """One checkpoint for each incarnation of the topic."""
-        return f"{self.settings.checkpoint}/{self.topic_id.translate(_PATH_SAFE)}"
 
     def batch(self, records: DataFrame, batch_id: int) -> None:
         """The `foreachBatch` of the query."""
         if self._batch is None:
             query_id = records.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
             self._batch = self._open_batch(str(query_id))
-        self.upkeep.look_after([self._batch.verdicts, self._batch.quarantine])
+        self.upkeep.look_after(self.logs)
         self._batch(records, batch_id)
 
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
         ledger = Ledger(self.connection, query_id)
+        verdicts, quarantine = self.logs
         scoring = Scoring(
             spark=self.spark,
             connection=self.connection,
             ledger=ledger,
             artefacts=Artefacts(settings.artefacts_dir),
             sink_plan=_sink_plan(settings),
-            offset_base=self.offset_base,
+            offset_base=self.topic.offset_base,
             tasks=settings.scoring_tasks,
             open_sinks=self.open_sinks,
         )
         return MicroBatch(
             connection=self.connection,
             ledger=ledger,
-            offsets=CheckpointOffsets(self.spark, self.checkpoint, settings.input_topic),
+            offsets=CheckpointOffsets(self.resuming.files, self.topic.name),
             scoring=scoring,
-            verdicts=DeltaLog(verdicts_layout(), settings.delta_root),
-            quarantine=DeltaLog(quarantine_layout(), settings.delta_root),
+            verdicts=verdicts,
+            quarantine=quarantine,
             policy_path=settings.policy_path,
             reporter=self.reporter,
-            topic=settings.input_topic,
-            topic_id=self.topic_id,
-            app_id=f"netheal-{query_id}",
+            topic=self.topic.name,
+            topic_id=self.topic.id,
+            app_id=application_id(query_id),
         )
 
 
@@ -99,7 +98,8 @@ def _topic_id(settings: Settings) -> str:
 def open_stream(
     spark: SparkSession, settings: Settings, reporter: StateReporter, open_sinks: OpenSinks
 ) -> Iterator[Stream]:
-    """Migrate, import the starter models, create missing topics, and see that topic and checkpoint are ours alone.
+    """Migrate, import the starter models, create missing topics, and see that the topic is ours
+    alone and that the checkpoint goes on where the ledger ends.
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
@@ -110,12 +110,15 @@ def open_stream(
     try:
         import_starters(connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir)
         ensure_stream_topics(settings)
-        current = _topic_id(settings)
-        offset_base = settle_topic(connection, settings.input_topic, current)
+        topic = settle_topic(connection, settings.input_topic, _topic_id(settings))
+        fence(connection, topic.name, topic.id)
+        logs = DeltaLog(verdicts_layout(), settings.delta_root), DeltaLog(quarantine_layout(), settings.delta_root)
+        checkpoint = checkpoint_folder(settings.checkpoint, topic.id)
+        resuming = Resuming(settings, connection, topic, checkpoint_files(spark, checkpoint), logs)
+        resuming.settle()
         upkeep = Upkeep(connection, settings.input_topic, lambda: _topic_id(settings), settings.serving_days)
-        stream = Stream(spark, settings, connection, current, offset_base, open_sinks, reporter, upkeep)
-        fence(connection, stream.checkpoint)
-        emit("job.started", topic=settings.input_topic, topic_id=current, delta=settings.delta_root)
+        stream = Stream(spark, settings, connection, topic, checkpoint, logs, resuming, open_sinks, reporter, upkeep)
+        emit("job.started", topic=topic.name, topic_id=topic.id, delta=settings.delta_root)
         try:
             yield stream
         finally:

@@ -1,10 +1,8 @@
 """The input topic as a streaming DataFrame, and the offsets that a checkpoint holds of it."""
 
-import json
-from typing import Any
-
 from pyspark.sql import DataFrame, SparkSession
 
+from netheal.recovery.checkpoint import INITIAL, OFFSETS, CheckpointFiles, read_offsets
 from netheal.settings import Settings
 from netheal.store.ledger import Offsets
 from netheal.store.schema import RAW_SCHEMA
@@ -29,27 +27,14 @@ def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) 
 class CheckpointOffsets:
     """The offsets of each micro-batch, as Spark wrote them before the batch began."""
 
-    def __init__(self, spark: SparkSession, checkpoint: str, topic: str) -> None:
-        jvm: Any = spark.sparkContext._jvm
-        self._jvm = jvm
+    def __init__(self, files: CheckpointFiles, topic: str) -> None:
+        self._files = files
         self._topic = topic
-        self._folder = checkpoint.rstrip("/")
-        path = jvm.org.apache.hadoop.fs.Path(self._folder)
-        self._files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
 
     def end_of(self, batch_id: int) -> Offsets:
         """Where the batch ends, exclusive."""
-        return self._offsets(f"offsets/{batch_id}")
+        return read_offsets(self._files, f"{OFFSETS}/{batch_id}", self._topic)
 
     def start_of(self, batch_id: int) -> Offsets:
         """Where the batch begins."""
-        return self._offsets("sources/0/0") if batch_id == 0 else self.end_of(batch_id - 1)
-
-    def _offsets(self, name: str) -> Offsets:
-        stream = self._files.open(self._jvm.org.apache.hadoop.fs.Path(f"{self._folder}/{name}"))
-        try:
-            text = str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
-        finally:
-            stream.close()
-        document = json.loads(text[text.rindex("\n{") if "\n{" in text else text.index("{") :])
-        return {str(partition): int(offset) for partition, offset in document[self._topic].items()}
+        return read_offsets(self._files, INITIAL, self._topic) if batch_id == 0 else self.end_of(batch_id - 1)

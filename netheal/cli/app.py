@@ -16,9 +16,11 @@ from netheal.telemetry import configure_logging
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 traffic_app = typer.Typer(no_args_is_help=True, help="Send flow records to the input topic.")
 topic_app = typer.Typer(no_args_is_help=True, help="The input topic.")
+checkpoint_app = typer.Typer(no_args_is_help=True, help="The streaming job's checkpoint.")
 app.add_typer(traffic_app, name="traffic")
 app.add_typer(models_app, name="models")
 app.add_typer(topic_app, name="topic")
+app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(tokens_app, name="tokens")
 
 VarDir = Annotated[Path | None, typer.Option("--var", help="Folder of all data, logs and state.")]
@@ -66,11 +68,23 @@ def send_command(
 
 @topic_app.command("adopt")
 def adopt_command(var: VarDir = None) -> None:
-    """Go on with an input topic that was deleted and made again, from its beginning."""
-    from netheal.cli.adopt import adopt
+    """Go on with an input topic that was made again, or that retention took unread rows from."""
+    from netheal.cli.recovery import adopt
 
-    base = adopt(_settings(var))
-    Console().print(f"the topic is adopted; its events are numbered from offset {base} on")
+    Console().print(adopt(_settings(var)), highlight=False, soft_wrap=True)
+
+
+@checkpoint_app.command("rebuild")
+def rebuild_command(
+    var: VarDir = None,
+    score_again: Annotated[
+        bool, typer.Option("--score-again", help="Remove rows from Delta that an older database does not know.")
+    ] = False,
+) -> None:
+    """Make the job's checkpoint anew from the database: nothing is lost, nothing is read twice."""
+    from netheal.cli.recovery import rebuild
+
+    Console().print(rebuild(_settings(var), score_again), highlight=False, soft_wrap=True)
 
 
 @app.command("jars")

@@ -5,12 +5,29 @@ from rich.markup import escape
 from rich.table import Table
 
 from netheal.cli.preflight import Check, run_checks
+from netheal.durable import local_folder
+from netheal.recovery.checkpoint import LocalFiles, newest_checkpoint, read_checkpoint
+from netheal.recovery.resume import damaged
 from netheal.settings import Settings
 
 
 def doctor(settings: Settings) -> list[Check]:
-    """What the machine has and lacks."""
-    return run_checks(settings)
+    """What the machine has and lacks, and what is damaged."""
+    return [*run_checks(settings), checkpoint_check(settings)]
+
+
+def checkpoint_check(settings: Settings) -> Check:
+    """Whether Spark could read the job's checkpoint. Whether it fits the database, the job sees at its start."""
+    name, root = "checkpoint", local_folder(settings.checkpoint)
+    if root is None:
+        return Check(name, True, f"{settings.checkpoint} is not on this machine: the job looks at it when it starts")
+    folder = newest_checkpoint(root)
+    if folder is None:
+        return Check(name, True, "none yet")
+    found = read_checkpoint(LocalFiles(folder), settings.input_topic)
+    if found.damage:
+        return Check(name, False, damaged(found))
+    return Check(name, True, f"batch {found.last_commit} is the last one that is over")
 
 
 def doctor_command(settings: Settings, console: Console | None = None) -> int:

@@ -74,8 +74,9 @@ def _prepare(settings: Settings) -> Run:
     ensure_stream_topics(settings)
     connection, reader = connect(dsn), topic_reader(settings)
     try:
-        base = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))
-        return Run(end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic), base)
+        topic = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))
+        ends = end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic)
+        return Run(*ends, topic.offset_base)
     finally:
         connection.close()
         reader.close()

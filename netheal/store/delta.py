@@ -25,6 +25,8 @@ PROPERTIES = {
 """A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
+_UPLOADS = str(PARTITIONS_PER_TOPIC - 1)
+"""In place of a partition, for rows that came in a file."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,27 @@ def application_id(query_id: str) -> str:
     return f"netheal-{query_id}"
 
 
-def _tail(offsets: Mapping[str, int], offset_base: int) -> pc.Expression:
-    """Rows of the stream at or past these offsets.
+def _rows_from(offsets: Mapping[str, int], offset_base: int) -> pc.Expression:
+    """Rows of the stream at or past these offsets, those of partitions that are not named among them.
 
     By the event id alone, as the parts' statistics have it: a column without any matches nothing in a filter.
     """
     event_id = pc.field("event_id")
     partition = pc.bit_wise_and(event_id, PARTITIONS_PER_TOPIC - 1)
-    others = ~partition.isin([*(int(p) for p in offsets), PARTITIONS_PER_TOPIC - 1])
-    found = others & (event_id >= offset_base * PARTITIONS_PER_TOPIC)
+    found = ~partition.isin([int(p) for p in [*offsets, _UPLOADS]]) & (event_id >= offset_base * PARTITIONS_PER_TOPIC)
     for p, offset in offsets.items():
         found |= (partition == int(p)) & (event_id >= (offset_base + offset) * PARTITIONS_PER_TOPIC)
     return found
+
+
+def _rows_from_sql(offsets: Mapping[str, int], offset_base: int) -> str:
+    """The same as an SQL condition; nothing but numbers is put into it."""
+    of = f"event_id % {PARTITIONS_PER_TOPIC}"
+    named = ", ".join(str(int(p)) for p in [*offsets, _UPLOADS])
+    found = [f"({of} not in ({named}) and event_id >= {offset_base * PARTITIONS_PER_TOPIC})"]
+    for p, offset in offsets.items():
+        found.append(f"({of} = {int(p)} and event_id >= {(offset_base + offset) * PARTITIONS_PER_TOPIC})")
+    return " or ".join(found)
 
 
 class DeltaLog:
@@ -175,8 +186,24 @@ class DeltaLog:
             self._table.update_incremental()
             if not self.parts:
                 return False
-            scan = self._table.to_pyarrow_dataset().scanner(columns=["event_id"], filter=_tail(offsets, offset_base))
-            return bool(scan.head(1).num_rows)
+            rows = self._table.to_pyarrow_dataset()
+            return bool(rows.head(1, columns=["event_id"], filter=_rows_from(offsets, offset_base)).num_rows)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
+    def delete_rows_from(self, offsets: Mapping[str, int], offset_base: int) -> None:
+        """Remove the rows that `holds_rows_from` is about."""
+        self.delete(_rows_from_sql(offsets, offset_base))
+
+    def rows_between(self, start: Mapping[str, int], end: Mapping[str, int], offset_base: int) -> pa.Table:
+        """The rows of the stream from one position to another; a partition that `end` does not name has none."""
+        begin = {partition: start.get(partition, 0) for partition in end}
+        try:
+            self._table.update_incremental()
+            if not self.parts:
+                return self._layout.schema.empty_table()
+            inside = _rows_from(begin, offset_base) & ~_rows_from(end, offset_base)
+            return self._table.to_pyarrow_dataset().to_table(filter=inside)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
 

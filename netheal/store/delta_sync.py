@@ -1,19 +1,11 @@
 """Delta tables on a local disk that outlive a power cut; an object store keeps what it acknowledged by itself."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from netheal.durable import sync_files, sync_path
+from netheal.durable import local_folder, sync_files, sync_path
 
 LOG_FOLDER = "_delta_log"
 _LAST_CHECKPOINT = "_last_checkpoint"
-
-
-def local_folder(location: str) -> Path | None:
-    """A table's folder, where it is on a local file system."""
-    if location.startswith("file://"):
-        return Path(location.removeprefix("file://"))
-    return None if "://" in location else Path(location)
 
 
 def sync_parts(location: str, parts: Iterable[str]) -> None:

@@ -1,9 +1,10 @@
 """The ledger: what each micro-batch read and used, so that a replay does the same and nothing counts twice."""
 
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from psycopg2.extras import Json
 
@@ -14,8 +15,24 @@ from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 _PAUSE_S = 0.1
 
+REBUILD = (
+    "Run 'netheal checkpoint rebuild', which makes the checkpoint anew from the database: nothing is lost or read twice"
+)
+"""The way out of a checkpoint that cannot be gone on from."""
+
 Offsets = dict[str, int]
 """Kafka partition (as a string) -> offset."""
+
+
+class OffsetRange(NamedTuple):
+    """A range of offsets of one partition; `end` is exclusive."""
+
+    start: int
+    end: int
+
+
+OffsetRanges = dict[str, OffsetRange]
+"""Kafka partition (as a string) -> a range of its offsets."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +72,73 @@ class LedgerEntry:
         return self.attempts == 1
 
 
-def fence(connection: Connection, checkpoint: str, patience_s: float = 5.0) -> None:
-    """One driver at a time: take the checkpoint's advisory lock, which lives as long as `connection`.
+@dataclass(frozen=True)
+class LedgerEnd:
+    """Where the ledger of one incarnation of a topic ends.
+
+    `done` is the end of what done batches cover. `query_id` and `last_batch` name the batch that was pinned last
+    (None and -1 where none ever was), `open` are its pins where it is not done.
+    """
+
+    done: Offsets
+    query_id: str | None = None
+    last_batch: int = -1
+    open: BatchPins | None = None
+
+    @property
+    def position(self) -> Offsets:
+        """Where the next row is to be read: a partition that no batch has read yet is not in it."""
+        return self.done if self.open is None else self.done | self.open.start_offsets
+
+    @property
+    def pinned_end(self) -> Offsets:
+        """No row at or past it was ever written to a sink."""
+        return self.done if self.open is None else self.done | self.open.end_offsets
+
+
+def fence(connection: Connection, topic: str, topic_id: str, patience_s: float = 5.0) -> None:
+    """One driver a topic and database: take the topic's advisory lock, which lives as long as `connection`.
 
     Waits for what is left of a driver that was killed just now; raises StreamRefused where the lock stays taken.
     """
     limit = time.monotonic() + patience_s
-    while not _locked(connection, checkpoint):
+    while not _locked(connection, f"{topic}/{topic_id}"):
         if time.monotonic() > limit:
-            raise StreamRefused(
-                "another driver runs on this checkpoint: stop it first, or give this one another checkpoint"
-            )
+            raise StreamRefused(f"another driver reads topic {topic} into this database: stop it first")
         time.sleep(_PAUSE_S)
 
 
-def _locked(connection: Connection, checkpoint: str) -> bool:
+def _locked(connection: Connection, name: str) -> bool:
     with transaction(connection) as cursor:
-        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (checkpoint,))
+        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
+        return cursor.fetchone() == (True,)
+
+
+def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> LedgerEnd:
+    """Where the ledger of a topic's incarnation ends now."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "select done_offsets, query_id from topics where topic = %s and topic_id = %s", (topic, topic_id)
+        )
+        done, query_id = cursor.fetchone() or ({}, None)
+        if query_id is None:
+            return LedgerEnd(done)
+        cursor.execute(
+            "select batch_id, state, topic, topic_id, start_offsets, end_offsets, models, policy_version"
+            " from batches where query_id = %s order by batch_id desc limit 1",
+            (query_id,),
+        )
+        batch_id, state, *pins = cursor.fetchone() or (-1, "done")
+    return LedgerEnd(done, query_id, batch_id, BatchPins(*pins) if state == "open" else None)
+
+
+def knows_query(connection: Connection, topic: str, topic_id: str, query_id: str) -> bool:
+    """Whether a batch of that query was ever pinned for this incarnation of the topic."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "select exists (select 1 from batches where query_id = %s and topic = %s and topic_id = %s)",
+            (query_id, topic, topic_id),
+        )
         return cursor.fetchone() == (True,)
 
 
@@ -103,6 +170,12 @@ class Ledger:
             )
             inserted = cursor.fetchone()
             if inserted is not None:
+                _refuse_overlap(cursor, batch_id, pins)
+                cursor.execute(
+                    "update topics set query_id = %s where topic = %s and topic_id = %s"
+                    " and query_id is distinct from %s",
+                    (self._query_id, pins.topic, pins.topic_id, self._query_id),
+                )
                 return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
             cursor.execute(
                 "update batches set attempts = attempts + 1 where query_id = %s and batch_id = %s returning"
@@ -111,11 +184,13 @@ class Ledger:
                 (self._query_id, batch_id),
             )
             *first, state, opened_at, attempts, failure = cursor.fetchone() or ()
+            if state == "open":
+                _refuse_overlap(cursor, batch_id, BatchPins(*first))
         entry = LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), attempts, failure)
         if (entry.pins.topic_id, entry.pins.end_offsets) != (pins.topic_id, pins.end_offsets):
             raise StreamRefused(
                 f"batch {batch_id} was pinned to offsets {entry.pins.end_offsets}, but the checkpoint says"
-                f" {pins.end_offsets}: the checkpoint and the database are not of one stream"
+                f" {pins.end_offsets}: the checkpoint and the database are not of one stream. {REBUILD}"
             )
         return entry
 
@@ -133,28 +208,85 @@ class Ledger:
             "update batches set models = %s where query_id = %s and batch_id = %s and state = 'open'",
             (Json(pins.models), self._query_id, batch_id),
         )
-        for partition, end in pins.end_offsets.items():
-            events = {
-                "batch": batch_id,
-                "partition": int(partition),
-                "first": (offset_base + pins.start_offsets.get(partition, 0)) * PARTITIONS_PER_TOPIC,
-                "end": (offset_base + end) * PARTITIONS_PER_TOPIC,
-                "all": PARTITIONS_PER_TOPIC,
-            }
-            for statement in _TAKE_BACK:
-                cursor.execute(statement, events)
+        take_back(cursor, batch_id, pins, offset_base)
 
     def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
         """Add the counts and mark the batch done, in one transaction; a batch that is done stays as it is."""
         with transaction(self._connection) as cursor:
             cursor.execute(
                 "update batches set state = 'done', closed_at = now(), verdicts = %s, rejected = %s"
-                " where query_id = %s and batch_id = %s and state = 'open'",
+                " where query_id = %s and batch_id = %s and state = 'open' returning topic, topic_id, end_offsets",
                 (verdicts, rejected, self._query_id, batch_id),
             )
-            if cursor.rowcount == 0:
+            closed = cursor.fetchone()
+            if closed is None:
                 return
+            _advance(cursor, *closed)
             add_counts(cursor, counts)
+
+
+def begin_query(cursor: Cursor, topic: str, topic_id: str, end: LedgerEnd, start_at: Offsets, offset_base: int) -> None:
+    """Let the stream go on at `start_at` under a new query, in the caller's transaction.
+
+    The new query's batch 0 covers what is passed over, from the ledger's end to `start_at`, with no row. A batch that
+    is open is given up: what tasks stored of it in Postgres is taken back.
+    """
+    if end.query_id is None:
+        return
+    if end.open is not None:
+        take_back(cursor, end.last_batch, end.open, offset_base)
+        cursor.execute(
+            "delete from batches where query_id = %s and batch_id = %s and state = 'open'",
+            (end.query_id, end.last_batch),
+        )
+    query_id = str(uuid.uuid4())
+    cursor.execute(
+        "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
+        " policy_version, state, closed_at, verdicts, rejected)"
+        " select %s, 0, %s, %s, %s, %s, '{}', version, 'done', now(), 0, 0"
+        " from policies order by first_used_at desc limit 1",
+        (query_id, topic, topic_id, Json(end.position), Json(start_at)),
+    )
+    cursor.execute(
+        "update topics set query_id = %s, done_offsets = %s where topic = %s and topic_id = %s",
+        (query_id, Json(start_at), topic, topic_id),
+    )
+
+
+def _refuse_overlap(cursor: Cursor, batch_id: int, pins: BatchPins) -> None:
+    """The last line of defence: a batch begins where the done batches end, whatever the checkpoint says."""
+    cursor.execute(
+        "select done_offsets from topics where topic = %s and topic_id = %s for update", (pins.topic, pins.topic_id)
+    )
+    (done,) = cursor.fetchone() or ({},)
+    for partition in sorted(done.keys() & pins.end_offsets.keys(), key=int):
+        start, end = pins.start_offsets.get(partition, 0), done[partition]
+        if start != end:
+            what = f"read offsets {start} to {end} again" if start < end else f"pass over offsets {end} to {start}"
+            raise StreamRefused(
+                f"batch {batch_id} would {what} in partition {partition}, where the ledger ends at {end}. {REBUILD}"
+            )
+
+
+def _advance(cursor: Cursor, topic: str, topic_id: str, ends: Offsets) -> None:
+    cursor.execute(
+        "update topics set done_offsets = done_offsets || %s where topic = %s and topic_id = %s",
+        (Json(ends), topic, topic_id),
+    )
+
+
+def take_back(cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
+    """Delete what tasks stored of an open batch."""
+    for partition, end in pins.end_offsets.items():
+        events = {
+            "batch": batch_id,
+            "partition": int(partition),
+            "first": (offset_base + pins.start_offsets.get(partition, 0)) * PARTITIONS_PER_TOPIC,
+            "end": (offset_base + end) * PARTITIONS_PER_TOPIC,
+            "all": PARTITIONS_PER_TOPIC,
+        }
+        for statement in _TAKE_BACK:
+            cursor.execute(statement, events)
 
 
 _OF_BATCH = (

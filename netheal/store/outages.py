@@ -8,7 +8,7 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from netheal.store.bounded import bounded, page
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, Cursor, transaction
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,22 @@ def record_outage(
 ) -> None:
     """Record an outage that is over, such as one of Postgres itself, or offsets that retention took away."""
     with transaction(connection) as cursor:
-        cursor.execute(
-            "insert into outages (subject, reason, details, started_at, ended_at) values (%s, %s, %s, %s, %s)",
-            (subject, reason, Json(details or {}), started_at, ended_at),
-        )
+        add_outage(cursor, subject, reason, started_at, ended_at, details)
+
+
+def add_outage(
+    cursor: Cursor,
+    subject: str,
+    reason: str,
+    started_at: datetime,
+    ended_at: datetime,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """The same, in the caller's transaction."""
+    cursor.execute(
+        "insert into outages (subject, reason, details, started_at, ended_at) values (%s, %s, %s, %s, %s)",
+        (subject, reason, Json(details or {}), started_at, ended_at),
+    )
 
 
 def page_of_outages(connection: Connection, before: int | None = None, limit: int = 100) -> list[Outage]:

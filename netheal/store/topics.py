@@ -1,11 +1,22 @@
 """Which incarnation of a topic the stream reads: a topic deleted and made again has other rows at its offsets."""
 
+from dataclasses import dataclass
+
 from netheal.errors import StreamRefused
 from netheal.store.database import Connection, transaction
 
 
-def settle_topic(connection: Connection, topic: str, topic_id: str) -> int:
-    """The offset base of this incarnation (0 for the first one), recording the first one that is seen.
+@dataclass(frozen=True)
+class Incarnation:
+    """A topic as the broker made it: its name, the id it got, and what is added to its offsets to make event ids."""
+
+    name: str
+    id: str
+    offset_base: int
+
+
+def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnation:
+    """This incarnation, with its offset base (0 for the first one), recording the first one that is seen.
 
     Raises StreamRefused where the topic is not the incarnation that was read last.
     """
@@ -17,22 +28,22 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> int:
         known = cursor.fetchone()
         if known is None:
             cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, 0)", (topic, topic_id))
-            return 0
+            return Incarnation(topic, topic_id, 0)
     if known[0] != topic_id:
         raise StreamRefused(
             f"topic {topic} was deleted and made again (its id was {known[0]}, now {topic_id}), so stored offsets"
             " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
         )
-    return int(known[1])
+    return Incarnation(topic, topic_id, int(known[1]))
 
 
-def adopt_topic(connection: Connection, topic: str, topic_id: str) -> int:
-    """Go on with a new incarnation; returns its offset base, which keeps event ids unique."""
+def adopt_topic(connection: Connection, topic: str, topic_id: str) -> Incarnation:
+    """Go on with an incarnation, new or not, with the offset base that keeps event ids unique."""
     with transaction(connection) as cursor:
         cursor.execute("select offset_base from topics where topic = %s and topic_id = %s", (topic, topic_id))
         known = cursor.fetchone()
         if known is not None:
-            return int(known[0])
+            return Incarnation(topic, topic_id, int(known[0]))
         cursor.execute(
             "select coalesce(max(t.offset_base + e.value::bigint), 0) from batches b"
             " join topics t using (topic, topic_id), jsonb_each_text(b.end_offsets) e where b.topic = %s",
@@ -40,7 +51,7 @@ def adopt_topic(connection: Connection, topic: str, topic_id: str) -> int:
         )
         (base,) = cursor.fetchone() or (0,)
         cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base))
-    return int(base)
+    return Incarnation(topic, topic_id, int(base))
 
 
 def offset_base(connection: Connection, topic: str) -> int:

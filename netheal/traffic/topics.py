@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.settings import Settings
+from netheal.store.ledger import OffsetRange, OffsetRanges
 
 _TIMEOUT_S = 15.0
 
@@ -60,6 +61,21 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise StreamRefused(f"there is no topic {topic!r} on this broker: create it, or mend its name") from error
         raise ServiceUnavailable(f"Kafka did not describe topic {topic!r}: {error.args[0].str()}") from error
+
+
+def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str] | None = None) -> OffsetRanges:
+    """What the broker has of each partition of a topic; raises ServiceUnavailable where it does not answer."""
+    admin = _admin(bootstrap_servers, options)
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)[topic].result()
+        partitions = [TopicPartition(topic, partition.id) for partition in described.partitions]
+        starts, ends = (
+            admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=_TIMEOUT_S)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        )
+        return {str(p.partition): OffsetRange(starts[p].result().offset, ends[p].result().offset) for p in partitions}
+    except KafkaException as error:
+        raise ServiceUnavailable(f"Kafka did not say what it has of topic {topic!r}: {error.args[0].str()}") from error
 
 
 def _admin(bootstrap_servers: str, options: Mapping[str, str] | None) -> AdminClient:

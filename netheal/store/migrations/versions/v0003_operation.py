@@ -34,8 +34,25 @@ alter table batches
     add column failure text not null default '';
 """
 
+LEDGER_ENDS = """
+alter table topics add column done_offsets jsonb not null default '{}', add column query_id text;
+update topics t set
+    query_id = (
+        select b.query_id from batches b where b.topic = t.topic and b.topic_id = t.topic_id
+        order by b.opened_at desc limit 1
+    ),
+    done_offsets = coalesce((
+        select jsonb_object_agg(ends.partition, ends.done) from (
+            select e.key as partition, max(e.value::bigint) as done
+            from batches b, jsonb_each_text(b.end_offsets) e
+            where b.topic = t.topic and b.topic_id = t.topic_id and b.state = 'done'
+            group by e.key
+        ) ends
+    ), '{}');
+"""
+
 
 def upgrade() -> None:
-    """The job's state by topic, the history of outages, and how often a batch was tried."""
-    for statements in (STREAM_STATES, OUTAGES, BATCH_ATTEMPTS):
+    """The job's state, the history of outages, how often a batch was tried, and where the ledger of each topic ends."""
+    for statements in (STREAM_STATES, OUTAGES, BATCH_ATTEMPTS, LEDGER_ENDS):
         op.execute(statements)
