@@ -23,6 +23,8 @@ COMMITS = "commits"
 INITIAL = "sources/0/0"
 _VERSION = "v1"
 _PATH_SAFE = str.maketrans("/+", "_-")
+_CONF = {"spark.sql.shuffle.partitions": "200"}
+"""Spark compares this one between a batch that it replays and the one before; the stream shuffles nothing."""
 _CHECKSUM_HEAD = b"crc\0"
 
 
@@ -221,7 +223,7 @@ def _batches(files: CheckpointFiles, folder: str) -> list[int]:
 
 
 def _offsets_file(topic: str, offsets: Offsets) -> bytes:
-    head = json.dumps({"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": {}})
+    head = json.dumps({"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": _CONF})
     return f"{_VERSION}\n{head}\n{json.dumps({topic: offsets})}".encode()
 
 

@@ -16,8 +16,8 @@ Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
 
-def migrate(dsn: str) -> None:
-    """Bring the tables up to this version.
+def migrate(dsn: str, revision: str = "head") -> None:
+    """Bring the tables up to a revision, this version's unless told otherwise.
 
     Raises StreamRefused where the database is newer than the code, ServiceUnavailable where there is no server.
     """
@@ -25,7 +25,7 @@ def migrate(dsn: str) -> None:
     config.set_main_option("script_location", "netheal.store:migrations")
     config.attributes["url"] = dsn.replace("postgresql://", "postgresql+psycopg2://", 1)
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StreamRefused(f"cannot migrate the database: {error}; is it a newer netheal's?") from error
     except OperationalError as error:

@@ -77,7 +77,8 @@ class LedgerEnd:
     """Where the ledger of one incarnation of a topic ends.
 
     `done` is the end of what done batches cover. `query_id` and `last_batch` name the batch that was pinned last
-    (None and -1 where none ever was), `open` are its pins where it is not done.
+    (None and -1 where none ever was), `open` are its pins where it is not done. (One that earlier versions left open
+    while another query read its rows is not open in this sense: it does not begin where the done ones end.)
     """
 
     done: Offsets
@@ -118,7 +119,7 @@ def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> Ledger
     """Where the ledger of a topic's incarnation ends now."""
     with transaction(connection) as cursor:
         cursor.execute(
-            "select done_offsets, query_id from topics where topic = %s and topic_id = %s", (topic, topic_id)
+            "select done_offsets, last_query_id from topics where topic = %s and topic_id = %s", (topic, topic_id)
         )
         done, query_id = cursor.fetchone() or ({}, None)
         if query_id is None:
@@ -129,7 +130,19 @@ def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> Ledger
             (query_id,),
         )
         batch_id, state, *pins = cursor.fetchone() or (-1, "done")
-    return LedgerEnd(done, query_id, batch_id, BatchPins(*pins) if state == "open" else None)
+    if state == "done" or _misplaced(done, BatchPins(*pins)) is not None:
+        return LedgerEnd(done, query_id, batch_id)
+    return LedgerEnd(done, query_id, batch_id, BatchPins(*pins))
+
+
+def _misplaced(done: Offsets, pins: BatchPins) -> str | None:
+    """What a batch would do that does not begin where the done ones end; None where it does begin there."""
+    for partition in sorted(done.keys() & pins.end_offsets.keys(), key=int):
+        start, end = pins.start_offsets.get(partition, 0), done[partition]
+        if start != end:
+            what = f"read offsets {start} to {end} again" if start < end else f"pass over offsets {end} to {start}"
+            return f"{what} in partition {partition}, where the ledger ends at {end}"
+    return None
 
 
 def knows_query(connection: Connection, topic: str, topic_id: str, query_id: str) -> bool:
@@ -172,8 +185,8 @@ class Ledger:
             if inserted is not None:
                 _refuse_overlap(cursor, batch_id, pins)
                 cursor.execute(
-                    "update topics set query_id = %s where topic = %s and topic_id = %s"
-                    " and query_id is distinct from %s",
+                    "update topics set last_query_id = %s where topic = %s and topic_id = %s"
+                    " and last_query_id is distinct from %s",
                     (self._query_id, pins.topic, pins.topic_id, self._query_id),
                 )
                 return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
@@ -248,7 +261,7 @@ def begin_query(cursor: Cursor, topic: str, topic_id: str, end: LedgerEnd, start
         (query_id, topic, topic_id, Json(end.position), Json(start_at)),
     )
     cursor.execute(
-        "update topics set query_id = %s, done_offsets = %s where topic = %s and topic_id = %s",
+        "update topics set last_query_id = %s, done_offsets = %s where topic = %s and topic_id = %s",
         (query_id, Json(start_at), topic, topic_id),
     )
 
@@ -259,13 +272,9 @@ def _refuse_overlap(cursor: Cursor, batch_id: int, pins: BatchPins) -> None:
         "select done_offsets from topics where topic = %s and topic_id = %s for update", (pins.topic, pins.topic_id)
     )
     (done,) = cursor.fetchone() or ({},)
-    for partition in sorted(done.keys() & pins.end_offsets.keys(), key=int):
-        start, end = pins.start_offsets.get(partition, 0), done[partition]
-        if start != end:
-            what = f"read offsets {start} to {end} again" if start < end else f"pass over offsets {end} to {start}"
-            raise StreamRefused(
-                f"batch {batch_id} would {what} in partition {partition}, where the ledger ends at {end}. {REBUILD}"
-            )
+    misplaced = _misplaced(done, pins)
+    if misplaced is not None:
+        raise StreamRefused(f"batch {batch_id} would {misplaced}. {REBUILD}")
 
 
 def _advance(cursor: Cursor, topic: str, topic_id: str, ends: Offsets) -> None:

@@ -162,24 +162,25 @@ def _assert_counts(world: World, verdicts: pa.Table, quarantine: pa.Table) -> No
 
 
 def _assert_ledger(world: World, verdicts: pa.Table, quarantine: pa.Table) -> None:
-    """All batches done, their offsets without gap or overlap, their counts those of Delta."""
+    """All batches done, their offsets without gap or overlap, also from one query to the next, their counts Delta's."""
     ledger = world.ask(
-        "select query_id, batch_id, state, start_offsets, end_offsets, models, policy_version, verdicts, rejected"
-        " from batches order by min(opened_at) over (partition by query_id), batch_id"
+        "select topic_id, query_id, batch_id, state, start_offsets, end_offsets, models, policy_version, verdicts,"
+        " rejected from batches order by min(opened_at) over (partition by query_id), batch_id"
     )
     found = [Counter(_rows(table, ("topic", "batch_id"))) for table in (verdicts, quarantine)]
     claimed: list[Counter[tuple[str, int]]] = [Counter(), Counter()]
-    ends: dict[str, tuple[int, dict[str, int]]] = {}
-    for query, batch, state, start, end, _models, _policy, n_verdicts, n_rejected in ledger:
+    ends: dict[str, dict[str, int]] = {}
+    last: dict[str, int] = {}
+    for topic_id, query, batch, state, start, end, _models, _policy, n_verdicts, n_rejected in ledger:
         assert state == "done", f"batch {batch} is {state}"
-        expected = ends.get(query, (-1, dict.fromkeys(end, 0)))
-        assert (batch - 1, start) == expected, "a gap or an overlap in the ledger"
-        ends[query] = batch, end
+        assert start == ends.get(topic_id, dict.fromkeys(end, 0)), "a gap or an overlap in the ledger"
+        assert batch == last.get(query, -1) + 1, "a batch is missing"
+        ends[topic_id], last[query] = end, batch
         claimed[0][world.settings.input_topic, batch] += n_verdicts
         claimed[1][world.settings.input_topic, batch] += n_rejected
     assert [+counter for counter in claimed] == found
-    pinned = {(query, batch): (models, policy) for query, batch, _, _, _, models, policy, _, _ in ledger}
-    if len(ends) == 1:
+    pinned = {(query, batch): (models, policy) for _, query, batch, _, _, _, models, policy, _, _ in ledger}
+    if len(last) == 1:
         _assert_pins({batch: pins for (_, batch), pins in pinned.items()}, verdicts)
 
 

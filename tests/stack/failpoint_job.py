@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from jobs.score_stream import run
 from jobs.stages import micro_batch, opening
 from jobs.stages.score_task import SinkPlan, Sinks
@@ -31,6 +34,9 @@ STEPS = (
     "batch_closed",
 )
 WORKER_DIES = "worker_dies"
+RECORDS_DELETED = "records_deleted"
+DELETED_ROWS = 50
+"""So many of the batch's first rows of partition 0 are removed from the topic before a task can read them."""
 
 
 def reached(step: str, batch_id: int) -> None:
@@ -83,12 +89,21 @@ class DyingDeltaLog(DeltaLog):
         return done
 
 
+def delete_first_records(pins: BatchPins) -> None:
+    """What retention does, at the worst moment."""
+    admin = AdminClient({"bootstrap.servers": load_settings().kafka_bootstrap_servers})
+    place = TopicPartition(pins.topic, 0, pins.start_offsets["0"] + DELETED_ROWS)
+    admin.delete_records([place])[place].result()
+
+
 class DyingLedger(Ledger):
     """The ledger."""
 
     def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
         entry = super().open_batch(batch_id, pins, policy)
         reached("pinned", batch_id)
+        if os.environ["FAILPOINT"] == f"{RECORDS_DELETED}:{batch_id}":
+            delete_first_records(pins)
         return entry
 
     def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:

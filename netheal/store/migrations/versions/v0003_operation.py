@@ -35,9 +35,9 @@ alter table batches
 """
 
 LEDGER_ENDS = """
-alter table topics add column done_offsets jsonb not null default '{}', add column query_id text;
+alter table topics add column done_offsets jsonb not null default '{}', add column last_query_id text;
 update topics t set
-    query_id = (
+    last_query_id = (
         select b.query_id from batches b where b.topic = t.topic and b.topic_id = t.topic_id
         order by b.opened_at desc limit 1
     ),
