@@ -147,7 +147,13 @@ class DeltaLog:
         return table
 
     def committed(self, app_id: str) -> int | None:
-        """The last batch that `app_id` committed here, None for none."""
+        """The last batch that `app_id` committed here, None for none; raises ServiceUnavailable where it cannot tell."""
+        try:
+            return self._committed(app_id)
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
+    def _committed(self, app_id: str) -> int | None:
         self._table.update_incremental()
         return self._table.transaction_version(app_id)
 
@@ -158,7 +164,7 @@ class DeltaLog:
         """
         try:
             for tries_left in reversed(range(_COMMIT_TRIES)):
-                last = self.committed(app_id)
+                last = self._committed(app_id)
                 if last is not None and last >= batch_id:
                     # By a driver that may have been killed before it had synced its commit.
                     sync_commits(self.uri, _newest(self._table.version()))

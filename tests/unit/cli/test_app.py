@@ -70,7 +70,7 @@ def test_a_wrong_argument_is_refused(ordered: Order, words: list[str]) -> None:
     assert status == 2 and "Invalid value" in said
 
 
-@pytest.mark.parametrize("command", ["up", "traffic", "topic", "models", "jars", "doctor"])
+@pytest.mark.parametrize("command", ["up", "traffic", "topic", "checkpoint", "models", "jars", "doctor"])
 def test_the_help_names_every_command(command: str) -> None:
     assert command in CliRunner().invoke(app, ["--help"]).output
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
