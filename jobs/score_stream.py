@@ -51,7 +51,8 @@ def stream_until_stopped(
         except PySparkException as error:
             if isinstance(gate.failure, NethealError):
                 raise gate.failure from error
-            stream.resuming.explain_failure()
+            if not gate.requested.is_set():
+                stream.resuming.explain_failure()
             raise gate.failure or error from error
         finally:
             gate.close(query) if gate.requested.is_set() else query.stop()

@@ -98,8 +98,8 @@ def _topic_id(settings: Settings) -> str:
 def open_stream(
     spark: SparkSession, settings: Settings, reporter: StateReporter, open_sinks: OpenSinks
 ) -> Iterator[Stream]:
-    """Migrate, import the starter models, create missing topics, and see that the topic is ours
-    alone and that the checkpoint goes on where the ledger ends.
+    """Migrate, import the starter models, create missing topics; see that nobody else reads the topic, and that the
+    checkpoint goes on where the ledger ends.
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
