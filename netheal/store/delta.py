@@ -147,7 +147,7 @@ class DeltaLog:
         return table
 
     def committed(self, app_id: str) -> int | None:
-        """The last batch that `app_id` committed here, None for none; raises ServiceUnavailable where it cannot tell."""
+        """The last batch that `app_id` committed here, None for none; raises ServiceUnavailable where that fails."""
         try:
             return self._committed(app_id)
         except (DeltaError, OSError) as error:
