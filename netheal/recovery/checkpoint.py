@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from netheal.durable import sync_files, sync_path
-from netheal.errors import StreamRefused
+from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.store.ledger import REBUILD, Offsets
 
 METADATA = "metadata"
@@ -110,7 +110,10 @@ class LocalFiles:
     def names(self, folder: str) -> list[str]:
         """Names in a folder of the checkpoint."""
         path = self._folder / folder
-        return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+        try:
+            return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+        except OSError as error:
+            raise ServiceUnavailable(f"the checkpoint {path} cannot be read: {error.strerror}") from error
 
     def read(self, name: str) -> bytes | None:
         """A file's content."""
@@ -128,6 +131,12 @@ class LocalFiles:
 
     def replace(self, files: Mapping[str, bytes], aside: str) -> str | None:
         """Synced before it takes the name; a stop in between leaves no checkpoint, which is made anew."""
+        try:
+            return self._replace(files, aside)
+        except OSError as error:
+            raise ServiceUnavailable(f"the checkpoint {self._folder} cannot be written: {error.strerror}") from error
+
+    def _replace(self, files: Mapping[str, bytes], aside: str) -> str | None:
         fresh = self._folder.with_name(f".{self._folder.name}.{uuid.uuid4().hex}")
         for name, content in files.items():
             path = fresh / name

@@ -105,8 +105,9 @@ def database_behind(found: Found) -> str | None:
             return None
         where = "the Delta tables hold rows" if found.delta_beyond else "the checkpoint holds batches"
         return (
-            f"{where} of topic {found.topic}, but the database knows of none: restore the database from its backup,"
-            " or begin anew with new folders in NETHEAL_STORE_ROOT and NETHEAL_CHECKPOINT_DIR"
+            f"{where} that the database does not know of, and none of topic {found.topic}: restore the database from"
+            " its backup. A stream that begins anew, or with another topic, needs a database and folders of its own"
+            " (NETHEAL_POSTGRES_DSN, NETHEAL_STORE_ROOT, NETHEAL_CHECKPOINT_DIR)"
         )
     if found.delta_batch <= end.last_batch and not found.delta_beyond:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netheal.cli.doctor import checkpoint_check
-from netheal.errors import StreamRefused
+from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.recovery.checkpoint import (
     LocalFiles,
     ResumePoint,
@@ -162,6 +162,12 @@ def test_offsets_that_vanish_under_the_job_are_refused_with_the_command(checkpoi
     (checkpoint / "offsets/3").unlink()
     with pytest.raises(StreamRefused, match=r"offsets/3 is missing.*netheal checkpoint rebuild"):
         read_offsets(LocalFiles(checkpoint), "offsets/3", TOPIC)
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ServiceUnavailable, match="cannot be written: Not a directory"):
+        LocalFiles(tmp_path / "file" / "checkpoint").replace({"metadata": b"{}"}, ".old")
 
 
 def test_doctor_finds_the_damage_of_the_checkpoint_in_use(checkpoint: Path, tmp_path: Path):

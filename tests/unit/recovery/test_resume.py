@@ -66,8 +66,8 @@ REFUSED = {
         "older backup",
         "--score-again'",
     ),
-    "database emptied": (found(NOTHING, Checkpoint(), delta_beyond=True), "knows of none", "NETHEAL_STORE_ROOT"),
-    "database emptied, Delta too": (found(NOTHING, NEWEST), "knows of none", "NETHEAL_STORE_ROOT"),
+    "database emptied": (found(NOTHING, Checkpoint(), delta_beyond=True), "none of topic flows", "NETHEAL_STORE_ROOT"),
+    "database emptied, Delta too": (found(NOTHING, NEWEST), "none of topic flows", "NETHEAL_STORE_ROOT"),
     "retention": (
         found(broker={"0": OffsetRange(310, 900), "1": OffsetRange(0, 900)}),
         "offsets 300 to 309 of partition 0",
