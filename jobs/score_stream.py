@@ -49,11 +49,10 @@ def stream_until_stopped(
         try:
             _watch(query, gate, reporter)
         except PySparkException as error:
-            if isinstance(gate.failure, NethealError):
-                raise gate.failure from error
-            if not gate.requested.is_set():
+            failure = gate.failure or error
+            if not gate.requested.is_set() and not isinstance(failure, ServiceUnavailable | StreamRefused):
                 stream.resuming.explain_failure()
-            raise gate.failure or error from error
+            raise failure from error
         finally:
             gate.close(query) if gate.requested.is_set() else query.stop()
 
