@@ -23,8 +23,8 @@ class Bodies:
         with self._lock:
             own = self._held[key]
             if self._held.total() >= self._most or own >= max(1, self._most // 2):
-                whose = "you send" if own else "are being sent"
-                message = f"too many files and other bodies {whose} at the same time: try again in {_RETRY_S} s"
+                who = "you send too many files at once" if own else "others are sending too many files"
+                message = f"{who}: try again in {_RETRY_S} s"
                 raise Refusal(503, "too_many_bodies", message, headers={"Retry-After": str(_RETRY_S)})
             self._held[key] += 1
         return lambda: self._give_back(key)
