@@ -60,7 +60,7 @@ class Settings(BaseSettings):
 
     store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
     serving_days: int = Field(
-        7, ge=1, le=3650, description="Days before today whose rows Postgres serves; Delta keeps every row"
+        7, ge=1, le=36_500, description="Days before today whose rows Postgres serves; Delta keeps every row"
     )
     checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
     max_offsets_per_batch: int = Field(200_000, ge=1)

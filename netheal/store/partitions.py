@@ -23,7 +23,9 @@ from netheal.telemetry import emit
 PARTITIONED = ("verdicts", "rejected")
 SERVING_DAYS = 7
 """Days before today whose rows are kept, unless the settings say otherwise."""
+DAYS_BACK = 7
 DAYS_AHEAD = 2
+"""Only days near today are made: of a window of months, older rows than these come late, and few."""
 _PATIENCE_MS = 500
 _PIECE_ROWS = 20_000
 _DELETING_S = 2.0
@@ -54,14 +56,15 @@ def maintain_partitions(connection: Connection, days: int = SERVING_DAYS, today:
 
 
 def ensure_partitions(connection: Connection, days: int = SERVING_DAYS, today: date | None = None) -> None:
-    """Make the day partitions from the first day that is served to the days ahead.
+    """Make the day partitions of the last days that are served, and of the days ahead.
 
     A day of which rows lie in the default partition already stays there: a replay meets the same rows.
     """
-    first = serving_since(days, today).date()
+    back = min(days, DAYS_BACK)
+    first = serving_since(back, today).date()
     for table in PARTITIONED:
         there = _days(connection, table)
-        for number in range(days + DAYS_AHEAD + 1):
+        for number in range(back + DAYS_AHEAD + 1):
             day = first + number * _DAY
             if day not in there:
                 _make_day(connection, table, day)

@@ -74,6 +74,16 @@ def test_rows_of_the_default_partition_go_too_when_they_are_old(
     assert ids(database) == [event(1)]
 
 
+def test_a_long_window_keeps_old_rows_without_a_partition_for_each_day(database: Connection) -> None:
+    old = [Row(event(1), datetime(1970, 1, 1, tzinfo=UTC)), Row(event(2), NOW - 40 * DAY)]
+    store(database, old)
+    maintain_partitions(database, 36_500)
+    assert names(database) == of_days(-7, 2)
+    assert ids(database) == [event(1), event(2)]
+    maintain_partitions(database, 60)
+    assert ids(database) == [event(2)]
+
+
 def test_a_day_that_somebody_reads_waits_and_nobody_waits_for_it(
     database: Connection, reader: Connection, api_settings: Settings
 ) -> None:

@@ -22,7 +22,7 @@ def test_a_fuzz_of_whole_records_through_the_real_sinks(
     make_world: Callable[..., World], pytestconfig: pytest.Config
 ) -> None:
     """The first part is what Spark's own source reads; times that overflow it come after, and gaps among them."""
-    world = make_world(max_offsets_per_batch=6_000)
+    world = make_world(max_offsets_per_batch=6_000, serving_days=36_500)
     world.make_topics(message_timestamp_before_max_ms=LONGEST, message_timestamp_after_max_ms=LONGEST)
     records = whole_records(SEED, pytestconfig.getoption("--whole-records"))
     plain = [record for record in records if not record.overflows]
