@@ -68,8 +68,7 @@ class Observer:
     def _look_at_broker(self) -> Offsets:
         topic = self._settings.input_topic
         if self._reader is None:
-            quiet = {**self._settings.kafka_options, "log_level": "0"}
-            self._reader = topic_reader(self._settings.model_copy(update={"kafka_options": quiet}))
+            self._reader = topic_reader(self._settings)
         reader = self._reader
         try:
             found = reader.list_topics(topic, timeout=_BROKER_S).topics[topic]

@@ -7,6 +7,7 @@ from adbc_driver_manager import Error
 from confluent_kafka import KafkaError, Producer
 
 from netheal.errors import ServiceUnavailable
+from netheal.kafka_clients import idempotent_producer
 
 _POSTGRES: dict[tuple[int, str], adbc.Connection] = {}
 _PRODUCERS: dict[tuple[int, str], Producer] = {}
@@ -47,18 +48,14 @@ def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
             _PRODUCERS.pop(key, None)
 
     if key not in _PRODUCERS:
-        _PRODUCERS[key] = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "enable.idempotence": True,
-                "acks": "all",
-                "linger.ms": 5,
-                "queue.buffering.max.messages": 1_000_000,
-                "queue.buffering.max.kbytes": 262_144,
-                "delivery.report.only.error": True,
-                "partitioner": "murmur2_random",
-                "error_cb": forget_if_fatal,
-                **options,
-            }
+        _PRODUCERS[key] = idempotent_producer(
+            bootstrap_servers,
+            options,
+            linger_ms=5,
+            queue_buffering_max_messages=1_000_000,
+            queue_buffering_max_kbytes=262_144,
+            delivery_report_only_error=True,
+            partitioner="murmur2_random",
+            error_cb=forget_if_fatal,
         )
     return _PRODUCERS[key]

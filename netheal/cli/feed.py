@@ -14,11 +14,15 @@ from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.send import send_messages
 
 _SLICES_PER_S = 10
+_STOP_BOUND_S = 6.0
 Chunks = Iterator[Sequence[bytes]]
 
 
 class Feed:
-    """One thread that sends until its traffic ends or `stop` is called; `sent` counts acknowledged rows at its end."""
+    """One thread that sends until its traffic ends or `stop` is called; `sent` counts acknowledged rows at its end.
+
+    A broker that is away is waited for.
+    """
 
     def __init__(self, settings: Settings, chunks: Chunks, rate_per_s: float | None) -> None:
         self.sent = 0
@@ -38,11 +42,15 @@ class Feed:
         """Whether all is sent."""
         return not self._thread.is_alive()
 
-    def stop(self) -> None:
-        """Send no more, and wait for what is on its way."""
+    def stop_soon(self) -> None:
+        """Send no more; returns at once."""
         self._stopped.set()
+
+    def stop(self) -> None:
+        """Send no more, and wait for what is on its way, which takes a few seconds where the broker is away."""
+        self.stop_soon()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_BOUND_S)
 
     def _run(self) -> None:
         settings = self._settings
@@ -53,6 +61,7 @@ class Feed:
                 settings.input_topic,
                 self._rate_per_s,
                 settings.kafka_options,
+                stop=self._stopped,
             )
             self.sent = report.sent
         except NethealError as failure:

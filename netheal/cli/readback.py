@@ -1,5 +1,6 @@
 """What came out of every sink for the rows of one run, read back from the sinks themselves."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ from netheal.store.ledger import Offsets
 from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 Ids = npt.NDArray[np.int64]
-_POLL_S = 5.0
+_POLL_S = 0.1
+_PATIENCE_S = 30.0
 _POLL_MESSAGES = 10_000
 
 
@@ -108,10 +110,14 @@ def _messages(reader: Consumer, topic: str, start: Offsets) -> Iterator[tuple[by
     ends = end_offsets(reader, topic)
     left = {int(p) for p, end in ends.items() if end > start.get(p, 0)}
     reader.assign([TopicPartition(topic, p, start.get(str(p), 0)) for p in left])
+    heard = time.monotonic()
     while left:
+        # It waits for as many as it is asked for: a short while, or the last ones would cost the whole patience.
         messages = reader.consume(_POLL_MESSAGES, _POLL_S)
-        if not messages:
-            raise ServiceUnavailable(f"the broker gave no message of {topic} for {_POLL_S:.0f} s")
+        if messages:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _PATIENCE_S:
+            raise ServiceUnavailable(f"the broker gave no message of {topic} for {_PATIENCE_S:.0f} s")
         for message in messages:
             error = message.error()
             if error is None:

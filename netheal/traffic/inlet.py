@@ -16,6 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from netheal.errors import ServiceUnavailable
+from netheal.kafka_clients import idempotent_producer
 from netheal.records.exact import MAX_VALUE_BYTES
 from netheal.store.schema import PARTITIONS_PER_TOPIC
 
@@ -132,15 +133,8 @@ class Inlet:
     """One producer for all threads of a process, made at the first use."""
 
     def __init__(self, bootstrap_servers: str, options: Mapping[str, str], bound_s: float = _BOUND_S) -> None:
-        self._settings: dict[str, Any] = {
-            "linger.ms": 5,
-            **options,
-            "bootstrap.servers": bootstrap_servers,
-            "enable.idempotence": True,
-            "acks": "all",
-            "delivery.timeout.ms": int(bound_s * 1000),
-            "log_level": 0,  # errors reach the caller; librdkafka would print them on stderr as well
-        }
+        self._servers = bootstrap_servers
+        self._options = options
         self._bound_s = bound_s
         self._lock = threading.Lock()
         self._producer: Producer | None = None
@@ -189,7 +183,9 @@ class Inlet:
     def _connected(self) -> Producer:
         with self._lock:
             if self._producer is None:
-                self._producer = Producer(self._settings)
+                self._producer = idempotent_producer(
+                    self._servers, self._options, linger_ms=5, delivery_timeout_ms=int(self._bound_s * 1000)
+                )
             return self._producer
 
 

@@ -10,7 +10,7 @@ def paced(
     rows: int | None,
     rate_per_s: float | None,
     clock: Callable[[], float],
-    sleep: Callable[[float], None],
+    sleep: Callable[[float], object],
 ) -> Iterator[int]:
     """Sizes of slices, each given when it is due; they add up to `rows` (without end for None).
 

@@ -1,5 +1,6 @@
 """Messages to the input topic: as quickly as the broker takes them, or at an even pace."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from netheal.errors import ServiceUnavailable
+from netheal.kafka_clients import idempotent_producer
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.encode import encode_rows
 from netheal.traffic.pace import in_slices, paced
@@ -18,6 +20,10 @@ Progress = Callable[[int], None]
 
 _MOST_IN_FLIGHT = 50_000
 _DELIVERY_TIMEOUT_S = 30
+_UNTIL_STOPPED = 0
+"""As a delivery timeout: librdkafka tries for ever."""
+_LAST_ACKS_S = 3.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,54 +64,66 @@ def send_messages(
     options: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
+    stop: threading.Event | None = None,
 ) -> SendReport:
     """Send the messages of all `chunks` without a key, at `rate_per_s` messages a second if it is given.
 
     `options` are librdkafka properties; the producer is idempotent with acks=all. Comes back when the
     broker has acknowledged every message. Raises ServiceUnavailable where it refuses one or does not
     answer for 30 s: an unknown part has been sent then.
+
+    With `stop` a broker that is away is waited for, for as long as it takes, until the event is set; then no
+    more is sent, and `sent` leaves out what the broker did not acknowledge within a few seconds.
     """
-    outbox = _Outbox(_producer(bootstrap_servers, options), topic)
+    timeout_s = _DELIVERY_TIMEOUT_S if stop is None else _UNTIL_STOPPED
+    outbox = _Outbox(_producer(bootstrap_servers, options, timeout_s), topic, stop)
     start = clock()
-    slices = paced(None, rate_per_s, clock, sleep)
+    slices = paced(None, rate_per_s, clock, sleep or (time.sleep if stop is None else stop.wait))
     for batch in in_slices(chunks, slices):
         outbox.put(batch)
+        if outbox.stopped:
+            break
         if progress is not None:
             progress(outbox.sent)
     outbox.finish()
     return SendReport(outbox.sent, outbox.bytes, clock() - start)
 
 
-def _producer(bootstrap_servers: str, options: Mapping[str, str] | None) -> Producer:
-    settings: dict[str, Any] = {
-        "linger.ms": 10,
-        "delivery.timeout.ms": _DELIVERY_TIMEOUT_S * 1000,
-        "queue.buffering.max.messages": 2 * _MOST_IN_FLIGHT,
-        **(options or {}),
-        "bootstrap.servers": bootstrap_servers,
-        "enable.idempotence": True,
-        "acks": "all",
-        "delivery.report.only.error": True,
-    }
-    return Producer(settings)
+def _producer(bootstrap_servers: str, options: Mapping[str, str] | None, timeout_s: int) -> Producer:
+    return idempotent_producer(
+        bootstrap_servers,
+        options,
+        linger_ms=10,
+        delivery_timeout_ms=timeout_s * 1000,
+        queue_buffering_max_messages=2 * _MOST_IN_FLIGHT,
+        delivery_report_only_error=True,
+    )
 
 
 class _Outbox:
     """A producer with a bounded number of messages in flight, which raises the first refusal."""
 
-    def __init__(self, producer: Producer, topic: str) -> None:
+    def __init__(self, producer: Producer, topic: str, stop: threading.Event | None) -> None:
         self.sent = 0
         self.bytes = 0
         self._producer = producer
         self._topic = topic
+        self._stop = stop
         self._refusal: KafkaError | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no more is to be sent."""
+        return self._stop is not None and self._stop.is_set()
+
     def put(self, messages: Sequence[bytes]) -> None:
-        """Hand over `messages`, waiting while too many are in flight."""
-        while len(self._producer) > _MOST_IN_FLIGHT:
-            self._producer.poll(0.05)
+        """Hand over `messages`, waiting while too many are in flight; nothing once stopped."""
+        while len(self._producer) > _MOST_IN_FLIGHT and not self.stopped:
+            self._producer.poll(_POLL_S)
             self._raise_refusal()
+        if self.stopped:
+            return
         batch: list[dict[str, Any]] = [{"value": message} for message in messages]
         queued = self._producer.produce_batch(self._topic, batch, on_delivery=self._delivered)
         if queued != len(batch):
@@ -117,11 +135,26 @@ class _Outbox:
         self._raise_refusal()
 
     def finish(self) -> None:
-        """Wait until every message is acknowledged."""
-        left = self._producer.flush(_DELIVERY_TIMEOUT_S + 5)
+        """Wait until every message is acknowledged, or, once stopped, for a few seconds."""
+        left = self._flush()
         self._raise_refusal()
-        if left:
+        if left and self._stop is None:
             raise ServiceUnavailable(f"Kafka did not acknowledge {left} messages to {self._topic!r} in time")
+        self.sent -= left
+
+    def _flush(self) -> int:
+        """Messages that are left unacknowledged."""
+        begun = time.monotonic()
+        stopped_at: float | None = None
+        while left := self._producer.flush(_POLL_S):
+            now = time.monotonic()
+            stopped_at = now if stopped_at is None and self.stopped else stopped_at
+            if stopped_at is not None and now - stopped_at > _LAST_ACKS_S:
+                self._producer.purge()
+                return int(left)
+            if self._stop is None and now - begun > _DELIVERY_TIMEOUT_S + 5:
+                return int(left)
+        return 0
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None and self._refusal is None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from netheal.errors import ServiceUnavailable, StreamRefused
+from netheal.kafka_clients import admin_client
 from netheal.settings import Settings
 from netheal.store.ledger import OffsetRange, OffsetRanges
 
@@ -37,7 +38,7 @@ def ensure_topics(
     librdkafka properties (security and the like), `config` is the topics' own.
     Raises ServiceUnavailable where the broker does not do it.
     """
-    admin = _admin(bootstrap_servers, options)
+    admin = admin_client(bootstrap_servers, options)
     wanted = [
         NewTopic(name, count, replication_factor=-1, config=dict(config or {})) for name, count in partitions.items()
     ]
@@ -53,7 +54,7 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
 
     Raises StreamRefused where there is no such topic, ServiceUnavailable where the broker does not answer.
     """
-    admin = _admin(bootstrap_servers, options)
+    admin = admin_client(bootstrap_servers, options)
     futures = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)
     try:
         return str(futures[topic].result().topic_id)
@@ -65,7 +66,7 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
 
 def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str] | None = None) -> OffsetRanges:
     """What the broker has of each partition of a topic; raises ServiceUnavailable where it does not answer."""
-    admin = _admin(bootstrap_servers, options)
+    admin = admin_client(bootstrap_servers, options)
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)[topic].result()
         partitions = [TopicPartition(topic, partition.id) for partition in described.partitions]
@@ -76,10 +77,6 @@ def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str]
         return {str(p.partition): OffsetRange(starts[p].result().offset, ends[p].result().offset) for p in partitions}
     except KafkaException as error:
         raise ServiceUnavailable(f"Kafka did not say what it has of topic {topic!r}: {error.args[0].str()}") from error
-
-
-def _admin(bootstrap_servers: str, options: Mapping[str, str] | None) -> AdminClient:
-    return AdminClient({**(options or {}), "bootstrap.servers": bootstrap_servers})
 
 
 def _answer(result: Callable[[], object], what: str, fine: int) -> bool:

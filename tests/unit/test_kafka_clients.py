@@ -1,0 +1,35 @@
+"""No client of librdkafka prints lines of its own."""
+
+import subprocess
+import sys
+
+import pytest
+from confluent_kafka import KafkaException
+
+from netheal.kafka_clients import idempotent_producer
+from netheal.settings import PROJECT_ROOT
+
+MAKE = {
+    "producer": "c = kafka_clients.idempotent_producer('127.0.0.1:1'); c.produce('t', b'x')",
+    "consumer": "c = kafka_clients.topic_reader('127.0.0.1:1'); c.assign([])",
+    "admin": "c = kafka_clients.admin_client('127.0.0.1:1')",
+}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_a_broker_that_is_away_is_no_line_of_the_librarys(kind: str) -> None:
+    code = (
+        f"from netheal import kafka_clients\n{MAKE[kind]}\n"
+        "try:\n    c.list_topics(timeout=1.5)\nexcept Exception as error:\n    print(type(error).__name__)\n"
+        "hasattr(c, 'poll') and c.poll(0.1)\nhasattr(c, 'purge') and c.purge()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "KafkaException\n", "")
+
+
+def test_options_of_a_cluster_do_not_undo_what_keeps_messages_single() -> None:
+    options = {"enable.idempotence": "false", "acks": "0", "max.in.flight.requests.per.connection": "100"}
+    with pytest.raises(KafkaException, match="max.in.flight"):
+        idempotent_producer("127.0.0.1:1", options)
