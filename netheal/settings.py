@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     conf_dir: Path = PROJECT_ROOT / "conf"
     starter_models_dir: Path = PROJECT_ROOT / "research" / "models"
 
+    min_free_disk_mb: int = Field(2048, ge=0, description="MB that must be free under var_dir for a start")
+    stop_drain_s: float = Field(
+        10.0, ge=0, description="Seconds that `netheal up`, asked to stop, goes on scoring rows that wait"
+    )
+
     kafka_bootstrap_servers: str = Field("", description="Empty: the embedded broker")
     kafka_options: dict[str, str] = Field(
         default_factory=dict, description="librdkafka options for a secured cluster, as a JSON object"
@@ -142,6 +147,11 @@ class Settings(BaseSettings):
     def artefacts_dir(self) -> Path:
         """Where served bundles are, by content hash."""
         return Path(self.artefacts_root) if self.artefacts_root else self.var_dir / "artefacts"
+
+    @property
+    def examinations_dir(self) -> Path:
+        """Where it is kept what examinations of the starter models found."""
+        return self.var_dir / "cache" / "examinations"
 
     @property
     def policy_path(self) -> Path:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -11,6 +12,7 @@ Event = Literal[
     "job.started",
     "job.stopping",
     "job.stopped",
+    "job.cut",
     "job.failed",
     "job.retrying",
     "job.cut",
@@ -43,9 +45,30 @@ Event = Literal[
     "child.started",
     "child.stopped",
     "child.died",
+    "child.not_started",
+    "disk.full",
+    "disk.free_again",
     "store.migrated",
 ]
 """Every event name there is, so that an alert can rely on it."""
+
+
+class _Lossy:
+    """A stream that drops what cannot be written: a full disk costs lines of the log, not what they are about."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, or leave it for later."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure_logging(file: Path | None = None) -> None:
@@ -62,7 +85,7 @@ def configure_logging(file: Path | None = None) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(_Lossy(stream)),  # type: ignore[arg-type]
     )
 
 

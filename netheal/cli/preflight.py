@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netheal.embedded.account import account_for
+from netheal.embedded.disk import MIB, disk_space, size_text, written_folders
 from netheal.embedded.jars import broker_jars, spark_jars
 from netheal.embedded.java import checked_java
 from netheal.embedded.lock import FolderLock
@@ -18,7 +18,6 @@ from netheal.errors import SettingsError
 from netheal.settings import Settings
 
 GIB = 2**30
-DISK_NEEDED_BYTES = 2 * GIB
 MEMORY_NEEDED_BYTES = 2 * GIB
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -81,13 +80,15 @@ def _writable(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(settings.var_dir).free
-    if free < DISK_NEEDED_BYTES:
-        raise SettingsError(
-            f"{free / GIB:.1f} GiB free at {settings.var_dir}, {DISK_NEEDED_BYTES / GIB:.0f} are needed: "
-            "free some or set NETHEAL_VAR_DIR to a larger disk"
-        )
-    return f"{free / GIB:.0f} GiB free"
+    needed = settings.min_free_disk_mb * MIB
+    spaces = [disk_space(folder) for folder in written_folders(settings)]
+    for space in spaces:
+        if space.free_bytes < needed:
+            raise SettingsError(
+                f"{size_text(space.free_bytes)} of {size_text(space.total_bytes)} free at {space.path}, "
+                f"{size_text(needed)} are needed: free some or set NETHEAL_VAR_DIR to a larger disk"
+            )
+    return f"{size_text(min(space.free_bytes for space in spaces))} free"
 
 
 def _memory(settings: Settings) -> str:

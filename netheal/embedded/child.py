@@ -48,6 +48,16 @@ class Command:
     account: Account | None = None
 
 
+class Cancelled(ServiceUnavailable):
+    """A wait was given up because its caller was asked to stop."""
+
+
+def raise_if_set(cancelled: threading.Event | None) -> None:
+    """Raises Cancelled once the event is set."""
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled("asked to stop")
+
+
 class Child:
     """One run of a command. It gets the stop signal when this process ends, however that happens."""
 
@@ -78,33 +88,40 @@ class Child:
             self._log_start = log.tell()
             self._process = _spawn(self.command, log)
         identity = identify(self._process.pid)
-        if identity is not None:
-            identity.save(self.command.record)
+        try:
+            if identity is not None:
+                identity.save(self.command.record)
+        except OSError:  # a full disk: what is not recorded must not run
+            self.kill()
+            raise
         emit("child.started", child=self.command.name, pid=self._process.pid)
 
-    def wait_ready(self, ready: Callable[[], bool], deadline_s: float) -> None:
-        """Return once `ready()` holds; raises ServiceUnavailable if the child ends or is too slow."""
+    def wait_ready(
+        self, ready: Callable[[], bool], deadline_s: float, cancelled: threading.Event | None = None
+    ) -> None:
+        """Return once `ready()` holds; raises ServiceUnavailable if the child ends or is too slow, Cancelled."""
         limit = time.monotonic() + deadline_s
         while not ready():
             if not self.alive:
                 raise self._ended()
+            raise_if_set(cancelled)
             if time.monotonic() > limit:
                 raise ServiceUnavailable(
                     f"{self.command.name} was not ready within {deadline_s:.0f} s: see {self.command.log}"
                 )
             time.sleep(POLL_S)
 
-    def wait_done(self, deadline_s: float) -> None:
-        """Return once it ended well; raises ServiceUnavailable if it ended otherwise or is too slow."""
-        if self._process is None:
-            return
-        try:
-            code = self._process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            raise ServiceUnavailable(
-                f"{self.command.name} was not done within {deadline_s:.0f} s: see {self.command.log}"
-            ) from None
-        if code != 0:
+    def wait_done(self, deadline_s: float, cancelled: threading.Event | None = None) -> None:
+        """Return once it ended well; raises ServiceUnavailable if it ended otherwise or is too slow, Cancelled."""
+        limit = time.monotonic() + deadline_s
+        while self.alive:
+            raise_if_set(cancelled)
+            if time.monotonic() > limit:
+                raise ServiceUnavailable(
+                    f"{self.command.name} was not done within {deadline_s:.0f} s: see {self.command.log}"
+                )
+            time.sleep(POLL_S)
+        if self.returncode:
             raise self._ended()
 
     def _ended(self) -> ServiceUnavailable:
@@ -134,14 +151,17 @@ class Child:
 
     def log_tail(self) -> str:
         """The last line of this run's log that says something; indented ones are a Java stack trace."""
-        with self.command.log.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, log.tell() - TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
+        try:
+            with self.command.log.open("rb") as log:
+                log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_start, log.tell() - TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return "no log"
         return next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "no output")
 
 
-def reclaim(record: Path, stop_signal: signal.Signals, bound_s: float = 20.0) -> None:
+def reclaim(record: Path, stop_signal: signal.Signals, bound_s: float = 10.0) -> None:
     """End the process that a run of ours started, recorded and could not end itself."""
     left = recorded(record)
     if left is not None:

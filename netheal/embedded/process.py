@@ -7,6 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from netheal.embedded.files import write_whole
+
 PROC = Path("/proc")
 
 
@@ -37,7 +39,7 @@ class Identity:
 
     def save(self, record: Path) -> None:
         """Leave a note for the next start, should this process of ours end without clearing up."""
-        record.write_text(json.dumps(asdict(self)))
+        write_whole(record, json.dumps(asdict(self)))
 
 
 def identify(pid: int) -> Identity | None:

@@ -1,10 +1,15 @@
 """What the embedded servers have in common: a folder of their own, a child process, a remembered port."""
 
+import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 from netheal.embedded.child import Child
 from netheal.embedded.lock import FolderLock
+
+START_BOUND_S = 180.0
+"""A server that is not up by then never will be: also a machine under load is faster."""
+_FAILED_START_STOP_S = 5.0
 
 
 class EmbeddedServer(ABC):
@@ -28,15 +33,27 @@ class EmbeddedServer(ABC):
         """Its process id."""
         return self._child.pid if self._child else None
 
-    def start(self, deadline_s: float = 60.0) -> None:
-        """Return when it serves; raises SettingsError or ServiceUnavailable, and then nothing runs."""
-        if self.alive:
-            return
+    def settle(self) -> None:
+        """Take the folder and settle the port: the address is known from now on, the server need not run yet."""
         self._lock.acquire()
         try:
-            self._start(deadline_s)
+            self._settle()
         except BaseException:
-            self.stop()
+            self._lock.release()
+            raise
+
+    def start(self, deadline_s: float = START_BOUND_S, cancelled: threading.Event | None = None) -> None:
+        """Return when it serves, on the port it had before if it had one.
+
+        Raises SettingsError, ServiceUnavailable, or Cancelled once `cancelled` is set; then nothing runs.
+        """
+        if self.alive:
+            return
+        self.settle()
+        try:
+            self._start(deadline_s, cancelled)
+        except BaseException:
+            self.stop(_FAILED_START_STOP_S)
             raise
 
     def stop(self, bound_s: float = 20.0) -> None:
@@ -51,5 +68,9 @@ class EmbeddedServer(ABC):
             self._child.kill()
 
     @abstractmethod
-    def _start(self, deadline_s: float) -> None:
+    def _settle(self) -> None:
+        """End what an earlier run left behind, and settle the port."""
+
+    @abstractmethod
+    def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         """Start the child and wait until it serves."""

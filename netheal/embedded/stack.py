@@ -4,26 +4,37 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Self
 
 from pydantic import SecretStr
 
-from netheal.embedded.child import Child, Command
+from netheal.embedded.child import Cancelled, Child, Command
 from netheal.embedded.kafka import EmbeddedKafka
+from netheal.embedded.keeper import Condition, Keepable, Keeper
 from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import settle_port
 from netheal.embedded.postgres import EmbeddedPostgres
-from netheal.errors import NethealError, ServiceUnavailable, SettingsError, StreamRefused
+from netheal.embedded.running import forget_running, note_running
+from netheal.embedded.server import EmbeddedServer
+from netheal.errors import NethealError, SettingsError, StreamRefused
 from netheal.settings import PROJECT_ROOT, Settings
-from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
 API_MODULE = "api.server"
+BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming job", "the API"
 _REFUSED = 2
-_STOP_BOUND_S = 40.0
-_API_STOP_BOUND_S = 15.0
-_LOOK_S = 0.5
+_STOP_BOUND_S = 25.0
+_API_STOP_BOUND_S = 12.0
+_SERVICES_S = 6.0
+"""What the services get of the time in which everything has to end."""
+_LEAST_S = 2.0
+_JOIN_S = 3.0
+_SPAWN_S = 5.0
+_LOOK_S = 0.1
 
 Tell = Callable[[str], None]
 """Called with a sentence for the person who waits."""
@@ -32,27 +43,29 @@ Tell = Callable[[str], None]
 class LocalStack:
     """The children of one `var` folder; a service that the settings name elsewhere is not started.
 
-    A child that dies is started again, all but the job with its port, and the servers with their data. A job or
-    an API that refuses to go on is not: `failure` then says why.
+    A child that dies is started again, all but the job on its port, and the servers with their data, for as long as it
+    takes. A job or an API that refuses to go on is not, nor is a service that never came up: `failure` then says why.
     """
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Tell, await_services: bool = True) -> None:
         self.settings = settings
         self.failure: NethealError | None = None
         self._tell = tell
+        self._await_services = await_services
         self._kafka: EmbeddedKafka | None = None
         self._postgres: EmbeddedPostgres | None = None
         self._job: Child | None = None
         self._api: Child | None = None
+        self._keepers: dict[str, Keeper] = {}
         self._lock = FolderLock(settings.var_dir)
-        self._ending = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="netheal-watch", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start the services; raises SettingsError or ServiceUnavailable, and then nothing runs."""
+        """Start the services, and await them unless told otherwise; raises SettingsError or ServiceUnavailable."""
         self._lock.acquire()
         try:
             self._start_services()
+            if self._await_services:
+                self._until_ready()
         except BaseException:
             self.stop()
             raise
@@ -68,25 +81,45 @@ class LocalStack:
         running = {"broker": self._kafka, "postgres": self._postgres, "job": self._job, "api": self._api}
         return {name: child.pid for name, child in running.items() if child is not None and child.pid is not None}
 
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """How each child is that is kept up here, by name."""
+        return {name: keeper.condition for name, keeper in self._keepers.items()}
+
+    @property
+    def services_ready(self) -> bool:
+        """Whether the services that are kept up here serve."""
+        return all(self._keepers[name].ready for name in (POSTGRES, BROKER) if name in self._keepers)
+
     def _start_services(self) -> None:
+        """Settle all addresses first, so that what needs a service can be started beside it."""
         settings, var = self.settings, self.settings.var_dir
         found: dict[str, object] = {}
         if not settings.postgres_dsn.get_secret_value():
-            self._tell("starting PostgreSQL")
             self._postgres = EmbeddedPostgres(var / "postgres", settings.embedded_postgres_port, settings.log_dir)
-            self._postgres.start()
+            self._postgres.settle()
             found["postgres_dsn"] = SecretStr(self._postgres.dsn)
         if not settings.kafka_bootstrap_servers:
-            self._tell("starting the Kafka broker")
             self._kafka = EmbeddedKafka(
                 var / "kafka", settings.tools_dir, settings.embedded_kafka_port, settings.log_dir
             )
-            self._kafka.start()
+            self._kafka.settle()
             found["kafka_bootstrap_servers"] = self._kafka.bootstrap_servers
         self.settings = settings.model_copy(update=found)
+        note_running(self.settings, self._postgres is not None, self._kafka is not None)
+        for name, service in ((POSTGRES, self._postgres), (BROKER, self._kafka)):
+            if service is not None:
+                self._tell(f"starting {name}")
+                self._keep(Keepable(name, _server_start(service), _server_alive(service)))
+
+    def _until_ready(self) -> None:
+        for keeper in self._keepers.values():
+            while not keeper.wait_ready(_LOOK_S):
+                if self.failure is not None:
+                    raise self.failure
 
     def start_api(self) -> None:
-        """Start the API, on tables that are there; with port 0 it keeps the free one that is found now.
+        """Start the API, once PostgreSQL serves; with port 0 it keeps the free one that is found now.
 
         Raises SettingsError where the port that was asked for is taken.
         """
@@ -94,40 +127,81 @@ class LocalStack:
         port = settle_port(settings.var_dir, "api", settings.api_port)
         self.settings = settings.model_copy(update={"api_port": port})
         self._api = self._child("the API", API_MODULE, "api")
-        self._api.start()
+        keeper = self._keep(Keepable(API, self._start_api, self._api_alive, self._api_refusal))
+        if self._await_services:
+            keeper.wait_ready(_SPAWN_S)
         host = settings.api_host
         self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def start_job(self) -> None:
-        """Start the streaming job, and the watch over all children."""
+        """Start the streaming job; it awaits its services by itself."""
         self._tell("starting the streaming job")
-        self._job = self._new_job()
-        self._job.start()
-        self._watcher.start()
+        self._keep(Keepable(JOB, self._start_job, self._job_alive, self._job_refusal)).wait_ready(_SPAWN_S)
 
-    def stop_job(self) -> None:
-        """Let the job finish its micro-batch and end."""
-        self._ending.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
+    def stop_job(self, bound_s: float = _STOP_BOUND_S) -> None:
+        """Let the job finish its micro-batch and end; killed after the bound, its batch is then replayed."""
+        keeper = self._keepers.get(JOB)
+        if keeper is not None:
+            keeper.end()
+            keeper.join(_JOIN_S)
         if self._job is not None:
-            self._job.stop(_STOP_BOUND_S)
+            self._job.stop(bound_s)
             self._job = None
 
-    def stop(self) -> None:
-        """End everything, the API and the job first."""
-        self._ending.set()
+    def stop(self, bound_s: float = _STOP_BOUND_S) -> None:
+        """End everything within about the bound: the API and the job, then the services that they need."""
+        limit = time.monotonic() + bound_s
+        for keeper in self._keepers.values():
+            keeper.end()
+        for keeper in self._keepers.values():
+            keeper.join(_JOIN_S)
+        ending = [partial(self.stop_job, max(_LEAST_S, limit - time.monotonic() - _SERVICES_S))]
         if self._api is not None:
-            self._api.stop(_API_STOP_BOUND_S)
-            self._api = None
-        self.stop_job()
-        for service in (self._kafka, self._postgres):
-            if service is not None:
-                service.stop()
+            ending.append(partial(self._api.stop, _API_STOP_BOUND_S))
+        _all_at_once(ending)
+        self._api = None
+        left_s = max(_LEAST_S, limit - time.monotonic())
+        _all_at_once([partial(server.stop, left_s) for server in (self._kafka, self._postgres) if server is not None])
+        self._kafka = self._postgres = None
+        forget_running(self.settings.var_dir)
         self._lock.release()
 
-    def _new_job(self) -> Child:
-        return self._child("the streaming job", JOB_MODULE, "job")
+    def _keep(self, child: Keepable) -> Keeper:
+        keeper = self._keepers[child.name] = Keeper(child, self._fail)
+        keeper.start()
+        return keeper
+
+    def _fail(self, failure: NethealError) -> None:
+        if self.failure is None:
+            self.failure = failure
+
+    def _start_api(self, cancelled: threading.Event) -> None:
+        postgres = self._keepers.get(POSTGRES)
+        while postgres is not None and not postgres.ready:
+            if cancelled.wait(_LOOK_S):
+                raise Cancelled("asked to stop")
+        if self._api is not None:
+            self._api.start()
+
+    def _api_alive(self) -> bool:
+        return self._api is not None and self._api.alive
+
+    def _api_refusal(self) -> NethealError | None:
+        if self._api is None or self._api.returncode != _REFUSED:
+            return None
+        return SettingsError(f"the API refused to start: {self._api.log_tail()}")
+
+    def _start_job(self, _cancelled: threading.Event) -> None:
+        self._job = self._child("the streaming job", JOB_MODULE, "job")
+        self._job.start()
+
+    def _job_alive(self) -> bool:
+        return self._job is not None and self._job.alive
+
+    def _job_refusal(self) -> NethealError | None:
+        if self._job is None or self._job.returncode != _REFUSED:
+            return None
+        return StreamRefused(f"the job refused to go on: {self._job.log_tail()}")
 
     def _child(self, name: str, module: str, files: str) -> Child:
         settings = self.settings
@@ -142,39 +216,20 @@ class LocalStack:
             )
         )
 
-    def _watch(self) -> None:
-        while not self._ending.wait(_LOOK_S):
-            try:
-                self._restart_dead()
-            except ServiceUnavailable as error:
-                emit("child.died", reason=str(error))
 
-    def _restart_dead(self) -> None:
-        for name, service in (("PostgreSQL", self._postgres), ("broker", self._kafka)):
-            if service is not None and not service.alive:
-                emit("child.died", child=name)
-                service.start()
-        if self.failure is not None:
-            return
-        if self._api is not None and not self._api.alive:
-            self._restart_api(self._api)
-        if self._job is not None and not self._job.alive:
-            self._restart_job(self._job)
+def _server_start(server: EmbeddedServer) -> Callable[[threading.Event], None]:
+    return lambda cancelled: server.start(cancelled=cancelled)
 
-    def _restart_api(self, api: Child) -> None:
-        emit("child.died", child="api", returncode=api.returncode)
-        if api.returncode == _REFUSED:
-            self.failure = SettingsError(f"the API refused to start: {api.log_tail()}")
-            return
-        api.start()
 
-    def _restart_job(self, job: Child) -> None:
-        emit("child.died", child="job", returncode=job.returncode)
-        if job.returncode == _REFUSED:
-            self.failure = StreamRefused(f"the job refused to go on: {job.log_tail()}")
-            return
-        self._job = self._new_job()
-        self._job.start()
+def _server_alive(server: EmbeddedServer) -> Callable[[], bool]:
+    return lambda: server.alive
+
+
+def _all_at_once(calls: Sequence[Callable[[], None]]) -> None:
+    """Make the calls side by side, and return when all are done; the first exception of one is raised."""
+    with ThreadPoolExecutor(max(1, len(calls))) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
 
 
 def job_environment(settings: Settings) -> dict[str, str]:

@@ -59,10 +59,9 @@ def test_var_that_cannot_be_written(machine: Settings, tmp_path: Path):
         preflight(with_settings(machine, var_dir=tmp_path / "file" / "var"))
 
 
-def test_a_full_disk(machine: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("netheal.cli.preflight.DISK_NEEDED_BYTES", 2**62)
-    with pytest.raises(SettingsError, match="GiB free at .*: free some or set NETHEAL_VAR_DIR"):
-        preflight(machine)
+def test_too_little_room_for_a_start(machine: Settings):
+    with pytest.raises(SettingsError, match=r"iB of .*iB free at .*, .* are needed: free some or set NETHEAL_VAR_DIR"):
+        preflight(with_settings(machine, min_free_disk_mb=2**40))
 
 
 def test_too_little_memory(machine: Settings, monkeypatch: pytest.MonkeyPatch):

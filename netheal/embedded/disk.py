@@ -1,0 +1,73 @@
+"""Whether a disk that netheal writes to is full."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netheal.settings import Settings
+
+MIB = 2**20
+FULL_BYTES = 64 * MIB
+"""Below this nothing can be relied on: PostgreSQL and the broker take space in pieces of 16 MiB and more."""
+FREE_AGAIN_BYTES = 2 * FULL_BYTES
+
+
+@dataclass(frozen=True)
+class DiskSpace:
+    """The file system that a folder is on, in bytes, as an unprivileged user may use it."""
+
+    path: Path
+    free_bytes: int
+    total_bytes: int
+    files_left: bool = True
+
+    def __str__(self) -> str:
+        """One sentence that says what is full and where."""
+        if not self.files_left and self.free_bytes >= FULL_BYTES:
+            return f"disk full: no more files can be made at {self.path}: delete some, netheal then goes on by itself"
+        free, total = size_text(self.free_bytes), size_text(self.total_bytes)
+        return f"disk full: {free} of {total} free at {self.path}: free some, netheal then goes on by itself"
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for a person.
+
+    >>> size_text(5 * 2**20), size_text(3 * 2**29), size_text(0)
+    ('5 MiB', '1.5 GiB', '0 MiB')
+    """
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes // MIB} MiB"
+
+
+def disk_space(path: Path) -> DiskSpace:
+    """What is left where `path` lies, or will lie."""
+    there = path
+    while not there.exists():
+        there = there.parent
+    found = os.statvfs(there)
+    size = found.f_frsize
+    files_left = found.f_files == 0 or found.f_favail > 0  # some file systems do not count files
+    return DiskSpace(path, found.f_bavail * size, found.f_blocks * size, files_left)
+
+
+def written_folders(settings: Settings) -> list[Path]:
+    """The local folders that netheal writes to."""
+    roots = [settings.var_dir, settings.artefacts_dir, Path(settings.delta_root), Path(settings.checkpoint)]
+    return [root for root in roots if "://" not in str(root) and ":/" not in str(root)]
+
+
+class DiskWatch:
+    """Remembers which disk is full, until there is clearly room again."""
+
+    def __init__(self, folders: Iterable[Path], look: Callable[[Path], DiskSpace] = disk_space) -> None:
+        self._folders = tuple(folders)
+        self._look = look
+        self._full = False
+
+    def full(self) -> DiskSpace | None:
+        """The fullest disk, if it is full; one that was full is so until twice the room is there."""
+        spaces = [self._look(folder) for folder in self._folders]
+        limit = FREE_AGAIN_BYTES if self._full else FULL_BYTES
+        short = [space for space in spaces if space.free_bytes < min(limit, space.total_bytes) or not space.files_left]
+        self._full = bool(short)
+        return min(short, key=lambda space: space.free_bytes, default=None)
