@@ -20,6 +20,7 @@ from gunicorn.glogging import Logger
 from api.transport.worker import Worker
 from netheal.embedded.launch import end_with_parent
 from netheal.embedded.ports import is_free
+from netheal.embedded.running import API_NOTE
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
@@ -52,7 +53,7 @@ def main() -> None:
 
 def address_note(settings: Settings) -> Path:
     """Where a running API says where it is."""
-    return settings.var_dir / "api.json"
+    return settings.var_dir / API_NOTE
 
 
 def _check(settings: Settings) -> None:

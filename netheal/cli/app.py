@@ -1,6 +1,7 @@
 """The command `netheal`."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,17 @@ from rich.console import Console
 
 from netheal.cli.models import models_app
 from netheal.cli.tokens import tokens_app
+from netheal.cli.var_option import VarDir, settings_of
 from netheal.errors import NethealError, SettingsError
-from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 traffic_app = typer.Typer(no_args_is_help=True, help="Send flow records to the input topic.")
 topic_app = typer.Typer(no_args_is_help=True, help="The input topic.")
 checkpoint_app = typer.Typer(no_args_is_help=True, help="The streaming job's checkpoint.")
@@ -23,12 +30,22 @@ app.add_typer(topic_app, name="topic")
 app.add_typer(checkpoint_app, name="checkpoint")
 app.add_typer(tokens_app, name="tokens")
 
-VarDir = Annotated[Path | None, typer.Option("--var", help="Folder of all data, logs and state.")]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="Rows a second.")]
 
 
-def _settings(var: Path | None = None) -> Settings:
-    return load_settings() if var is None else load_settings(var_dir=var.absolute())
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"netheal {version('netheal')}")
+        raise typer.Exit
+
+
+@app.callback()
+def netheal_command(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Network threat detection and self-healing on a stream of flow records."""
 
 
 @app.command("up", context_settings={"allow_extra_args": True})
@@ -43,12 +60,13 @@ def up_command(
     var: VarDir = None,
 ) -> None:
     """Run all of netheal on this machine: broker, Postgres, the streaming job, the API, traffic, a live view."""
-    from netheal.cli.up import GENERATED, Order, up
+    from netheal.cli.order import GENERATED, Order
+    from netheal.cli.up import up
 
     sources = (*(traffic or ()), *context.args)
     if GENERATED in sources and len(sources) > 1:
         raise SettingsError("--traffic takes either `generated` or files, not both")
-    settings = _settings(var)
+    settings = settings_of(var)
     configure_logging(settings.log_dir / "netheal.log")
     raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json, api)))
 
@@ -57,11 +75,13 @@ def up_command(
 def send_command(
     files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files of flows.", exists=True, dir_okay=False)],
     rate: Rate = None,
+    var: VarDir = None,
 ) -> None:
-    """Send the rows of flow files to the input topic of the broker that the settings name."""
+    """Send the rows of flow files to the input topic of the netheal that runs, or of the broker that is named."""
+    from netheal.embedded.running import named_broker
     from netheal.traffic.send import send_files
 
-    settings = _named_broker(_settings())
+    settings = named_broker(settings_of(var))
     report = send_files(files, settings.kafka_bootstrap_servers, settings.input_topic, rate, settings.kafka_options)
     Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")
 
@@ -71,7 +91,7 @@ def adopt_command(var: VarDir = None) -> None:
     """Go on with an input topic that was made again, or that retention took unread rows from."""
     from netheal.cli.recovery import adopt
 
-    Console().print(adopt(_settings(var)), highlight=False, soft_wrap=True)
+    Console().print(adopt(settings_of(var)), highlight=False, soft_wrap=True)
 
 
 @checkpoint_app.command("rebuild")
@@ -84,7 +104,7 @@ def rebuild_command(
     """Make the job's checkpoint anew from the database: nothing is lost, nothing is read twice."""
     from netheal.cli.recovery import rebuild
 
-    Console().print(rebuild(_settings(var), score_again), highlight=False, soft_wrap=True)
+    Console().print(rebuild(settings_of(var), score_again), highlight=False, soft_wrap=True)
 
 
 @app.command("jars")
@@ -92,23 +112,27 @@ def jars_command() -> None:
     """Fetch the jars that Spark and the embedded broker need."""
     from netheal.embedded.jars import fetch_jars
 
-    settings = _settings()
+    settings = settings_of()
     fetch_jars(settings.tools_dir)
     Console().print(f"the jars are in {settings.tools_dir}")
 
 
+@app.command("status")
+def status_command(
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False, var: VarDir = None
+) -> None:
+    """Show what runs and how far the stream is. Exit status 0 while it is running, else 1."""
+    from netheal.cli.status_command import status_command as status
+
+    raise typer.Exit(status(settings_of(var), as_json))
+
+
 @app.command("doctor")
 def doctor_command(var: VarDir = None) -> None:
-    """Look for what this machine lacks."""
+    """Look for what this machine lacks, and whether netheal runs."""
     from netheal.cli.doctor import doctor_command as doctor
 
-    raise typer.Exit(doctor(_settings(var)))
-
-
-def _named_broker(settings: Settings) -> Settings:
-    if not settings.kafka_bootstrap_servers:
-        raise SettingsError("no broker is named: set NETHEAL_KAFKA_BOOTSTRAP_SERVERS to host:port")
-    return settings
+    raise typer.Exit(doctor(settings_of(var)))
 
 
 def main() -> None:

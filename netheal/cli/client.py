@@ -1,12 +1,12 @@
 """The API as the commands call it: an answer is JSON, a refusal one sentence."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from netheal.embedded.running import running_api_url
 from netheal.errors import NethealError, ServiceUnavailable
 from netheal.settings import Settings
 
@@ -107,8 +107,9 @@ def _flat(details: Any) -> str:
 
 
 def _own_url(settings: Settings) -> str:
-    note = settings.var_dir / "api.json"
-    if settings.api_port == 0 and note.is_file():  # where the API of this machine says it is
-        return str(json.loads(note.read_text())["url"])
+    return running_api_url(settings.var_dir) or _configured_url(settings)
+
+
+def _configured_url(settings: Settings) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api_host, settings.api_host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"

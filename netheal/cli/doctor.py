@@ -5,15 +5,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from netheal.cli.preflight import Check, run_checks
+from netheal.cli.status_command import glance
 from netheal.durable import local_folder
 from netheal.recovery.checkpoint import LocalFiles, newest_checkpoint, read_checkpoint
 from netheal.recovery.resume import damaged
 from netheal.settings import Settings
 
+RUNNING = "running"
+
 
 def doctor(settings: Settings) -> list[Check]:
-    """What the machine has and lacks, and what is damaged."""
-    return [*run_checks(settings), checkpoint_check(settings)]
+    """What the machine has and lacks, what is damaged, and whether netheal runs here."""
+    return [*run_checks(settings), checkpoint_check(settings), _running(settings)]
 
 
 def checkpoint_check(settings: Settings) -> Check:
@@ -30,12 +33,30 @@ def checkpoint_check(settings: Settings) -> Check:
     return Check(name, True, f"batch {found.last_commit} is the last one that is over")
 
 
+def _running(settings: Settings) -> Check:
+    """Not running is no defect; running without a stream that runs is one."""
+    found = glance(settings)
+    stream = found.figures.stream if found.figures else None
+    if not found.running:
+        return Check(RUNNING, True, f"netheal does not run in {found.var_dir}")
+    where = f"netheal runs in {found.var_dir} (process {found.pid})"
+    dead = [name for name, service in found.services.items() if service["pid"] is None]
+    if found.disk or found.trouble or dead:
+        why = found.disk or found.trouble or f"not running: {', '.join(dead)}"
+        return Check(RUNNING, False, f"{where}, but {why}; see `netheal status` and {settings.log_dir}")
+    if stream is None or not stream.alive or stream.state != "running":
+        state = "has not reported yet" if stream is None else f"is {stream.state if stream.alive else 'silent'}"
+        reason = f": {stream.reason}" if stream is not None and stream.reason else ""
+        return Check(RUNNING, False, f"{where}, but its stream {state}{reason}; see `netheal status`")
+    return Check(RUNNING, True, f"{where}, and its stream runs")
+
+
 def doctor_command(settings: Settings, console: Console | None = None) -> int:
     """Print them; 0 when all is well, 1 when something must be done."""
     checks = doctor(settings)
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mark = "[green]ok[/]" if check.ok else "[red]missing[/]"
+        mark = "[green]ok[/]" if check.ok else "[red]amiss[/]" if check.name == RUNNING else "[red]missing[/]"
         table.add_row(mark, check.name, escape(check.text))
     out = console or Console()
     out.print(table)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from netheal.cli.client import ApiClient, Refused
 from netheal.cli.validate import print_report, validate
-from netheal.settings import load_settings
+from netheal.cli.var_option import VarDir, settings_of
 
 models_app = typer.Typer(no_args_is_help=True, help="Model bundles: check, hand in, activate, roll back.")
 
@@ -39,10 +39,11 @@ def list_command(
     model_type: Annotated[ModelType | None, typer.Option("--model-type", help="Only these.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted ones, too.")] = False,
     as_json: AsJson = False,
+    var: VarDir = None,
 ) -> None:
     """List the models of the registry, newest first."""
     query = {"deleted": str(deleted).lower(), **({"model_type": model_type.value} if model_type else {})}
-    found = _client().get_all("/models/", "models", **query)
+    found = _client(var).get_all("/models/", "models", **query)
     if as_json:
         _print_json(found)
         return
@@ -59,9 +60,9 @@ def list_command(
 
 
 @models_app.command("show")
-def show_command(model_id: ModelId, as_json: AsJson = False) -> None:
+def show_command(model_id: ModelId, as_json: AsJson = False, var: VarDir = None) -> None:
     """Show a model: what it takes, what was found when it came, and what happened to it since."""
-    client = _client()
+    client = _client(var)
     model, history = client.get(f"/models/{model_id}"), client.get(f"/models/{model_id}/history")
     if as_json:
         _print_json({**model, "history": history["events"]})
@@ -82,9 +83,10 @@ def upload_command(
     card: Annotated[Path | None, typer.Option("--card", help="Its model card, Markdown.", exists=True)] = None,
     description: Annotated[str, typer.Option("--description", help="For those who choose among models.")] = "",
     as_json: AsJson = False,
+    var: VarDir = None,
 ) -> None:
     """Hand in a bundle; it is examined, and not active yet."""
-    model = upload(_client(), file, model_type.value, {"profile_config": profile, "card": card}, description)
+    model = upload(_client(var), file, model_type.value, {"profile_config": profile, "card": card}, description)
     if as_json:
         _print_json(model)
     else:
@@ -99,32 +101,35 @@ def validate_command(file: Bundle, model_type: TypeOption, profile: Profile = No
 
 
 @models_app.command("activate")
-def activate_command(model_id: ModelId, why: Why = "") -> None:
+def activate_command(model_id: ModelId, why: Why = "", var: VarDir = None) -> None:
     """Make a model the active one of its type, from the next batch and request on."""
-    _print_change(_client().post(f"/models/{model_id}/activate", {"why": why}))
+    _print_change(_client(var).post(f"/models/{model_id}/activate", {"why": why}))
 
 
 @models_app.command("deactivate")
-def deactivate_command(model_id: ModelId, why: Why = "") -> None:
+def deactivate_command(model_id: ModelId, why: Why = "", var: VarDir = None) -> None:
     """Have no active model of its type."""
-    _print_change(_client().post(f"/models/{model_id}/deactivate", {"why": why}))
+    _print_change(_client(var).post(f"/models/{model_id}/deactivate", {"why": why}))
 
 
 @models_app.command("rollback")
 def rollback_command(
-    model_type: Annotated[ModelType, typer.Argument(help="What the model is for.")], why: Why = ""
+    model_type: Annotated[ModelType, typer.Argument(help="What the model is for.")],
+    why: Why = "",
+    var: VarDir = None,
 ) -> None:
     """Activate the model that was active before the present one."""
-    _print_change(_client().post(f"/models/rollback/{model_type.value}", {"why": why}))
+    _print_change(_client(var).post(f"/models/rollback/{model_type.value}", {"why": why}))
 
 
 @models_app.command("delete")
 def delete_command(
     model_id: ModelId,
     delete_file: Annotated[bool, typer.Option("--delete-file", help="The artefact, too, for good.")] = False,
+    var: VarDir = None,
 ) -> None:
     """Delete a model that is not active; its record stays."""
-    _print_change(_client().delete(f"/models/{model_id}", delete_file=str(delete_file).lower()))
+    _print_change(_client(var).delete(f"/models/{model_id}", delete_file=str(delete_file).lower()))
 
 
 def upload(
@@ -142,8 +147,8 @@ def upload(
         raise
 
 
-def _client() -> ApiClient:
-    return ApiClient(load_settings())
+def _client(var: VarDir) -> ApiClient:
+    return ApiClient(settings_of(var))
 
 
 def _print_model(model: dict[str, Any]) -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from netheal import kafka_clients
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
-from netheal.store.database import connect, transaction
+from netheal.store.database import Connection, connect, transaction
 from netheal.store.ledger import Offsets
+from netheal.store.stream_state import StreamState, read_state
 from netheal.store.totals import RowCounts, total_counts, verdicts_per_s
 
 _TIMEOUT_S = 10.0
@@ -17,38 +19,44 @@ _PAUSE_S = 0.1
 
 @dataclass(frozen=True)
 class Status:
-    """Rows since the store was made, as the API counts them; `lag` in rows; `last_batch` as the ledger has it."""
+    """Rows since the store was made, as the API counts them; `last_batch` as the ledger has it.
+
+    `lag` in rows, None where the broker does not answer; `stream` is what the job last said of itself.
+    """
 
     rows: RowCounts = field(default_factory=RowCounts)
     verdicts_per_s: float = 0.0
-    lag: int = 0
+    lag: int | None = 0
     batches: int = 0
     last_batch_rows: int = 0
     last_batch_s: float = 0.0
     models: tuple[str, ...] = ()
+    stream: StreamState | None = None
 
 
 class StatusReader:
-    """Reads the status of one stream; keeps its connections."""
+    """Reads the status of one stream; keeps its connections, and waits `timeout_s` for the broker at most."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, timeout_s: float = _TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._topic = settings.input_topic
         self._dsn = settings.postgres_dsn.get_secret_value()
-        self._connection = connect(self._dsn)
+        self._connection: Connection | None = None
         self._consumer = topic_reader(settings)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
         self._consumer.close()
 
     def end_offsets(self) -> Offsets:
         """Where the input topic ends now."""
-        return end_offsets(self._consumer, self._topic)
+        return end_offsets(self._consumer, self._topic, self._timeout_s)
 
     def done_offsets(self) -> Offsets:
         """Up to where every sink has the rows."""
-        with transaction(self._connection) as cursor:
+        with transaction(self.connection()) as cursor:
             cursor.execute(
                 "select end_offsets from batches where state = 'done' and topic = %(topic)s and topic_id ="
                 " (select topic_id from topics where topic = %(topic)s order by adopted_at desc limit 1)"
@@ -64,10 +72,9 @@ class StatusReader:
         return sum(max(0, end - done.get(partition, 0)) for partition, end in self.end_offsets().items())
 
     def read(self) -> Status:
-        """The status now; raises ServiceUnavailable where Postgres or the broker does not answer."""
-        if self._connection.closed:
-            self._connection = connect(self._dsn)
-        with transaction(self._connection) as cursor:
+        """The status now; raises ServiceUnavailable where Postgres does not answer."""
+        connection = self.connection()
+        with transaction(connection) as cursor:
             rows = total_counts(cursor)
             pace = verdicts_per_s(cursor, self._topic)
             cursor.execute(
@@ -77,36 +84,38 @@ class StatusReader:
             batches, last_rows, seconds = cursor.fetchone() or (0, 0, 0.0)
             cursor.execute("select model_version from models where state = 'active' order by model_type desc")
             models = tuple(version for (version,) in cursor.fetchall())
-        return Status(rows, pace, self.lag(), batches, last_rows, seconds, models)
+        stream = read_state(connection, self._topic)
+        try:
+            lag: int | None = self.lag()
+        except ServiceUnavailable:
+            lag = None
+        return Status(rows, pace, lag, batches, last_rows, seconds, models, stream)
+
+    def connection(self) -> Connection:
+        """The one it reads with; raises ServiceUnavailable where Postgres does not answer."""
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._dsn)
+        return self._connection
 
 
 def topic_reader(settings: Settings) -> Consumer:
     """A consumer outside any group, for reading topics from where one says."""
-    return Consumer(
-        {
-            **settings.kafka_options,
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": "netheal-reader",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
+    return kafka_clients.topic_reader(settings.kafka_bootstrap_servers, settings.kafka_options)
 
 
-def end_offsets(consumer: Consumer, topic: str) -> Offsets:
+def end_offsets(consumer: Consumer, topic: str, timeout_s: float = _TIMEOUT_S) -> Offsets:
     """Where each partition of a topic ends; raises ServiceUnavailable where the broker does not say in time."""
-    deadline = time.monotonic() + _TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
-            partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-            return {str(p): _end_offset(consumer, TopicPartition(topic, p)) for p in partitions}
+            partitions = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
+            return {str(p): _end_offset(consumer, TopicPartition(topic, p), timeout_s) for p in partitions}
         except KafkaException as error:
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(f"the broker does not answer: {error.args[0].str()}") from error
             time.sleep(_PAUSE_S)
 
 
-def _end_offset(consumer: Consumer, partition: TopicPartition) -> int:
-    _, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
+def _end_offset(consumer: Consumer, partition: TopicPartition, timeout_s: float) -> int:
+    _, end = consumer.get_watermark_offsets(partition, timeout=timeout_s)
     return int(end)

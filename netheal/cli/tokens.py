@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netheal.settings import load_settings
+from netheal.cli.var_option import VarDir, settings_of
 
 if TYPE_CHECKING:
     from netheal.cli.client import ApiClient
@@ -25,10 +25,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-def _client() -> "ApiClient":
+def _client(var: VarDir) -> "ApiClient":
     from netheal.cli.client import ApiClient
 
-    return ApiClient(load_settings())
+    return ApiClient(settings_of(var))
 
 
 @tokens_app.command("create")
@@ -36,22 +36,23 @@ def create_command(
     name: Annotated[str, typer.Argument(help="Who will hold it, as histories will name them.")],
     role: Annotated[Role, typer.Option("--role", help="What its holder may do.")],
     expires_days: Annotated[int | None, typer.Option("--expires-days", min=1, help="Days it is valid.")] = None,
+    var: VarDir = None,
 ) -> None:
     """Make a token. It is written on stdout alone, this once: keep it."""
     order: dict[str, Any] = {"name": name, "role": role.value}
     if expires_days is not None:
         order["expires_days"] = expires_days
-    made = _client().post("/tokens", order)
+    made = _client(var).post("/tokens", order)
     until = f", valid until {made['expires_at']}" if made["expires_at"] else ""
     Console(stderr=True).print(f"token {made['id']} for {name}, role {role.value}{until}; it is not shown again:")
     sys.stdout.write(made["token"] + "\n")
 
 
 @tokens_app.command("list")
-def list_command() -> None:
+def list_command(var: VarDir = None) -> None:
     """Name every token there is or was."""
     table = Table("id", "name", "role", "state", "made", "by", "until")
-    for token in _client().get("/tokens")["tokens"]:
+    for token in _client(var).get("/tokens")["tokens"]:
         state = "usable" if token["usable"] else "revoked" if token["revoked_at"] else "expired"
         cells = (token["role"], state, token["created_at"], token["created_by"], token["expires_at"] or "")
         table.add_row(str(token["id"]), token["name"], *cells)
@@ -59,7 +60,9 @@ def list_command() -> None:
 
 
 @tokens_app.command("revoke")
-def revoke_command(token_id: Annotated[int, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+def revoke_command(
+    token_id: Annotated[int, typer.Argument(metavar="ID", help="As `list` shows it.")], var: VarDir = None
+) -> None:
     """Revoke a token, from the next request on."""
-    revoked = _client().delete(f"/tokens/{token_id}")
+    revoked = _client(var).delete(f"/tokens/{token_id}")
     Console().print(f"token {token_id} of {revoked['name']} is revoked", highlight=False)

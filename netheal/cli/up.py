@@ -1,188 +1,103 @@
 """`netheal up`: the whole of netheal on one machine, with traffic and a live view."""
 
 import json
-import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 
-from netheal.cli.feed import Feed, file_chunks, generated_chunks
+from netheal.cli.order import Order
 from netheal.cli.preflight import preflight
-from netheal.cli.readback import Run
-from netheal.cli.report import Report, drained_report
-from netheal.cli.status import StatusReader, end_offsets, topic_reader
-from netheal.cli.view import LiveView
+from netheal.cli.stopping import StopRequests
 from netheal.embedded.stack import LocalStack
-from netheal.errors import NethealError, ServiceUnavailable
+from netheal.errors import NethealError, SettingsError
 from netheal.settings import Settings
-from netheal.store.database import connect, migrate
-from netheal.store.topics import settle_topic
-from netheal.traffic.topics import ensure_stream_topics, topic_id
 
-GENERATED = "generated"
-DEFAULT_GENERATED_RATE = 500.0
-_LOOK_S = 0.5
-_LINE_S = 5.0
+if TYPE_CHECKING:
+    from netheal.cli.session import Session
 
+_REPORT_LOOK_S = 0.2
+_REPORT_LEAVES_S = 8.0
+"""What has to be left of the time to end when a report is given up for a request to stop."""
 
-@dataclass(frozen=True)
-class Order:
-    """What the person asked for. `traffic`: `generated`, or files, or nothing."""
-
-    traffic: tuple[str, ...]
-    rate_per_s: float | None
-    duration_s: float | None
-    drain: bool
-    as_json: bool
-    api: bool = True
+Report = dict[str, object]
 
 
 def up(settings: Settings, order: Order) -> int:
     """Start everything, feed it, show it, and stop it; the exit status."""
     console = Console(stderr=order.as_json)
-    files = [Path(name) for name in order.traffic if name != GENERATED]
-    for path in files:
+    for path in order.files:
         if not path.is_file():
-            raise ServiceUnavailable(f"there is no file {path}")
+            raise SettingsError(f"there is no file {path}: mend its name")
     preflight(settings if order.api else settings.model_copy(update={"api_port": 0}))
-    with _stop_requests() as stop, LocalStack(settings, console.print) as stack:
-        run = _prepare(stack.settings)
+    with (
+        StopRequests(settings.stop_drain_s) as stop,
+        LocalStack(settings, lambda text: console.print(text, highlight=False), await_services=False) as stack,
+    ):
+        stack.start_job()
         if order.api:
             stack.start_api()
-        stack.start_job()
-        feed = _feed(stack.settings, order, files)
-        session = _Session(stack, feed, order, stop, console)
-        session.watch()
-        if session.drained:
-            stack.stop_job()
-            _print_report(drained_report(stack.settings, run, feed.sent if feed else 0), order, console)
+        # Only now, as what a session needs takes a second to import, in which the children start.
+        from netheal.cli.session import Session
+
+        session = Session(stack, order, stop, console)
+        try:
+            session.run()
+            console.print("stopping" if session.drained else "stopping; rows that wait are left", highlight=False)
+            report = None
+            if order.reports and session.drained:
+                stack.stop_job(stop.left_s)
+                report = _report(stack, session, stop)
+        finally:
+            stack.stop(stop.left_s)
+    if report is not None:
+        _print_report(report, order, console)
+    console.print(_last_words(session), highlight=False)
     return 0 if not order.drain or session.drained else 1
 
 
-def _prepare(settings: Settings) -> Run:
-    """Migrate, make the topics, and note where they end before this run."""
-    dsn = settings.postgres_dsn.get_secret_value()
-    migrate(dsn)
-    servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
-    ensure_stream_topics(settings)
-    connection, reader = connect(dsn), topic_reader(settings)
-    try:
-        topic = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))
-        ends = end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic)
-        return Run(*ends, topic.offset_base)
-    finally:
-        connection.close()
-        reader.close()
+def _report(stack: LocalStack, session: "Session", stop: StopRequests) -> Report | None:
+    """The report; None where a request to stop leaves no time for it."""
+    from netheal.cli.report import drained_report
 
+    future: Future[Report] = Future()
 
-def _feed(settings: Settings, order: Order, files: Sequence[Path]) -> Feed | None:
-    if not order.traffic:
-        return None
-    if files:
-        feed = Feed(settings, file_chunks(files), order.rate_per_s)
-    else:
-        rate = order.rate_per_s or DEFAULT_GENERATED_RATE
-        seed = int(time.time())
-        feed = Feed(settings, generated_chunks(rate, seed, order.duration_s), rate)
-    feed.start()
-    return feed
-
-
-@contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set."""
-    stop = threading.Event()
-    before = {n: signal.signal(n, lambda *_: stop.set()) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Session:
-    """Watches a running stack until its order is fulfilled or somebody stops it."""
-
-    def __init__(
-        self, stack: LocalStack, feed: Feed | None, order: Order, stop: threading.Event, console: Console
-    ) -> None:
-        self.drained = False
-        self._stack = stack
-        self._feed = feed
-        self._order = order
-        self._stop = stop
-        self._console = console
-        self._view = LiveView()
-        self._ends_at = time.monotonic() + order.duration_s if order.duration_s else None
-
-    def watch(self) -> None:
-        """Show the status until all is done."""
-        reader = StatusReader(self._stack.settings)
+    def read() -> None:
         try:
-            if self._console.is_terminal and not self._order.as_json:
-                with Live(self._view, console=self._console, refresh_per_second=4, screen=False):
-                    self._until_done(reader, lines=False)
-            else:
-                self._until_done(reader, lines=True)
-        finally:
-            if self._feed is not None:
-                self._feed.stop()
-            reader.close()
+            if session.preparation.run is not None:
+                sent = session.feed.sent if session.feed else 0
+                future.set_result(drained_report(stack.settings, session.preparation.run, sent))
+        except NethealError as error:
+            future.set_exception(error)
+        except BaseException as error:
+            future.set_exception(error)
+            raise
 
-    def _until_done(self, reader: StatusReader, lines: bool) -> None:
-        line_due = time.monotonic()
-        while True:
-            self._raise_failures()
-            if self._look(reader):
-                return
-            if lines and time.monotonic() >= line_due:
-                self._console.print(self._view.line(), highlight=False)
-                line_due = time.monotonic() + _LINE_S
-            self._stop.wait(_LOOK_S) if not self._stop.is_set() else time.sleep(_LOOK_S)
-
-    def _look(self, reader: StatusReader) -> bool:
-        """Take one look; whether all is done. A lag that was read after the feed was done is that of all rows."""
-        sent = self._feed is None or self._feed.done
+    Thread(target=read, name="report", daemon=True).start()
+    while True:
         try:
-            status = reader.read()
-        except ServiceUnavailable:
-            self._view.state = "waiting for a service"
-            return False
-        self._view.update(status)
-        if not self._ending:
-            self._view.state = "running" if status.batches else "starting"
-            return False
-        self._view.state = "draining"
-        if self._feed is not None and not sent:
-            threading.Thread(target=self._feed.stop, daemon=True).start()
-            return False
-        self.drained = status.lag == 0
-        return self.drained
-
-    @property
-    def _ending(self) -> bool:
-        if self._stop.is_set() or (self._ends_at is not None and time.monotonic() >= self._ends_at):
-            return True
-        return self._order.drain and (self._feed is None or self._feed.done)
-
-    def _raise_failures(self) -> None:
-        failure: NethealError | None = self._stack.failure
-        if failure is None and self._feed is not None:
-            failure = self._feed.failure
-        if failure is not None:
-            raise failure
+            return future.result(_REPORT_LOOK_S)
+        except NotYet:
+            if stop.requested and stop.left_s < _REPORT_LEAVES_S:
+                return None
 
 
 def _print_report(report: Report, order: Order, console: Console) -> None:
     if order.as_json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
         sys.stdout.flush()
-    elif order.drain or order.duration_s:
+    else:
         console.print_json(json.dumps(report, ensure_ascii=False))
+
+
+def _last_words(session: "Session") -> str:
+    if session.drained:
+        return "stopped: every row that came is in every sink"
+    if session.preparation.run is None:
+        return "stopped before the start was done: nothing was sent"
+    if session.lag:
+        return f"stopped: {session.lag:,} rows wait in the input topic; the next start goes on with them"
+    return "stopped: rows that wait in the input topic are scored after the next start"

@@ -1,8 +1,10 @@
 """The command answers a wrong order in one sentence, before anything is started."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,11 @@ class Order:
 def test_without_a_broker_nothing_is_sent(ordered: Order, tmp_path: Path) -> None:
     path = tmp_path / "flows.csv"
     path.write_text("service\nhttp\n")
-    status, said = ordered("traffic", "send", str(path))
+    status, said = ordered("traffic", "send", str(path), "--var", str(tmp_path / "var"))
     assert status == 2
-    assert said == "netheal: no broker is named: set NETHEAL_KAFKA_BOOTSTRAP_SERVERS to host:port\n"
+    assert said.startswith(f"netheal: netheal does not run in {tmp_path / 'var'}: start it with `netheal up`, ")
+    assert said.endswith("set NETHEAL_KAFKA_BOOTSTRAP_SERVERS to the host:port of another broker\n")
+    assert said.count("\n") == 1
 
 
 def test_a_wrong_setting_is_named(ordered: Order, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,10 +74,27 @@ def test_a_wrong_argument_is_refused(ordered: Order, words: list[str]) -> None:
     assert status == 2 and "Invalid value" in said
 
 
-@pytest.mark.parametrize("command", ["up", "traffic", "topic", "checkpoint", "models", "jars", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["up", "traffic", "topic", "checkpoint", "models", "jars", "status", "doctor", "tokens"]
+)
 def test_the_help_names_every_command(command: str) -> None:
-    assert command in CliRunner().invoke(app, ["--help"]).output
-    assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+    assert command in CliRunner().invoke(app, ["-h"]).output
+    for option in ("-h", "--help"):
+        assert CliRunner().invoke(app, [command, option]).exit_code == 0
+
+
+def test_the_version_is_told() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"netheal {version('netheal')}\n")
+
+
+def test_the_status_of_a_netheal_that_does_not_run(clean_environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["status", "--json", "--var", str(tmp_path)])
+    found = json.loads(told.output)
+    assert told.exit_code == 1
+    assert (found["running"], found["var_dir"], found["stream"], found["totals"]) == (False, str(tmp_path), None, None)
+    shown = CliRunner().invoke(app, ["status", "--var", str(tmp_path)])
+    assert shown.exit_code == 1 and "does not run in" in shown.output and "netheal up" in shown.output
 
 
 def test_a_bundle_is_validated(models: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Commands speak to the API with the settings' token, and show its refusals in one sentence."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,5 +128,11 @@ def test_the_api_of_this_machine_is_found_where_it_says_it_is(settings: Settings
     assert ApiClient(settings).url == "http://127.0.0.1:8000"
     assert ApiClient(settings.model_copy(update={"api_host": "::"})).url == "http://[::1]:8000"
     settings.var_dir.mkdir(parents=True)
-    (settings.var_dir / "api.json").write_text('{"url": "http://127.0.0.1:25000"}')
-    assert ApiClient(settings.model_copy(update={"api_port": 0})).url == "http://127.0.0.1:25000"
+    note = settings.var_dir / "api.json"
+    note.write_text(json.dumps({"url": "http://127.0.0.1:25000", "pid": os.getpid()}))
+    assert ApiClient(settings).url == "http://127.0.0.1:25000"
+    assert (
+        ApiClient(settings.model_copy(update={"api_url": "https://netheal.example"})).url == "https://netheal.example"
+    )
+    note.write_text(json.dumps({"url": "http://127.0.0.1:25000", "pid": 2**22 + 1}))  # of an API that was killed
+    assert ApiClient(settings).url == "http://127.0.0.1:8000"

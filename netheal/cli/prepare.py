@@ -1,0 +1,67 @@
+"""What must be there before a row is sent: tables and topics, and where the topics ended before this run."""
+
+import threading
+from collections.abc import Callable
+
+from netheal.cli.readback import Run
+from netheal.cli.status import end_offsets, topic_reader
+from netheal.errors import NethealError, ServiceUnavailable
+from netheal.settings import Settings
+from netheal.store.database import connect, migrate
+from netheal.store.topics import settle_topic
+from netheal.traffic.topics import ensure_stream_topics, topic_id
+
+_PAUSE_S = 0.1
+_BETWEEN_TRIES_S = 1.0
+
+
+class Preparation:
+    """Prepares in a thread of its own once the services are ready; one that goes away again is waited for.
+
+    `run` is there once all is prepared, `failure` where a person must decide.
+    """
+
+    def __init__(self, settings: Settings, services_ready: Callable[[], bool]) -> None:
+        self.run: Run | None = None
+        self.failure: NethealError | None = None
+        self._settings = settings
+        self._services_ready = services_ready
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._until_prepared, name="preparation", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Try no more; a try that a service holds up is left to itself."""
+        self._cancelled.set()
+
+    def _until_prepared(self) -> None:
+        while not self._cancelled.wait(_PAUSE_S):
+            if not self._services_ready():
+                continue
+            try:
+                self.run = prepare(self._settings)
+                return
+            except ServiceUnavailable:
+                self._cancelled.wait(_BETWEEN_TRIES_S)
+            except NethealError as failure:
+                self.failure = failure
+                return
+
+
+def prepare(settings: Settings) -> Run:
+    """Migrate, make the topics, and note where they end."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    migrate(dsn)
+    servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
+    ensure_stream_topics(settings)
+    connection, reader = connect(dsn), topic_reader(settings)
+    try:
+        topic = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))
+        ends = end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic)
+        return Run(*ends, topic.offset_base)
+    finally:
+        connection.close()
+        reader.close()

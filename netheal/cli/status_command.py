@@ -1,0 +1,230 @@
+"""`netheal status`: the whole at a glance, once."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netheal.cli.status import Status, StatusReader
+from netheal.embedded.disk import DiskWatch, written_folders
+from netheal.embedded.running import (
+    RECORDS,
+    find_running,
+    running_api_url,
+    running_pids,
+    settings_of_running,
+)
+from netheal.errors import ServiceUnavailable
+from netheal.settings import Settings
+from netheal.store.outages import Outage, page_of_outages
+
+_BROKER_S = 3.0
+_NOT_RUNNING = 1
+_OPEN_OUTAGES = 100
+
+
+@dataclass(frozen=True)
+class Glance:
+    """All that is shown; `trouble` says why there are no figures."""
+
+    running: bool
+    var_dir: str
+    pid: int | None = None
+    running_for_s: float | None = None
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    api_url: str = ""
+    disk: str = ""
+    trouble: str = ""
+    figures: Status | None = None
+    outages: tuple[Outage, ...] = ()
+
+
+def glance(settings: Settings) -> Glance:
+    """Look at what runs in the folder of the settings, and at the services that they or it name."""
+    running = find_running(settings.var_dir)
+    full = DiskWatch(written_folders(settings)).full()
+    figures, outages, trouble = _figures(settings)
+    return Glance(
+        running=running is not None,
+        var_dir=str(settings.var_dir),
+        pid=running.process.pid if running else None,
+        running_for_s=round(running.age_s, 1) if running else None,
+        services=_services(settings) if running else {},
+        api_url=running_api_url(settings.var_dir),
+        disk=str(full or ""),
+        trouble=trouble,
+        figures=figures,
+        outages=outages,
+    )
+
+
+def status_command(settings: Settings, as_json: bool, console: Console | None = None) -> int:
+    """Print it; 0 where netheal runs and the stream is running, else 1."""
+    found = glance(settings)
+    if as_json:
+        print(json.dumps(document(found), indent=1, ensure_ascii=False))
+    else:
+        _print(found, console or Console(highlight=False))
+    stream = found.figures.stream if found.figures else None
+    well = stream is not None and stream.alive and stream.state == "running"
+    return 0 if well and not found.trouble and not found.disk else _NOT_RUNNING
+
+
+def document(found: Glance) -> dict[str, Any]:
+    """The same as plain JSON."""
+    figures, stream = found.figures, found.figures.stream if found.figures else None
+    return {
+        "running": found.running,
+        "var_dir": found.var_dir,
+        "pid": found.pid,
+        "running_for_s": found.running_for_s,
+        "services": found.services,
+        "api_url": found.api_url or None,
+        "disk_full": found.disk or None,
+        "trouble": found.trouble or None,
+        "stream": None
+        if stream is None
+        else {
+            "state": stream.state,
+            "reason": stream.reason,
+            "details": stream.details,
+            "since": stream.since.isoformat() if stream.since else None,
+            "heartbeat_age_s": round(stream.heartbeat_age_s, 1),
+            "alive": stream.alive,
+        },
+        "lag": figures.lag if figures else None,
+        "totals": _totals(figures) if figures else None,
+        "last_batch": {"rows": figures.last_batch_rows, "seconds": round(figures.last_batch_s, 3)}
+        if figures and figures.batches
+        else None,
+        "models": list(figures.models) if figures else None,
+        "outages": [
+            {**asdict(outage), "started_at": outage.started_at.isoformat(), "ended_at": None}
+            for outage in found.outages
+        ],
+    }
+
+
+def _totals(figures: Status) -> dict[str, Any]:
+    """Under the names that `/predictions/stats` has."""
+    rows = figures.rows
+    return {
+        "total_predictions": rows.predictions,
+        "total_attacks": rows.attacks,
+        "total_normal": rows.normal,
+        "attack_type_distribution": rows.of("class"),
+        "rejected": rows.of("rejected"),
+        "actions": rows.of("action"),
+    }
+
+
+def _services(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Pid and port of each child that is known of; a pid of None is one that does not run."""
+    pids, running = running_pids(settings.var_dir), find_running(settings.var_dir)
+    ports = {
+        "broker": int(running.kafka_bootstrap_servers.rpartition(":")[2] or 0) if running else 0,
+        "postgres": running.postgres_port if running else 0,
+        "api": int(running_api_url(settings.var_dir).rpartition(":")[2] or 0),
+    }
+    named = {
+        "broker": bool(settings.kafka_bootstrap_servers),
+        "postgres": bool(settings.postgres_dsn.get_secret_value()),
+    }
+    return {
+        name: {"pid": pids.get(name), "port": ports.get(name) or None}
+        for name in RECORDS
+        if not named.get(name) and (name in pids or name != "api")
+    }
+
+
+def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str]:
+    """The stream's figures, the outages that last, and why there is neither."""
+    try:
+        named = settings_of_running(settings)
+        if not named.postgres_dsn.get_secret_value() or not named.kafka_bootstrap_servers:
+            return None, (), f"netheal does not run in {settings.var_dir}: start it with `netheal up`"
+        reader = StatusReader(named, _BROKER_S)
+        try:
+            status = reader.read()
+            outages = page_of_outages(reader.connection(), limit=_OPEN_OUTAGES)
+        finally:
+            reader.close()
+    except ServiceUnavailable as error:
+        return None, (), str(error)
+    except psycopg2.errors.UndefinedTable:
+        return None, (), "the tables are not made yet: the streaming job makes them as it starts"
+    return status, tuple(outage for outage in outages if outage.ended_at is None), ""
+
+
+def _print(found: Glance, console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, text in _lines(found):
+        table.add_row(name, escape(text))
+    console.print(table)
+
+
+def _lines(found: Glance) -> list[tuple[str, str]]:
+    lines = [("netheal", _whether(found))]
+    for name, service in found.services.items():
+        at = f", 127.0.0.1:{service['port']}" if service["port"] else ""
+        lines.append((name, f"process {service['pid']}{at}" if service["pid"] else f"not running{at}"))
+    if found.api_url:
+        lines.append(("dashboard", found.api_url))
+    if found.disk:
+        lines.append(("disk", found.disk))
+    if found.trouble and found.running:
+        lines.append(("trouble", found.trouble))
+    if found.figures is not None:
+        lines += _figure_lines(found.figures)
+    lines += [("outage", f"{o.subject} since {_local(o.started_at)}: {o.reason}") for o in found.outages]
+    return lines
+
+
+def _whether(found: Glance) -> str:
+    if not found.running:
+        return f"does not run in {found.var_dir}: start it with `netheal up`"
+    return f"runs in {found.var_dir} (process {found.pid}) for {_duration(found.running_for_s or 0.0)}"
+
+
+def _figure_lines(figures: Status) -> list[tuple[str, str]]:
+    stream, counted = figures.stream, figures.rows
+    state = "the streaming job has not reported yet"
+    if stream is not None:
+        state = stream.state + (f": {stream.reason}" if stream.reason else "")
+        if not stream.alive and stream.state not in ("refused", "stopped"):
+            state = f"does not answer for {_duration(stream.heartbeat_age_s)} (it was {state})"
+    rows = (
+        f"{counted.predictions:,} scored ({counted.attacks:,} attacks, {counted.normal:,} normal),"
+        f" {counted.rejected:,} rejected"
+    )
+    last = f"{figures.last_batch_rows:,} rows in {figures.last_batch_s:.2f} s" if figures.batches else "none yet"
+    return [
+        ("stream", state),
+        ("lag", "unknown: the Kafka broker does not answer" if figures.lag is None else f"{figures.lag:,} rows"),
+        ("rows", rows),
+        ("last batch", last),
+        ("models", ", ".join(figures.models) or "no active model"),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """A duration for a person.
+
+    >>> _duration(42.4), _duration(3 * 3600 + 61)
+    ('42 s', '3 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

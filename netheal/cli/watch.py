@@ -1,0 +1,86 @@
+"""Looks at the stream from a thread of its own, so that nobody who shows or decides waits for a service."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psycopg2
+
+from netheal.cli.disk_outage import DiskOutage
+from netheal.cli.status import Status, StatusReader
+from netheal.embedded.disk import DiskSpace, DiskWatch, written_folders
+from netheal.errors import ServiceUnavailable
+from netheal.settings import Settings
+from netheal.telemetry import emit
+
+_BROKER_S = 2.0
+_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the last look found. Times are monotonic seconds; `trouble` says why `status` is an older one.
+
+    `began_at` is when that status began to be read: what happened before is in it.
+    """
+
+    status: Status = field(default_factory=Status)
+    began_at: float = 0.0
+    trouble: str = ""
+    trouble_since: float | None = None
+    disk: DiskSpace | None = None
+
+
+class StreamWatch:
+    """Looks again and again until it is closed; `look` is the newest answer, and there at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.look = Look()
+        self._settings = settings
+        self._disks = DiskWatch(written_folders(settings))
+        self._outage = DiskOutage()
+        self._tables_made = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stream-watch", daemon=True)
+
+    def start(self) -> None:
+        """Watch the disks; returns at once."""
+        self._thread.start()
+
+    def tables_made(self) -> None:
+        """Watch the stream, too: its tables and topics are there."""
+        self._tables_made.set()
+
+    def close(self) -> None:
+        """Look no more; a look that a service holds up is left to itself."""
+        self._ending.set()
+        self._thread.join(_BROKER_S + _PAUSE_S)
+
+    def _run(self) -> None:
+        reader = StatusReader(self._settings, _BROKER_S)
+        while not self._ending.is_set():
+            self._look_at_disks()
+            if self._tables_made.is_set():
+                self._look_at_stream(reader)
+            self._ending.wait(_PAUSE_S)
+        reader.close()
+
+    def _look_at_disks(self) -> None:
+        full = self._disks.full()
+        if (full is None) != (self.look.disk is None):
+            emit("disk.free_again" if full is None else "disk.full", reason=str(full or self.look.disk))
+        self._outage.note(full)
+        self._set(disk=full)
+
+    def _look_at_stream(self, reader: StatusReader) -> None:
+        began_at = time.monotonic()
+        try:
+            status = reader.read()
+            self._outage.write(reader.connection())
+        except (ServiceUnavailable, psycopg2.Error) as error:
+            self._set(trouble=str(error), trouble_since=self.look.trouble_since or began_at)
+        else:
+            self._set(status=status, began_at=began_at, trouble="", trouble_since=None)
+
+    def _set(self, **changed: object) -> None:
+        self.look = Look(**{**self.look.__dict__, **changed})

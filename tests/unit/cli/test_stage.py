@@ -1,0 +1,72 @@
+"""One sentence says what keeps rows from being scored."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from netheal.cli.stage import Stage, stage_of
+from netheal.cli.status import Status
+from netheal.cli.watch import Look
+from netheal.embedded.disk import DiskSpace
+from netheal.embedded.keeper import Condition
+from netheal.embedded.stack import BROKER, JOB, POSTGRES
+from netheal.store.stream_state import StreamState
+
+NOW = 1_800_000_000.0
+STARTED = NOW - 100.0
+READY = {name: Condition("ready", STARTED) for name in (POSTGRES, BROKER, JOB)}
+
+
+def look(stream: StreamState | None = None, lag: int | None = 0, batches: int = 5, trouble: str = "") -> Look:
+    return Look(Status(lag=lag, batches=batches, stream=stream), began_at=1.0, trouble=trouble)
+
+
+def said(found: Look, **conditions: Condition) -> str:
+    return str(stage_of({**READY, **conditions}, found, JOB, NOW))
+
+
+def test_a_stream_that_runs() -> None:
+    assert said(look(StreamState("running", "", heartbeat_age_s=1.0))) == "running"
+
+
+def test_a_full_disk_comes_before_what_it_breaks() -> None:
+    found = Look(disk=DiskSpace(Path("/data"), 2**20, 2**30))
+    text = said(found, **{BROKER: Condition("down", NOW, "ended")})
+    assert text == "disk full: 1 MiB of 1.0 GiB free at /data: free some, netheal then goes on by itself"
+
+
+def test_a_service_that_is_down_is_named_with_since_when() -> None:
+    text = said(look(StreamState("running", "")), **{BROKER: Condition("down", NOW, "it was killed\nmore")})
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW))
+    assert text == f"waiting: {BROKER} is down since {clock} (it was killed), it is started again"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Look(), "starting: making tables and topics"),
+        (look(None), "starting: awaiting the streaming job and its Spark session"),
+        (look(StreamState("stopped", "", heartbeat_age_s=500.0)), "starting: awaiting the streaming job and its Spark"),
+        (look(StreamState("starting", "awaiting PostgreSQL", heartbeat_age_s=1.0)), "starting: awaiting PostgreSQL"),
+        (look(StreamState("retrying", "batch 7 failed", heartbeat_age_s=1.0)), "retrying: batch 7 failed"),
+        (look(StreamState("refused", "adopt the topic", heartbeat_age_s=1.0)), "refused: adopt the topic"),
+        (look(StreamState("running", "", heartbeat_age_s=1.0), lag=9, batches=0), "starting: the first micro-batch"),
+        (look(StreamState("running", "", heartbeat_age_s=1.0), lag=None), "waiting: the Kafka broker does not answer"),
+        (look(trouble="Postgres does not answer: refused"), "waiting: Postgres does not answer: refused"),
+    ],
+)
+def test_what_is_awaited(found: Look, text: str) -> None:
+    assert said(found).startswith(text)
+
+
+def test_a_job_that_froze_is_not_running() -> None:
+    text = said(look(StreamState("running", "", heartbeat_age_s=40.0)))
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW - 40.0))
+    assert text == f"waiting: the streaming job does not answer since {clock}"
+
+
+def test_services_that_start_are_called_by_name() -> None:
+    found = said(Look(), **{POSTGRES: Condition("starting", NOW)})
+    assert found == f"starting: {POSTGRES} starting, {BROKER} ready, {JOB} ready"
+    assert Stage("running") == Stage("running", "")
