@@ -6,22 +6,27 @@ says so and begins the stream again.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
-from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.stages.attempt import BatchFailed, cause_of
-from jobs.stages.opening import open_stream
+from jobs.stages.background import Background
+from jobs.stages.preparing import prepare_services
 from jobs.stages.retry import Backoff
-from jobs.stages.score_task import OpenSinks, Sinks
 from jobs.stages.session import spark_ended, spark_session, under_spark_submit
-from jobs.stages.source import read_topic
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
+from netheal.embedded.disk import DiskWatch, written_folders
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
 from netheal.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging, emit
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming.query import StreamingQuery
+
+    from jobs.stages.score_task import OpenSinks
 
 _LOOK_S = 1
 _IDLE = "Waiting for data to arrive"
@@ -31,14 +36,29 @@ _REFUSED_STATUS = 2
 
 
 def stream_until_stopped(
-    settings: Settings, gate: StopGate, reporter: StateReporter, open_sinks: OpenSinks = Sinks
+    settings: Settings, gate: StopGate, reporter: StateReporter, open_sinks: "OpenSinks | None" = None
 ) -> None:
-    """Run the query until the gate closes; raises what ended it otherwise."""
-    spark = spark_session(settings)
+    """Run the query until the gate closes; raises what ended it otherwise, Stopped where it was not begun yet."""
+    stop = gate.requested
+    reporter.report("starting", "awaiting the Spark session")
+    session = Background("spark-session", lambda: spark_session(settings))
+    preparation = Background(
+        "preparation", lambda: prepare_services(settings, stop, lambda step: reporter.report("starting", step))
+    )
+    # Here, as these take seconds to import, in which the JVM starts.
+    from jobs.stages.opening import open_stream
+    from jobs.stages.score_task import Sinks
+    from jobs.stages.source import read_topic
+    from jobs.stages.warm_up import warm_up
+
+    spark = session.result(stop)
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
-    with open_stream(spark, settings, reporter, open_sinks) as stream:
+    Background("warm-up", lambda: warm_up(spark, settings.scoring_tasks))
+    preparation.result(stop)
+    reporter.report("starting", "opening the stream")
+    with open_stream(spark, settings, reporter, open_sinks or Sinks) as stream:
         gate.opened = True
         query = (
             read_topic(spark, settings, settings.kafka_bootstrap_servers)
@@ -50,14 +70,14 @@ def stream_until_stopped(
             _watch(query, gate, reporter)
         except PySparkException as error:
             failure = gate.failure or error
-            if not gate.requested.is_set() and not isinstance(failure, ServiceUnavailable | StreamRefused):
+            if not stop.is_set() and not isinstance(failure, ServiceUnavailable | StreamRefused):
                 stream.resuming.explain_failure()
             raise failure from error
         finally:
-            gate.close(query) if gate.requested.is_set() else query.stop()
+            gate.close(query) if stop.is_set() else query.stop()
 
 
-def _watch(query: StreamingQuery, gate: StopGate, reporter: StateReporter) -> None:
+def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> None:
     """Wait until the gate closes or the query ends; it runs from the first batch that succeeds, or waits for one."""
     done_before = gate.batches_done
     while not gate.requested.is_set() and query.isActive:
@@ -66,7 +86,7 @@ def _watch(query: StreamingQuery, gate: StopGate, reporter: StateReporter) -> No
             reporter.report("running")
 
 
-def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> int:
+def run(settings: Settings, gate: StopGate, open_sinks: "OpenSinks | None" = None) -> int:
     """Stream, and begin again after whatever may pass; the exit status."""
     backoff = Backoff()
     with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
@@ -79,7 +99,7 @@ def run(settings: Settings, gate: StopGate, open_sinks: OpenSinks = Sinks) -> in
                 status = _final_status(error, gate, reporter)
                 if status is not None:
                     return status
-                _report_retry(error, reporter)
+                _report_retry(error, reporter, settings)
                 backoff.wait(cause_of(error), gate.requested)
         reporter.report("stopped")
     emit("job.stopped")
@@ -101,8 +121,11 @@ def _final_status(error: Exception, gate: StopGate, reporter: StateReporter) -> 
     return None
 
 
-def _report_retry(error: Exception, reporter: StateReporter) -> None:
-    if isinstance(error, BatchFailed):
+def _report_retry(error: Exception, reporter: StateReporter, settings: Settings) -> None:
+    full = DiskWatch(written_folders(settings)).full()
+    if full is not None:  # it is behind whatever error came of it
+        reporter.report("retrying", str(full))
+    elif isinstance(error, BatchFailed):
         reporter.report("retrying", str(error), error.attempt.details())
     else:
         reporter.report("retrying", f"{cause_of(error).rstrip('.')}. The stream is begun again at least every 30 s.")

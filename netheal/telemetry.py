@@ -15,7 +15,6 @@ Event = Literal[
     "job.cut",
     "job.failed",
     "job.retrying",
-    "job.cut",
     "state.not_reported",
     "model.loaded",
     "model.imported",

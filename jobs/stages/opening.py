@@ -17,14 +17,13 @@ from jobs.stages.upkeep import Upkeep
 from netheal.healing.policy import read_policy
 from netheal.recovery.checkpoint import checkpoint_folder
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.starters import import_starters
 from netheal.settings import Settings
-from netheal.store.database import Connection, connect, migrate
+from netheal.store.database import Connection, connect
 from netheal.store.delta import DeltaLog, application_id, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Ledger, fence
 from netheal.store.topics import Incarnation, settle_topic
 from netheal.telemetry import emit
-from netheal.traffic.topics import ensure_stream_topics, topic_id
+from netheal.traffic.topics import topic_id
 
 
 @dataclass
@@ -98,18 +97,16 @@ def _topic_id(settings: Settings) -> str:
 def open_stream(
     spark: SparkSession, settings: Settings, reporter: StateReporter, open_sinks: OpenSinks
 ) -> Iterator[Stream]:
-    """Migrate, import the starter models, create missing topics; see that nobody else reads the topic, and that the
-    checkpoint goes on where the ledger ends.
+    """See that nobody else reads the topic, and that the checkpoint goes on where the ledger ends.
+
+    Tables, models and topics are there: see `prepare_services`.
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
     read_policy(settings.policy_path)
     dsn = settings.postgres_dsn.get_secret_value()
-    migrate(dsn)
     connection = connect(dsn)
     try:
-        import_starters(connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir)
-        ensure_stream_topics(settings)
         topic = settle_topic(connection, settings.input_topic, _topic_id(settings))
         fence(connection, topic.name, topic.id)
         logs = DeltaLog(verdicts_layout(), settings.delta_root), DeltaLog(quarantine_layout(), settings.delta_root)

@@ -18,9 +18,10 @@ from netheal.telemetry import emit
 _BEFORE_SPARK = 1000
 _STOP_BOUND_S = 30.0
 _FINISH_S = 20.0
-_CUT_S = 27.0
 _CUT_STATUS = 3
 _ANSWER_S = 0.5
+END_BOUND_S = 27.0
+"""A request to stop is answered by then, in whatever state the job is."""
 
 BatchFunction = Callable[[DataFrame, int], None]
 
@@ -60,7 +61,8 @@ class StopGate:
     was ever ready for one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end_bound_s: float = END_BOUND_S) -> None:
+        self._end_bound_s = end_bound_s
         self.requested = threading.Event()
         self.finished = threading.Event()
         self.failure: BaseException | None = None
@@ -113,9 +115,9 @@ class StopGate:
 
     def _cut_if_late(self) -> None:
         """End the process where it has not ended in time, whatever it waits for: what it was at is replayed."""
-        if self.finished.wait(_CUT_S):
+        if self.finished.wait(self._end_bound_s):
             return
-        emit("job.cut", reason=f"it did not end within {_CUT_S:.0f} s of the request to stop")
+        emit("job.cut", reason=f"it did not end within {self._end_bound_s:g} s of the request to stop")
         jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
         if jvm is not None:
             jvm.kill()

@@ -1,13 +1,21 @@
 """The starter models: they come in by the same door as anybody's upload."""
 
+import hashlib
 import json
+import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import netheal.bundles
+import netheal.contracts
 from netheal.bundles.intake.examine import Order
 from netheal.bundles.intake.sandbox import examine_file
-from netheal.bundles.served import MANIFEST_FILE, ServedBundle, read_served
+from netheal.bundles.served import MANIFEST_FILE, Manifest, ServedBundle, read_served
 from netheal.errors import BundleError
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason, activate
@@ -17,48 +25,105 @@ from netheal.store.database import Connection, transaction
 
 _REASON = Reason("netheal", "starter model")
 _CARD = "MODEL_CARD.md"
+_LIBRARIES = ("numpy", "onnx", "onnxruntime")
 _LOCK = 0x6E657468
 
 
-def import_starters(connection: Connection, artefacts: Artefacts, folder: Path) -> None:
-    """Examine, register and activate a bundle below `folder` where its type has never had a model."""
+def import_starters(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None = None) -> None:
+    """Examine, register and activate a bundle below `folder` where its type has never had a model.
+
+    `cache` is a folder of our own for what the examinations found, see `examine_starters`.
+    """
     with _alone(connection):
-        _import_missing(connection, artefacts, folder)
+        _import_missing(connection, artefacts, folder, cache)
 
 
-def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path) -> None:
+def examine_starters(folder: Path, cache: Path) -> None:
+    """Examine the bundles below `folder` now, unless the cache has what was found of this version of them.
+
+    An examination is of a file by our code: the cache names both by their content, and is written by nobody else.
+    """
+    with ThreadPoolExecutor() as pool:
+        found = [
+            pool.submit(_report_of, manifest.parent, read_served(manifest.parent).manifest, cache)
+            for manifest in sorted(folder.glob(f"*/{MANIFEST_FILE}"))
+        ]
+    for report in found:
+        report.result()
+
+
+def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None) -> None:
     for manifest in sorted(folder.glob(f"*/{MANIFEST_FILE}")):
         committed = read_served(manifest.parent)
         if _never_had_one(connection, committed.manifest.model_type):
-            bundle, upload = examined_starter(manifest.parent, committed)
+            bundle, upload = examined_starter(manifest.parent, committed, cache)
             model = add_model(connection, artefacts, bundle, upload, _REASON)
             activate(connection, model.id, _REASON)
 
 
-def examined_starter(folder: Path, committed: ServedBundle) -> tuple[ServedBundle, Upload]:
+def examined_starter(folder: Path, committed: ServedBundle, cache: Path | None = None) -> tuple[ServedBundle, Upload]:
     """The served form that training committed, if the bundle beside it, examined, gives the very same graph.
 
     The committed manifest knows more: training facts, and parity on real rows. Raises BundleError otherwise.
     """
-    (source,) = folder.glob("*.joblib")
-    (profile,) = folder.glob("*_profile.json")
-    text = profile.read_bytes()
-    manifest = committed.manifest
-    examined = examine_file(source, Order(source.suffix, manifest.model_type, text, manifest.version))
-    if examined.bundle is None:
-        raise BundleError(f"the starter model {source.name} was refused: {examined.report.reason}")
-    if examined.bundle.manifest.onnx_sha256 != manifest.onnx_sha256:
-        raise BundleError(f"the starter model {source.name} is not the one its manifest was made of: train it again")
+    source, text = _source(folder)
     card = folder / _CARD
     upload = Upload(
         source_name=source.name,
         source_bytes=source.stat().st_size,
         description="Starter model, trained on public data",
         profile=json.loads(text),
-        validation=recorded(examined.report),
+        validation=_report_of(folder, committed.manifest, cache),
         card=card.read_text("utf-8") if card.exists() else None,
     )
     return committed, upload
+
+
+def _source(folder: Path) -> tuple[Path, bytes]:
+    """The bundle of a folder, and its profile."""
+    (source,) = folder.glob("*.joblib")
+    (profile,) = folder.glob("*_profile.json")
+    return source, profile.read_bytes()
+
+
+def _report_of(folder: Path, manifest: Manifest, cache: Path | None) -> dict[str, Any]:
+    """The report of an examination that gave the graph of this manifest; raises BundleError where none does."""
+    source, text = _source(folder)
+    note = cache / f"{_version_of(source, text, manifest)}.json" if cache is not None else None
+    if note is not None:
+        with suppress(OSError, ValueError):
+            return dict(json.loads(note.read_text("utf-8")))
+    examined = examine_file(source, Order(source.suffix, manifest.model_type, text, manifest.version))
+    if examined.bundle is None:
+        raise BundleError(f"the starter model {source.name} was refused: {examined.report.reason}")
+    if examined.bundle.manifest.onnx_sha256 != manifest.onnx_sha256:
+        raise BundleError(f"the starter model {source.name} is not the one its manifest was made of: train it again")
+    report = recorded(examined.report)
+    if note is not None:
+        _keep(note, report)
+    return report
+
+
+def _version_of(source: Path, profile: bytes, manifest: Manifest) -> str:
+    """A digest of everything that an examination's outcome depends on: the file, what is asked, and our code."""
+    digest = hashlib.sha256(json.dumps([manifest.model_type, manifest.version, manifest.onnx_sha256]).encode())
+    for content in (source.read_bytes(), profile):
+        digest.update(hashlib.sha256(content).digest())
+    for package in (netheal.bundles, netheal.contracts):
+        for file in sorted(Path(package.__path__[0]).rglob("*.*")):
+            if file.suffix in (".py", ".json"):
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    digest.update("".join(version(library) for library in _LIBRARIES).encode())
+    return digest.hexdigest()
+
+
+def _keep(note: Path, report: dict[str, Any]) -> None:
+    """Whole or not at all; a disk that is full costs another examination."""
+    fresh = note.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    with suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(report), "utf-8")
+        fresh.replace(note)
 
 
 @contextmanager

@@ -5,10 +5,6 @@ from contextlib import contextmanager
 
 import psycopg2
 import psycopg2.extensions
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy.exc import OperationalError
 
 from netheal.errors import ServiceUnavailable, StreamRefused
 
@@ -21,6 +17,12 @@ def migrate(dsn: str, revision: str = "head") -> None:
 
     Raises StreamRefused where the database is newer than the code, ServiceUnavailable where there is no server.
     """
+    # Here, as every Spark worker imports this module and none migrates: the two take most of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+    from sqlalchemy.exc import OperationalError
+
     config = Config()
     config.set_main_option("script_location", "netheal.store:migrations")
     config.attributes["url"] = dsn.replace("postgresql://", "postgresql+psycopg2://", 1)

@@ -13,9 +13,8 @@ from netheal.settings import PROJECT_ROOT
 
 STUCK = """
 import threading
-from jobs.stages import stopping
-stopping._CUT_S = 0.2
-gate = stopping.StopGate()
+from jobs.stages.stopping import StopGate
+gate = StopGate(end_bound_s=0.2)
 gate.listen()
 print("ready", flush=True)
 while True:

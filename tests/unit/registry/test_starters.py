@@ -1,0 +1,67 @@
+"""A starter model goes through the intake once a version, and again as soon as anything of it is another."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netheal.bundles.served import read_served
+from netheal.errors import BundleError
+from netheal.registry import starters
+from netheal.registry.starters import examine_starters, examined_starter
+
+
+@pytest.fixture
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that went through the intake, in order."""
+    seen: list[str] = []
+    real = starters.examine_file
+
+    def watched(path: Path, *how: Any) -> Any:
+        seen.append(path.name)
+        return real(path, *how)
+
+    monkeypatch.setattr(starters, "examine_file", watched)
+    return seen
+
+
+@pytest.fixture
+def tree(models: Path, tmp_path: Path) -> Path:
+    """A folder with one starter model, which a test may change."""
+    shutil.copytree(models / "attack_classifier", tmp_path / "models" / "attack_classifier")
+    return tmp_path / "models"
+
+
+def test_once_a_version(tree: Path, tmp_path: Path, examined: list[str]) -> None:
+    cache, folder = tmp_path / "cache", tree / "attack_classifier"
+    examine_starters(tree, cache)
+    examine_starters(tree, cache)
+    committed = read_served(folder)
+    bundle, upload = examined_starter(folder, committed, cache)
+    assert examined == ["attack_classifier.joblib"]
+    assert bundle is committed
+    assert all(step["passed"] for step in upload.validation["steps"]) and upload.validation["steps"]
+    (note,) = cache.iterdir()
+    note.write_text("{cut")
+    examine_starters(tree, cache)
+    assert len(examined) == 2 and json.loads(note.read_text())["steps"] == upload.validation["steps"]
+
+
+def test_another_file_is_examined_and_may_be_refused(tree: Path, tmp_path: Path, examined: list[str]) -> None:
+    cache, source = tmp_path / "cache", tree / "attack_classifier" / "attack_classifier.joblib"
+    examine_starters(tree, cache)
+    source.write_bytes(b"\x80\x04cos\nsystem\n(X\x04\x00\x00\x00truetR.")
+    for _ in range(2):  # a refusal is nothing to keep
+        with pytest.raises(BundleError, match="attack_classifier.joblib was refused"):
+            examine_starters(tree, cache)
+    assert len(examined) == 3 and len(list(cache.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(tree: Path, tmp_path: Path, examined: list[str]) -> None:
+    cache = tmp_path / "cache"
+    cache.write_text("a file where the folder would be")
+    examine_starters(tree, cache)
+    examine_starters(tree, cache)
+    assert len(examined) == 2
