@@ -28,7 +28,7 @@ from netheal.store.database import connect, migrate
 from netheal.store.tokens import create_token
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.topics import ensure_stream_topics
-from tests.stack.harness import World, eventually, left_behind
+from tests.stack.harness import World, clear_away, eventually
 
 WARM_ROWS = 4_000
 VIEW = {"width": 1440, "height": 1000}
@@ -107,8 +107,7 @@ def site() -> Iterator[Site]:
         site = Site(stack, stack.settings, Producer({"bootstrap.servers": stack.settings.kafka_bootstrap_servers}))
         _warm(site)
         yield site
-    eventually(lambda: not left_behind(folder), "the stack is gone", 30)
-    shutil.rmtree(folder)
+    clear_away(folder, failed=False)
 
 
 def _warm(site: Site) -> None:
@@ -120,9 +119,9 @@ def _warm(site: Site) -> None:
         except OSError:
             return False
 
-    eventually(answers, "the API answers", 60)
+    eventually(answers, "the API answers")
     site.send(*TrafficGenerator(seed=3).messages(WARM_ROWS))
-    eventually(lambda: site.total() > WARM_ROWS * 0.9, "the stream is warm", 90)
+    eventually(lambda: site.total() > WARM_ROWS * 0.9, "the stream is warm")
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 import itertools
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from pydantic import SecretStr
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.settings import load_settings
-from tests.stack.harness import World, eventually, left_behind
+from tests.deadlines import TEST_S
+from tests.stack.harness import World, clear_away
 
 _NUMBERS = itertools.count()
+_PASSED = pytest.StashKey[bool]()
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,33 @@ def services() -> Iterator[Services]:
     finally:
         kafka.stop()
         postgres.stop()
-    eventually(lambda: not left_behind(folder), "the shared services are gone")
-    shutil.rmtree(folder)
+        clear_away(folder, failed=False)
 
 
 @pytest.fixture
-def var_folder() -> Iterator[Path]:
+def var_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A new folder; afterwards no process may have to do with it."""
     folder = _open_folder()
     yield folder
-    eventually(lambda: not left_behind(folder), f"no process is left of {left_behind(folder)}", 20)
-    shutil.rmtree(folder)
+    clear_away(folder, failed=not request.node.stash.get(_PASSED, False))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test's fixtures know whether it passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of this folder have the time that they need on a loaded machine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from netheal.embedded.stack import job_environment
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.traffic.topics import ensure_stream_topics, ensure_topics
+from tests.deadlines import DEADLINE_S, STOP_S
 from tests.whole_records import WholeRecord
 
 LOOK_S = 0.05
@@ -33,7 +35,7 @@ JOB = (sys.executable, "-m", "jobs.score_stream")
 NETHEAL = (sys.executable, "-c", "from netheal.cli.app import main; main()")
 
 
-def eventually(condition: Callable[[], Any], what: str, deadline_s: float = 60.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
     """What `condition` returns once it is true; fails with `what` where that does not happen in time."""
     limit = time.monotonic() + deadline_s
     while True:
@@ -72,7 +74,7 @@ class Job:
         lines = [line for line in self.output().splitlines() if line.startswith("{") and line.endswith("}")]
         return [event for event in map(json.loads, lines) if event.get("event") == name]
 
-    def wait_event(self, name: str, count: int = 1, deadline_s: float = 150.0) -> list[dict[str, Any]]:
+    def wait_event(self, name: str, count: int = 1, deadline_s: float = DEADLINE_S) -> list[dict[str, Any]]:
         """The events of a name once there are `count`; fails where the process ends before."""
 
         def look() -> list[dict[str, Any]]:
@@ -83,7 +85,7 @@ class Job:
 
         return eventually(look, f"{count} events {name}", deadline_s)
 
-    def wait_exit(self, deadline_s: float = 150.0) -> int:
+    def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
         """Its exit status."""
         try:
             return self.process.wait(deadline_s)
@@ -167,7 +169,7 @@ class World:
         for at, value in enumerate(values):
             producer.produce(self.settings.input_topic, value, key, at % self.settings.topic_partitions)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(DEADLINE_S) == 0
 
     def send_whole(self, records: Iterable[WholeRecord], transaction: Literal["commit", "abort"] | None = None) -> None:
         """Records to the input topic with all that belongs to them, spread over its partitions one by one."""
@@ -176,7 +178,7 @@ class World:
             settings["transactional.id"] = f"test-{self.settings.input_topic}"
         producer = Producer({**settings, "message.max.bytes": 2 * 2**20})
         if transaction is not None:
-            producer.init_transactions(30)
+            producer.init_transactions(DEADLINE_S)
             producer.begin_transaction()
         for at, record in enumerate(records):
             producer.produce(
@@ -188,9 +190,9 @@ class World:
                 headers=list(record.headers),
             )
             producer.poll(0)
-        assert producer.flush(60) == 0
+        assert producer.flush(DEADLINE_S) == 0
         if transaction is not None:
-            producer.commit_transaction(30) if transaction == "commit" else producer.abort_transaction(30)
+            producer.commit_transaction(DEADLINE_S) if transaction == "commit" else producer.abort_transaction(DEADLINE_S)
 
     def records(self, topic: str | None = None) -> list[Record]:
         """All records of a topic (the input topic unless named), by partition and offset."""
@@ -199,7 +201,7 @@ class World:
         left = set(range(self.settings.topic_partitions))
         consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in left])
         found = []
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + DEADLINE_S
         while left:
             assert time.monotonic() < limit, f"cannot read {name} to its end"
             for message in consumer.consume(5_000, 0.5):
@@ -230,7 +232,7 @@ class World:
         except psycopg2.errors.UndefinedTable:
             return 0
 
-    def wait_done(self, rows: int, deadline_s: float = 150.0) -> None:
+    def wait_done(self, rows: int, deadline_s: float = DEADLINE_S) -> None:
         """Wait until the ledger has `rows` rows done, with the newest job alive."""
 
         def look() -> bool:
@@ -239,7 +241,7 @@ class World:
 
         eventually(look, f"{rows} rows done", deadline_s)
 
-    def stop(self, job: Job, bound_s: float = 30.0) -> None:
+    def stop(self, job: Job, bound_s: float = STOP_S) -> None:
         """SIGTERM; the job must end well within the bound."""
         job.terminate()
         assert job.wait_exit(bound_s) == 0, job.tail()
@@ -273,7 +275,7 @@ def _read(uri: str) -> pa.Table:
     return DeltaTable(uri).to_pyarrow_table().sort_by("event_id")
 
 
-def left_behind(folder: Path) -> list[str]:
+def processes_of(folder: Path) -> list[psutil.Process]:
     """Processes that name the folder on their command line, work in it, or were told of it by our settings."""
     found = []
     for process in psutil.process_iter():
@@ -282,7 +284,35 @@ def left_behind(folder: Path) -> list[str]:
         try:
             words = [*process.cmdline(), process.cwd(), process.environ().get("NETHEAL_VAR_DIR", "")]
             if any(str(folder) in word for word in words):
-                found.append(" ".join([str(process.pid), *process.cmdline()])[:200])
+                found.append(process)
         except psutil.Error:
             continue
     return found
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The same as texts."""
+    found = []
+    for process in processes_of(folder):
+        with suppress(psutil.Error):
+            found.append(" ".join([str(process.pid), *process.cmdline()])[:200])
+    return found
+
+
+def clear_away(folder: Path, failed: bool) -> None:
+    """After a test: nothing of its folder runs any more, and the folder is gone, whatever became of the test.
+
+    What a test that passed has left running is its failure; what one that failed has left is killed at once.
+    """
+    try:
+        if not failed:
+            eventually(lambda: not processes_of(folder), "every process of the test has ended")
+    except AssertionError:
+        raise AssertionError(f"processes were left behind: {left_behind(folder)}") from None
+    finally:
+        while left := processes_of(folder):
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(left, timeout=STOP_S)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from netheal.embedded.kafka import EmbeddedKafka
 from tests.api.live.rows import row, schema
+from tests.deadlines import DEADLINE_S, REQUEST_S
 from tests.stack.harness import Job, World, eventually
 
 API = (sys.executable, "-m", "api.server")
@@ -31,7 +32,7 @@ class Live:
         world.make_topics()
         self.world = world
         self.job: Job = world.start(API, NETHEAL_API_PORT="0", **env)
-        self.job.wait_event("api.started", deadline_s=60)
+        self.job.wait_event("api.started")
         self.url: str = self.job.events("api.started")[0]["url"]
         self._producer = self.producer()
         self._sent = 0
@@ -60,7 +61,7 @@ class Live:
         ws = connect(
             self.url.replace("http", "ws") + "/ws/realtime" + query,
             legacy=True,
-            **{"open_timeout": 20, "close_timeout": 2, **how},
+            **{"open_timeout": REQUEST_S, "close_timeout": 2, **how},
         )
         first = json.loads(ws.recv(20))
         schema("connection").validate(first)
@@ -79,7 +80,7 @@ def serve(make_world: Callable[..., World]) -> Iterator[Serve]:
     return start
 
 
-def read(ws: ClientConnection, count: int, deadline_s: float = 15.0) -> list[Document]:
+def read(ws: ClientConnection, count: int, deadline_s: float = DEADLINE_S) -> list[Document]:
     """The next messages that are no ping."""
     found: list[Document] = []
     limit = time.monotonic() + deadline_s
@@ -108,7 +109,7 @@ def test_a_row_reaches_every_client_within_two_seconds_as_each_wants_it(serve: S
         for document in full:
             schema("prediction_full").validate(document)
         assert sorted(ids(full)) == sorted(ids(read(ddos, 2))) == [0, 10]
-    assert requests.get(f"{live.url}/ws/realtime", timeout=10).status_code == 400
+    assert requests.get(f"{live.url}/ws/realtime", timeout=REQUEST_S).status_code == 400
 
 
 def test_a_client_that_comes_later_begins_at_the_end(serve: Serve) -> None:
@@ -177,14 +178,14 @@ def test_clients_that_do_not_read_are_dropped_and_leave_nothing_behind(serve: Se
             assert time.monotonic() < limit
             sent = [n for n in live.produce(600) if n % 10 == 0]
             assert sorted(ids(read(ws, len(sent)))) == sent, "the others do not notice"
-    eventually(lambda: live.worker().num_threads() <= threads + 2, "their threads are gone", 60)
+    eventually(lambda: live.worker().num_threads() <= threads + 2, "their threads are gone")
     for client in lazy:
         client.close()
 
 
 def dropped(live: Live) -> int:
     """How many clients were dropped for not reading."""
-    for line in requests.get(f"{live.url}/metrics", timeout=10).text.splitlines():
+    for line in requests.get(f"{live.url}/metrics", timeout=REQUEST_S).text.splitlines():
         if line.startswith('netheal_live_dropped_total{reason="stalled"}'):
             return int(float(line.split()[-1]))
     return 0
@@ -204,7 +205,7 @@ def test_the_broker_goes_away_and_comes_back_and_nothing_is_lost(
             sent = live.produce(10)
             assert sorted(ids(read(ws, 10))) == sent
             broker.stop()
-            away = read(ws, 1, 30)[0]
+            away = read(ws, 1)[0]
             schema("status").validate(away)
             assert away["broker"] == "away"
             with live.watch() as late:
@@ -212,7 +213,7 @@ def test_the_broker_goes_away_and_comes_back_and_nothing_is_lost(
             broker.start()
             # Into the topic before the tail is back, or after: both must come.
             sent = live.produce(150)
-            back, *rows = read(ws, 151, 60)
+            back, *rows = read(ws, 151)
             assert back["broker"] == "back"
             assert sorted(ids(rows)) == sent
     finally:
@@ -228,7 +229,7 @@ def test_sigterm_says_that_the_api_is_going_away(serve: Serve) -> None:
         with pytest.raises(ConnectionClosed) as closed:
             read(ws, 1)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1001
-    assert live.job.wait_exit(20) == 0
+    assert live.job.wait_exit() == 0
     assert time.monotonic() - began < 8
 
 
@@ -238,9 +239,9 @@ def test_a_page_of_another_site_is_refused(serve: Serve) -> None:
         live.watch(origin="http://evil.example")
     assert refused.value.response.status_code == 403
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-    rebound = requests.get(f"{live.url}/ws/realtime", headers={**upgrade, "Host": "evil.example"}, timeout=10)
+    rebound = requests.get(f"{live.url}/ws/realtime", headers={**upgrade, "Host": "evil.example"}, timeout=REQUEST_S)
     assert rebound.status_code == 421
-    keyless = requests.get(f"{live.url}/ws/realtime", headers=upgrade, timeout=10)
+    keyless = requests.get(f"{live.url}/ws/realtime", headers=upgrade, timeout=REQUEST_S)
     assert keyless.status_code == 400 and keyless.json()["error"]["code"] == "bad_request"
     with live.watch(origin=live.url):
         pass
@@ -256,8 +257,8 @@ def test_what_is_wrong_in_the_url_is_refused_before_the_upgrade(serve: Serve) ->
         with pytest.raises(InvalidStatus) as refused:
             live.watch()
         assert refused.value.response.status_code == 503
-        assert requests.get(f"{live.url}/health/live", timeout=10).status_code == 200
-    eventually(lambda: can_watch(live), "a place is free again", 10)
+        assert requests.get(f"{live.url}/health/live", timeout=REQUEST_S).status_code == 200
+    eventually(lambda: can_watch(live), "a place is free again")
 
 
 def can_watch(live: Live) -> bool:
@@ -273,22 +274,22 @@ ANY_TEXT = type("AnyText", (), {"__eq__": lambda _, other: isinstance(other, str
 
 def test_where_tokens_are_asked_for_a_ticket_opens_one_socket(serve: Serve) -> None:
     first = serve()
-    made = requests.post(f"{first.url}/api/v1/tokens", json={"name": "root", "role": "admin"}, timeout=20)
+    made = requests.post(f"{first.url}/api/v1/tokens", json={"name": "root", "role": "admin"}, timeout=REQUEST_S)
     bearer = {"Authorization": f"Bearer {made.json()['token']}"}
     eve = requests.post(
-        f"{first.url}/api/v1/tokens", json={"name": "eve", "role": "viewer"}, headers=bearer, timeout=20
+        f"{first.url}/api/v1/tokens", json={"name": "eve", "role": "viewer"}, headers=bearer, timeout=REQUEST_S
     ).json()
     viewer = eve["token"]
     first.job.terminate()
-    first.job.wait_exit(20)
+    first.job.wait_exit()
     live = Live(first.world, NETHEAL_API_TOKENS_REQUIRED="true")
     for query in ("", "?ticket=", "?ticket=x", f"?token={viewer}"):
         with pytest.raises(InvalidStatus) as refused:
             live.watch(query)
         assert refused.value.response.status_code == 401
-    assert requests.post(f"{live.url}/api/v1/ws/ticket", timeout=20).status_code == 401
+    assert requests.post(f"{live.url}/api/v1/ws/ticket", timeout=REQUEST_S).status_code == 401
     header = {"Authorization": f"Bearer {viewer}"}
-    ticket = requests.post(f"{live.url}/api/v1/ws/ticket", headers=header, timeout=20).json()
+    ticket = requests.post(f"{live.url}/api/v1/ws/ticket", headers=header, timeout=REQUEST_S).json()
     assert ticket["expires_in_s"] == 30
     with live.watch(f"?ticket={ticket['ticket']}") as ws:
         sent = live.produce(3)
@@ -297,8 +298,8 @@ def test_where_tokens_are_asked_for_a_ticket_opens_one_socket(serve: Serve) -> N
             live.watch(f"?ticket={ticket['ticket']}")
     with live.watch(additional_headers=header):
         pass
-    kept = requests.post(f"{live.url}/api/v1/ws/ticket", headers=header, timeout=20).json()["ticket"]
-    assert requests.delete(f"{live.url}/api/v1/tokens/{eve['id']}", headers=bearer, timeout=20).ok
+    kept = requests.post(f"{live.url}/api/v1/ws/ticket", headers=header, timeout=REQUEST_S).json()["ticket"]
+    assert requests.delete(f"{live.url}/api/v1/tokens/{eve['id']}", headers=bearer, timeout=REQUEST_S).ok
     with live.watch(f"?ticket={kept}") as late, pytest.raises(ConnectionClosed):
         read(late, 1)
 
@@ -306,12 +307,12 @@ def test_where_tokens_are_asked_for_a_ticket_opens_one_socket(serve: Serve) -> N
 def test_a_socket_ends_with_its_token(serve: Serve) -> None:
     live = serve()
     made = [
-        requests.post(f"{live.url}/api/v1/tokens", json={"name": name, "role": "viewer"}, timeout=20).json()
+        requests.post(f"{live.url}/api/v1/tokens", json={"name": name, "role": "viewer"}, timeout=REQUEST_S).json()
         for name in ("eve", "anna")
     ]
     eve, anna = [{"Authorization": f"Bearer {token['token']}"} for token in made]
     with live.watch(additional_headers=eve) as first, live.watch(additional_headers=anna) as other:
-        assert requests.delete(f"{live.url}/api/v1/tokens/{made[0]['id']}", timeout=20).ok
+        assert requests.delete(f"{live.url}/api/v1/tokens/{made[0]['id']}", timeout=REQUEST_S).ok
         with pytest.raises(ConnectionClosed) as closed:
             read(first, 1)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008

@@ -61,7 +61,6 @@ def broken_messages() -> list[tuple[bytes, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_a_topic_that_is_all_bad_and_then_a_batch_of_everything(make_world: Callable[..., World]):
     world = make_world()
     bad = [*broken_messages(), *ODD]
@@ -84,7 +83,6 @@ def test_a_topic_that_is_all_bad_and_then_a_batch_of_everything(make_world: Call
     assert_exactly_once(world)
 
 
-@pytest.mark.timeout(400)
 def test_rows_without_an_active_model_are_kept_for_later(make_world: Callable[..., World], var_folder: Path):
     empty = var_folder / "no-models"
     empty.mkdir()

@@ -9,10 +9,12 @@ from pathlib import Path
 import psutil
 import pyspark
 import pytest
+from pydantic import SecretStr
 
 from jobs.stages.stopping import StopGate, Stopping
 from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.traffic.generator import TrafficGenerator
+from tests.deadlines import STOP_S
 from tests.stack.exactly_once import assert_exactly_once, events_of
 from tests.stack.harness import Job, World, eventually
 
@@ -20,7 +22,6 @@ pytestmark = pytest.mark.stack
 
 BATCH_ROWS = 250
 ROWS = 30 * BATCH_ROWS
-STOP_BOUND_S = 30.0
 
 
 def under_spark_submit(world: World) -> Job:
@@ -42,8 +43,8 @@ def stop_on_the_way(world: World, job: Job) -> int:
     job.wait_event("batch.committed", 2)
     family = psutil.Process(job.process.pid).children(recursive=True)
     job.terminate()
-    status = job.wait_exit(STOP_BOUND_S)
-    eventually(lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "its children are gone", 15)
+    status = job.wait_exit(STOP_S)
+    eventually(lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "its children are gone")
     assert job.events("job.stopped"), job.tail()
     assert world.ask("select 1 from batches where state = 'open'") == [], "the micro-batch was not finished"
     assert 0 < world.done_rows() < ROWS, "it was not stopped on the way"
@@ -51,7 +52,6 @@ def stop_on_the_way(world: World, job: Job) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(21).messages(ROWS))
@@ -62,7 +62,6 @@ def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[..., World]):
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(22).messages(ROWS))
@@ -74,13 +73,47 @@ def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[.
     assert_exactly_once(world)
 
 
-@pytest.mark.timeout(400)
 def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
     world = make_world()
     job = world.start()
     eventually(lambda: "WARN" in job.output() or job.events("job.started"), "the JVM is up")
     job.terminate()
-    assert job.wait_exit(STOP_BOUND_S) == 0, job.tail()
+    assert job.wait_exit(STOP_S) == 0, job.tail()
+
+
+@pytest.mark.parametrize("missing", ["postgres", "broker"])
+def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], missing: str):
+    nowhere = {
+        "postgres": {"postgres_dsn": SecretStr("postgresql://netheal:none@127.0.0.1:1/netheal")},
+        "broker": {"kafka_bootstrap_servers": "127.0.0.1:1"},
+    }
+    world = make_world(**nowhere[missing])
+    job = world.start()
+    job.wait_event("state.not_reported" if missing == "postgres" else "model.imported")
+    job.terminate()
+    assert job.wait_exit(STOP_S) == 0, job.tail()
+    assert job.events("job.stopped"), job.tail()
+
+
+def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path):
+    code = (
+        "import threading, time\n"
+        "from jobs.stages.stopping import StopGate\n"
+        "gate = StopGate(end_bound_s=0.5)\n"
+        "gate.listen()\n"
+        "print('listening', flush=True)\n"
+        "while True:\n"
+        "    time.sleep(3600)\n"
+    )
+    log = tmp_path / "held.log"
+    held = Job([sys.executable, "-c", code], {}, log)
+    try:
+        eventually(lambda: "listening" in held.output(), "it listens")
+        held.terminate()
+        assert held.wait_exit() in (0, -signal.SIGKILL)
+        assert held.events("job.cut"), held.tail()
+    finally:
+        held.kill()
 
 
 def test_a_batch_that_begins_while_the_query_stops_is_turned_away():

@@ -23,6 +23,7 @@ from netheal.onnx_runtime import onnxruntime
 from netheal.records.flow_files import NSL_KDD_COLUMNS, read_flow_file
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.encode import encode_rows
+from tests.deadlines import DEADLINE_S
 from tests.stack.exactly_once import assert_exactly_once
 from tests.stack.harness import NETHEAL, Record, left_behind, reopened
 
@@ -57,7 +58,7 @@ class Sample:
 def up(var: Path, *files: Path) -> dict[str, Any]:
     """`netheal up` to its end; the report. Nothing of it may be left running."""
     argv = [*NETHEAL, "up", "--var", str(var), "--drain", "--json", "--traffic", *map(str, files)]
-    done = subprocess.run(argv, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(argv, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert not left_behind(var)
     return json.loads(done.stdout.splitlines()[-1])
@@ -172,7 +173,6 @@ def nsl_kdd(shared_data: Path, folder: Path) -> tuple[Path, Sample, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_real_traffic_comes_out_of_every_sink_as_the_models_say(
     shared_data: Path, var_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -14,6 +14,7 @@ import requests
 
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.generator import TrafficGenerator
+from tests.deadlines import DEADLINE_S, REQUEST_S
 from tests.stack.harness import NETHEAL, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -35,13 +36,13 @@ class Api:
         self.url = json.loads((var / "api.json").read_text())["url"].rstrip("/") + "/api/v1"
 
     def get(self, path: str) -> Any:
-        return self._answer(requests.get(self.url + path, timeout=60))
+        return self._answer(requests.get(self.url + path, timeout=REQUEST_S))
 
     def post(self, path: str, **form: Any) -> Any:
-        return self._answer(requests.post(self.url + path, timeout=120, **form))
+        return self._answer(requests.post(self.url + path, timeout=DEADLINE_S, **form))
 
     def delete(self, path: str) -> Any:
-        return self._answer(requests.delete(self.url + path, timeout=60))
+        return self._answer(requests.delete(self.url + path, timeout=REQUEST_S))
 
     def _answer(self, answer: requests.Response) -> Any:
         assert answer.ok, answer.text
@@ -56,7 +57,7 @@ def running(var_folder: Path) -> Iterator[Path]:
     env = {"NETHEAL_API_PORT": "0", "PATH": "/usr/bin:/bin", "HOME": str(var_folder)}
     process = subprocess.Popen(argv, cwd=PROJECT_ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
     try:
-        eventually(lambda: process.poll() is not None or (var_folder / "api.json").exists(), "the API is up", 90)
+        eventually(lambda: process.poll() is not None or (var_folder / "api.json").exists(), "the API is up")
         assert process.poll() is None, (var_folder / "up.log").read_text()
         yield var_folder
     finally:
@@ -71,7 +72,7 @@ def trained(shared_data: Path, tmp_path: Path) -> Path:
     flows = shared_data / "cic-ids2017" / "reference_12006.csv.gz"
     script = PROJECT_ROOT / "research" / "attack_classification.py"
     order = ["--train_csvs", str(flows), "--max_depth", "6", "--output_dir", str(tmp_path)]
-    subprocess.run([sys.executable, str(script), *order], check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, str(script), *order], check=True, capture_output=True, timeout=DEADLINE_S)
     return tmp_path
 
 
@@ -96,7 +97,7 @@ def scored(api: Api, ids: list[int]) -> list[dict[str, Any]]:
         found = {p["traffic_data_id"]: p for p in api.get("/predictions?limit=1000")["predictions"]}
         return [found[i] for i in ids] if set(ids) <= set(found) else []
 
-    return list(eventually(look, "the stream has scored them", 90))
+    return list(eventually(look, "the stream has scored them"))
 
 
 def test_from_training_to_deletion(running: Path, trained: Path, shared_data: Path, tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def assert_published(api: Api, trained: Path, csv: Path) -> None:
     script = PROJECT_ROOT / "research" / "publish_bundle.py"
     bundle = ["--model-path", str(trained / "attack_classifier.joblib"), "--model-type", ATTACK]
     order = [*bundle, "--card", str(trained / "MODEL_CARD.md"), "--test-csv", str(csv), "--activate"]
-    subprocess.run([sys.executable, str(script), *order], check=True, capture_output=True, timeout=120, env=env)
+    subprocess.run([sys.executable, str(script), *order], check=True, capture_output=True, timeout=DEADLINE_S, env=env)
     listed = subprocess.run(
         [*NETHEAL, "models", "list", "--model-type", ATTACK, "--json"], check=True, capture_output=True, env=env
     )

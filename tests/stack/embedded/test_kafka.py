@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable, SettingsError
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.stack
 TOPIC = "flows"
@@ -24,7 +25,7 @@ def send(broker: EmbeddedKafka, *values: bytes) -> list[KafkaError | None]:
         {
             "bootstrap.servers": broker.bootstrap_servers,
             "message.max.bytes": 2**21,
-            "message.timeout.ms": 20_000,
+            "message.timeout.ms": int(DEADLINE_S * 1000),
         }
     )
     for value in values:
@@ -37,7 +38,7 @@ def read(broker: EmbeddedKafka, count: int) -> list[bytes | None]:
     consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "test"})
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     try:
-        return [message.value() for message in consumer.consume(count, timeout=30)]
+        return [message.value() for message in consumer.consume(count, timeout=DEADLINE_S)]
     finally:
         consumer.close()
 
@@ -76,7 +77,7 @@ def test_limits_of_messages_and_topics(broker: EmbeddedKafka):
     broker.start()
     create_topic(broker)
     assert send(broker, b"x" * (2**20 + 1)) == [None], "an over-long row must reach the job"
-    asked = AdminClient({"bootstrap.servers": broker.bootstrap_servers}).list_topics("nobody-made-this", 20)
+    asked = AdminClient({"bootstrap.servers": broker.bootstrap_servers}).list_topics("nobody-made-this", DEADLINE_S)
     assert asked.topics["nobody-made-this"].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 

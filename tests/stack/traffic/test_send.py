@@ -13,9 +13,10 @@ from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.traffic.send import send_files, send_messages
 from netheal.traffic.topics import ensure_topics, topic_id
+from tests.deadlines import DEADLINE_S
 
 
-def received(kafka: EmbeddedKafka, topic: str, count: int, deadline_s: float = 30.0) -> list[bytes]:
+def received(kafka: EmbeddedKafka, topic: str, count: int, deadline_s: float = DEADLINE_S) -> list[bytes]:
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": "test"})
     consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
     values: list[bytes] = []
@@ -61,7 +62,7 @@ def test_a_topic_is_made_once_and_has_another_id_when_made_again(kafka: Embedded
     assert first == topic_id(servers, "twice")
     admin = AdminClient({"bootstrap.servers": servers})
     admin.delete_topics(["twice"])["twice"].result()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while not ensure_topics(servers, {"twice": 2}) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert topic_id(servers, "twice") != first
