@@ -27,6 +27,7 @@ class StateReporter:
         self._changed = threading.Event()
         self._ending = threading.Event()
         self._connection: Connection | None = None
+        self._away = False
         self._thread = threading.Thread(target=self._run, name="state-reporter", daemon=True)
 
     def __enter__(self) -> Self:
@@ -63,9 +64,12 @@ class StateReporter:
             if self._connection is None or self._connection.closed:
                 self._connection = connect(self._dsn)
             report_state(self._connection, self._topic, *self._report)
+            self._away = False
         except psycopg2.errors.UndefinedTable:
             pass  # the tables are not made yet
         except (ServiceUnavailable, psycopg2.Error) as error:
-            emit("state.not_reported", reason=str(error))
+            if not self._away:  # once an outage: the next heartbeats would say the same
+                emit("state.not_reported", reason=str(error))
+            self._away = True
             if self._connection is not None:
                 self._connection.close()

@@ -53,7 +53,9 @@ class Session:
                 with Live(self._view, console=self._console, refresh_per_second=4, screen=False):
                     self._until_done(lambda: None)
             else:
-                self._until_done(_every(_LINE_S, lambda: self._console.print(self._view.line(), highlight=False)))
+                self._until_done(
+                    _every(_LINE_S, lambda: self._console.print(self._view.line(), highlight=False, soft_wrap=True))
+                )
         finally:
             self.preparation.cancel()
             if self.feed is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netheal.cli.watch import Look
 from netheal.embedded.keeper import Condition
-from netheal.store.stream_state import StreamState
+from netheal.store.stream_state import HEARTBEAT_LATE_S, StreamState
 
 _CLOCK_SLACK_S = 2.0
 
@@ -23,9 +23,15 @@ class Stage:
         return f"{self.word}: {self.sentence}" if self.sentence else self.word
 
 
-def stage_of(conditions: Mapping[str, Condition], look: Look, job: str, now: float | None = None) -> Stage:
-    """The stage of a stack; `job` is the name of the streaming job among its children, `now` as of `time.time()`."""
+def stage_of(
+    conditions: Mapping[str, Condition], look: Look, job: str, now: float | None = None, look_age_s: float | None = None
+) -> Stage:
+    """The stage of a stack; `job` is the name of the streaming job among its children, `now` as of `time.time()`.
+
+    `look_age_s` is how long ago the look's status was read, by the monotonic clock unless given.
+    """
     now = time.time() if now is None else now
+    look_age_s = time.monotonic() - look.began_at if look_age_s is None else look_age_s
     if look.disk is not None:
         return Stage("disk full", str(look.disk).removeprefix("disk full: "))
     for name, condition in conditions.items():
@@ -39,6 +45,8 @@ def stage_of(conditions: Mapping[str, Condition], look: Look, job: str, now: flo
         return Stage("starting", "making tables and topics")
     if look.trouble:
         return Stage("waiting", look.trouble)
+    if look_age_s > HEARTBEAT_LATE_S:
+        return Stage("waiting", f"PostgreSQL, or the broker, hangs: no answer since {_clock(now - look_age_s)}")
     if look.status.lag is None:
         return Stage("waiting", "the Kafka broker does not answer")
     stage = _of_stream(look.status.stream, conditions.get(job), now)

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 END_BOUND_S = 18.0
 """What is left after the drain, in which everything has to end."""
+UNHURRIED_S = 90.0
+"""The same where nobody asked and the order is fulfilled."""
 
 
 class StopRequests:
@@ -45,12 +47,11 @@ class StopRequests:
 
     @property
     def left_s(self) -> float:
-        """Seconds in which everything is to have ended; the whole bound where nobody asked."""
+        """Seconds in which everything is to have ended."""
         if self._at is None:
-            return END_BOUND_S
-        if self._count > 1:
-            return min(END_BOUND_S, self._at + self._drain_s + END_BOUND_S - time.monotonic())
-        return self._at + self._drain_s + END_BOUND_S - time.monotonic()
+            return UNHURRIED_S
+        left_s = self._at + self._drain_s + END_BOUND_S - time.monotonic()
+        return min(left_s, END_BOUND_S) if self._count > 1 else left_s
 
     def pause(self, seconds: float) -> None:
         """Wait that long, or until the first request."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from netheal.cli.order import Order
 from netheal.cli.preflight import preflight
 from netheal.cli.stopping import StopRequests
-from netheal.embedded.stack import LocalStack
+from netheal.embedded.stack import SERVICES_S, LocalStack
 from netheal.errors import NethealError, SettingsError
 from netheal.settings import Settings
 
@@ -49,13 +49,16 @@ def up(settings: Settings, order: Order) -> int:
             console.print("stopping" if session.drained else "stopping; rows that wait are left", highlight=False)
             report = None
             if order.reports and session.drained:
-                stack.stop_job(stop.left_s)
+                stack.stop_job(stop.left_s - SERVICES_S)
                 report = _report(stack, session, stop)
         finally:
             stack.stop(stop.left_s)
-    if report is not None:
-        _print_report(report, order, console)
+    if report is not None and not order.as_json:
+        console.print_json(json.dumps(report, ensure_ascii=False))
     console.print(_last_words(session), highlight=False)
+    if report is not None and order.as_json:  # on the last line, where scripts look for it
+        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
     return 0 if not order.drain or session.drained else 1
 
 
@@ -83,14 +86,6 @@ def _report(stack: LocalStack, session: "Session", stop: StopRequests) -> Report
         except NotYet:
             if stop.requested and stop.left_s < _REPORT_LEAVES_S:
                 return None
-
-
-def _print_report(report: Report, order: Order, console: Console) -> None:
-    if order.as_json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    else:
-        console.print_json(json.dumps(report, ensure_ascii=False))
 
 
 def _last_words(session: "Session") -> str:

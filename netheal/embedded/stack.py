@@ -29,7 +29,7 @@ BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming jo
 _REFUSED = 2
 _STOP_BOUND_S = 25.0
 _API_STOP_BOUND_S = 12.0
-_SERVICES_S = 6.0
+SERVICES_S = 6.0
 """What the services get of the time in which everything has to end."""
 _LEAST_S = 2.0
 _JOIN_S = 3.0
@@ -153,9 +153,10 @@ class LocalStack:
         limit = time.monotonic() + bound_s
         for keeper in self._keepers.values():
             keeper.end()
+        joined_by = time.monotonic() + _JOIN_S
         for keeper in self._keepers.values():
-            keeper.join(_JOIN_S)
-        ending = [partial(self.stop_job, max(_LEAST_S, limit - time.monotonic() - _SERVICES_S))]
+            keeper.join(max(0.0, joined_by - time.monotonic()))
+        ending = [partial(self.stop_job, max(_LEAST_S, limit - time.monotonic() - SERVICES_S))]
         if self._api is not None:
             ending.append(partial(self._api.stop, _API_STOP_BOUND_S))
         _all_at_once(ending)

@@ -97,8 +97,10 @@ def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], mi
 
 def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path):
     code = (
-        "import threading, time\n"
+        "import time\n"
         "from jobs.stages.stopping import StopGate\n"
+        "from netheal.telemetry import configure_logging\n"
+        "configure_logging()\n"
         "gate = StopGate(end_bound_s=0.5)\n"
         "gate.listen()\n"
         "print('listening', flush=True)\n"

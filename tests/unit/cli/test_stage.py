@@ -23,7 +23,7 @@ def look(stream: StreamState | None = None, lag: int | None = 0, batches: int = 
 
 
 def said(found: Look, **conditions: Condition) -> str:
-    return str(stage_of({**READY, **conditions}, found, JOB, NOW))
+    return str(stage_of({**READY, **conditions}, found, JOB, NOW, look_age_s=1.0))
 
 
 def test_a_stream_that_runs() -> None:
@@ -64,6 +64,12 @@ def test_a_job_that_froze_is_not_running() -> None:
     text = said(look(StreamState("running", "", heartbeat_age_s=40.0)))
     clock = time.strftime("%H:%M:%S", time.localtime(NOW - 40.0))
     assert text == f"waiting: the streaming job does not answer since {clock}"
+
+
+def test_a_service_that_hangs_is_not_running() -> None:
+    stage = stage_of(READY, look(StreamState("running", "", heartbeat_age_s=1.0)), JOB, NOW, look_age_s=30.0)
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW - 30.0))
+    assert str(stage) == f"waiting: PostgreSQL, or the broker, hangs: no answer since {clock}"
 
 
 def test_services_that_start_are_called_by_name() -> None:

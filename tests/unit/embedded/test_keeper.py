@@ -57,12 +57,13 @@ def keeper(sample: Sample, failures: list[NethealError], monkeypatch: pytest.Mon
     made.join(10)
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ServiceUnavailable("No space left")])
 def test_it_is_tried_again_until_it_comes_back(
-    keeper: Keeper, sample: Sample, failures: list[NethealError], eventually: Eventually
+    keeper: Keeper, sample: Sample, failures: list[NethealError], eventually: Eventually, error: Exception
 ) -> None:
     keeper.start()
     assert keeper.wait_ready(30) and keeper.ready
-    sample.error = OSError(28, "No space left on device")
+    sample.error = error
     sample.up = False
     eventually(lambda: sample.starts > 20)
     assert keeper.condition.stage == "down" and "No space left" in keeper.condition.reason and not keeper.ready

@@ -1,0 +1,100 @@
+"""The job begins again after what may pass, and leaves to another process what only that can mend."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from jobs import score_stream
+from jobs.stages.background import Background, Stopped
+from jobs.stages.stopping import StopGate
+from netheal.embedded.disk import DiskSpace
+from netheal.settings import Settings
+
+Eventually = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the job said of itself."""
+    found: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(score_stream.StateReporter, "report", lambda _, *report: found.append(report))
+    return found
+
+
+def failing(error: BaseException, gate: StopGate, times: int = 2) -> Callable[..., None]:
+    """A stream that falls that often, and then is asked to stop."""
+    left = [error] * times
+
+    def stream(*_: object) -> None:
+        if left:
+            raise left.pop()
+        gate.requested.set()
+
+    return stream
+
+
+@pytest.fixture
+def nowhere(settings: Settings) -> Settings:
+    return settings.model_copy(update={"postgres_dsn": SecretStr("postgresql://netheal:x@127.0.0.1:1/netheal")})
+
+
+def test_a_full_disk_is_waited_out_and_named(
+    nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
+) -> None:
+    gate, full = StopGate(), DiskSpace(Path("/data"), 0, 2**30)
+    monkeypatch.setattr(score_stream.DiskWatch, "full", lambda _: full)
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(score_stream, "stream_until_stopped", failing(error, gate))
+    assert score_stream.run(nowhere, gate) == 0
+    assert [report for report in reports if report[0] == "retrying"] == [("retrying", str(full))] * 2
+
+
+def test_a_jvm_that_is_gone_ends_the_process_at_once(
+    nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
+) -> None:
+    gate = StopGate()
+    monkeypatch.setattr(score_stream, "stream_until_stopped", failing(ConnectionRefusedError(), gate))
+    monkeypatch.setattr(score_stream, "spark_ended", lambda: True)
+    assert score_stream.run(nowhere, gate) == 1
+    ((state, reason),) = reports
+    assert state == "stopped" and "Start the job again" in reason
+
+
+def test_a_stop_before_the_stream_began_is_a_stop(
+    nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
+) -> None:
+    gate = StopGate()
+    monkeypatch.setattr(score_stream, "stream_until_stopped", failing(Stopped(), gate))
+    assert score_stream.run(nowhere, gate) == 0
+    assert reports == [("stopped",)]
+
+
+def test_a_call_that_never_comes_back_is_left_when_asked(eventually: Eventually) -> None:
+    stop, ended = threading.Event(), threading.Event()
+    stuck = Background("stuck", threading.Event().wait)
+
+    def wait() -> None:
+        with pytest.raises(Stopped):
+            stuck.result(stop)
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    stop.set()
+    eventually(ended.is_set)
+
+
+def test_what_a_call_returns_or_raises_is_its_result() -> None:
+    stop = threading.Event()
+    assert Background("sum", lambda: 1 + 1).result(stop) == 2
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        Background("fail", fail).result(stop)
