@@ -192,7 +192,8 @@ class World:
             producer.poll(0)
         assert producer.flush(DEADLINE_S) == 0
         if transaction is not None:
-            producer.commit_transaction(DEADLINE_S) if transaction == "commit" else producer.abort_transaction(DEADLINE_S)
+            end = producer.commit_transaction if transaction == "commit" else producer.abort_transaction
+            end(DEADLINE_S)
 
     def records(self, topic: str | None = None) -> list[Record]:
         """All records of a topic (the input topic unless named), by partition and offset."""
