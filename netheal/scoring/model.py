@@ -1,6 +1,7 @@
 """A served bundle, loaded: checked rows in, scores or classes out."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,8 @@ from netheal.contracts import attack_classes
 from netheal.errors import ModelFailure
 
 FloatArray = npt.NDArray[np.float64]
+_LOADING = threading.Lock()
+"""A large graph that several threads load at once would be in memory as often."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,16 @@ class ServedModel:
     """One model in memory; thread-safe, one thread a call."""
 
     bundle: ServedBundle
+    _sessions: list[GraphSession] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The graph, once it was needed."""
 
-    @cached_property
+    @property
     def _session(self) -> GraphSession:
-        return GraphSession(self.bundle.onnx)
+        if not self._sessions:
+            with _LOADING:
+                if not self._sessions:
+                    self._sessions.append(GraphSession(self.bundle.onnx))
+        return self._sessions[0]
 
     @cached_property
     def _class_ids(self) -> npt.NDArray[np.int16]:

@@ -1,11 +1,15 @@
 """Models in memory: loaded once while they are in use, and forgotten after."""
 
 import gc
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from netheal.bundles.inference import GraphSession
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure
 from netheal.scoring.loaded import LoadedModels
@@ -55,3 +59,25 @@ def test_a_failure_to_load_leaves_nothing(threat_bundle: ServedBundle) -> None:
     with pytest.raises(ModelFailure):
         loaded.get("a", fails)
     assert isinstance(loaded.get("a", lambda: threat_bundle), ServedModel)
+
+
+def test_a_graph_is_loaded_once_for_all_threads(threat_bundle: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+    together = threading.Barrier(4)
+
+    class Counted(GraphSession):
+        def __init__(self, onnx: bytes) -> None:
+            loads.append(len(onnx))
+            super().__init__(onnx)
+
+    monkeypatch.setattr("netheal.scoring.model.GraphSession", Counted)
+    model, rows = ServedModel(threat_bundle), np.ones((3, 10))
+
+    def score(_: int) -> list[float]:
+        together.wait(60)
+        return list(model.threat_scores(rows))
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(score, range(4)))
+    assert answers == [answers[0]] * 4
+    assert len(loads) == 1
