@@ -24,6 +24,9 @@ from netheal.bundles.topology import Config, body_of, entries_of, is_model
 from netheal.bundles.wording import cause, listed
 from netheal.errors import BundleError
 
+_END, _END_BYTES = b"PK\x05\x06", 22
+"""How an archive without a comment ends."""
+
 _MOST_BYTES = {"config.json": 4 * MEGABYTE, "metadata.json": MEGABYTE, "model.weights.h5": 256 * MEGABYTE}
 _DAMAGE = (OSError, RuntimeError, NotImplementedError, ValueError, zipfile.BadZipFile, EOFError)
 
@@ -42,6 +45,7 @@ def archived_network(data: memoryview) -> Network:
 def _members(data: memoryview) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _require_nothing_around(data, archive)
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             strange = [entry.filename for entry in entries if entry.filename not in _MOST_BYTES]
             if strange or len(entries) != len({entry.filename for entry in entries}):
@@ -49,6 +53,13 @@ def _members(data: memoryview) -> dict[str, bytes]:
             return {entry.filename: _member(archive, entry) for entry in entries}
     except _DAMAGE as error:
         raise BundleError(f"the Keras model in the file is no archive of Keras: {cause(error)}") from error
+
+
+def _require_nothing_around(data: memoryview, archive: zipfile.ZipFile) -> None:
+    """zipfile passes over what comes before the first member, and takes what comes after the last for a comment."""
+    first = min((entry.header_offset for entry in archive.infolist()), default=0)
+    if first or archive.comment or bytes(data[-_END_BYTES:][:4]) != _END:
+        raise BundleError("there are bytes before or after the Keras model's archive: the file was tampered with")
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

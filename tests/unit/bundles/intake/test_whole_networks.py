@@ -203,6 +203,15 @@ PICKLES: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"#!/bin/sh\n", b""), (b"", b"#!/bin/sh\n"), (b"PK\x03\x04", b""), (b"", bytes(22))]
+)
+def test_bytes_around_an_archive_are_refused(before, after):
+    data = _loaded(before + _archive(_members()) + after)
+    report = examine(memoryview(data), replace(THREAT, suffix=".pkl")).report
+    assert "bytes before or after the Keras model's archive" in report.reason
+
+
 @pytest.mark.parametrize("name", PICKLES)
 def test_other_calls_and_archives_are_refused(name):
     report = examine(memoryview(PICKLES[name]()), replace(THREAT, suffix=".pkl")).report
