@@ -5,12 +5,16 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from netheal.store.database import connect
+from netheal.store.outages import begin_outage, end_outage, record_outage
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.pace import paced
 from tests.browser.conftest import Site, Watched, empty_site, line
@@ -198,29 +202,24 @@ def test_the_page_of_the_api_is_dark_in_the_dark(site: Site, chromium: Browser) 
     assert grounds["light"] != grounds["dark"]
 
 
-def test_outages_are_listed_with_what_was_lost(open_page: Callable[..., Watched]) -> None:
+def test_outages_are_listed_with_what_was_lost(site: Site, page: Page) -> None:
     lost = {"topic": "network-traffic", "offsets": [{"partition": 1, "start": 5, "end": 900}]}
-    told = [
-        outage(3, "broker", "the broker does not answer", None, {}),
-        outage(2, "offsets", "retention removed rows", "2026-11-22T10:30:42.000Z", lost),
-    ]
-
-    def prepare(page: Page) -> None:
-        page.route("**/api/v1/outages*", lambda route: route.fulfill(json={"outages": told, "next_cursor": None}))
-
-    page = open_page(prepare=prepare).page
-    rows = page.locator("#outages tbody tr")
-    expect(rows).to_have_count(2)
-    for text in ("broker", "the broker does not answer", "goes on"):
-        expect(rows.first).to_contain_text(text)
-    for text in ("retention removed rows", "partition 1, start 5, end 900", "30 min 42 s"):
-        expect(rows.nth(1)).to_contain_text(text)
-    assert serious_findings(page) == []
-
-
-def outage(key: int, subject: str, reason: str, until: str | None, details: dict[str, Any]) -> dict[str, Any]:
-    began = "2026-11-22T10:00:00.000Z"
-    return {"id": key, "subject": subject, "reason": reason, "details": details, "started_at": began, "ended_at": until}
+    began = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    with closing(connect(site.settings.postgres_dsn.get_secret_value())) as database:
+        record_outage(database, "offsets", "retention removed rows", began, began + timedelta(seconds=1842), lost)
+        begin_outage(database, "disk", "the disk is full: free some of it", began)
+        try:
+            rows = page.locator("#outages tbody tr")
+            for text in ("disk", "the disk is full", "goes on"):
+                expect(rows.first).to_contain_text(text)
+            for text in ("retention removed rows", "partition 1, offsets 5 to 899", "30 min 42 s"):
+                expect(rows.nth(1)).to_contain_text(text)
+            expect(page.locator("#problems")).to_contain_text("the disk is full: free some of it")
+            assert serious_findings(page) == []
+        finally:
+            end_outage(database, "disk", datetime.now(UTC))
+    expect(rows.first).not_to_contain_text("goes on")
+    expect(page.locator("#problems")).to_be_hidden()
 
 
 def test_the_numbers_are_those_of_the_api(site: Site, page: Page) -> None:
@@ -292,11 +291,12 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
             "#class-bars": "No attack in the last 15 minutes",
             "#rejected-reasons": "No row was ever rejected",
             "#batches": "No micro-batch yet",
+            "#outages": "None so far",
             "#healing-actions": "No action but logging so far",
             "#models-list": "There is none: upload one below",
-            "#problems": "No threat_detector is active",
         }.items():
             expect(page.locator(place)).to_contain_text(told)
+        expect(page.locator("#problems")).to_contain_text(re.compile("job is awaited|No job has ever reported"))
         assert serious_findings(page) == []
         page.goto("about:blank")
         assert all("status of 401" in fault for fault in watched.faults), watched.faults

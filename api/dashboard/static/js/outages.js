@@ -1,6 +1,6 @@
-// What was away or lost, from when until when, the latest first; nothing is shown where the API keeps no such list.
+// What was away or lost, from when until when, the latest first.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
 import { fill, find, make, table } from "./dom.js";
 import { duration, time, words } from "./format.js";
 
@@ -12,18 +12,13 @@ export class Outages {
   }
 
   async refresh() {
-    try {
-      this.list((await get("/outages", { limit: SHOWN })).outages);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    }
+    this.list((await get("/outages", { limit: SHOWN })).outages);
   }
 
   list(outages) {
     const now = JSON.stringify(outages);
     if (now === this.shown) return;
     this.shown = now;
-    find("outages-part").hidden = false;
     const place = find("outages");
     if (!outages.length) {
       fill(place, make("p", { class: "empty" }, "None so far."));
@@ -44,10 +39,13 @@ function row({ subject, reason, details, started_at: from, ended_at: until }) {
   ];
 }
 
-/** Any details as words: `batch id 7; offsets partition 0, start 5, end 9`. */
+/** Any details as words: `batch id 7; partition 0, offsets 5 to 9`. */
 function described(details) {
   if (Array.isArray(details)) return details.map((one) => described(one)).join("; ");
   if (details === null || typeof details !== "object") return String(details);
-  const nested = Object.values(details).some((one) => one !== null && typeof one === "object");
-  return Object.entries(details).map(([name, found]) => `${words(name)} ${described(found)}`).join(nested ? "; " : ", ");
+  const { partition, start, end, ...others } = details;
+  const range = [partition, start, end].every(Number.isInteger) ? [`partition ${partition}, offsets ${start} to ${end - 1}`] : [];
+  const rest = range.length ? others : details;
+  const told = Object.keys(rest).sort().map((name) => (name === "offsets" ? described(rest[name]) : `${words(name)} ${described(rest[name])}`));
+  return [...range, ...told].join("; ");
 }
