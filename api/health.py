@@ -15,8 +15,9 @@ from netheal.store.stream_state import StreamState
 MODEL_TYPES = ("threat_detector", "attack_classifier")
 STALLED_S = 60.0
 """A job with rows to score begins or ends a batch more often than that."""
-FIRST_REPORT_S = 60.0
-"""So long after the API found Postgres the job may take to report: both are started together."""
+FIRST_REPORT_S = 120.0
+"""So long after the API found Postgres the job may take to report: both are started together, and imports take long on
+a busy machine."""
 START_S = 300.0
 """A job that starts for longer is not taken for one that will be there soon."""
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.health import Problem, problems, status
+from api.health import FIRST_REPORT_S, Problem, problems, status
 from api.observer import Observed
 from api.probe import Away
 from netheal.registry.artefacts import Artefacts
@@ -111,7 +111,7 @@ def test_a_start_is_no_fault() -> None:
         awaited = of_job(stream, up_s=30.0)
         assert "has not reported yet" in awaited.reason and not awaited.outage
         assert status([awaited]) == "starting"
-        assert status([of_job(stream, up_s=61.0)]) == "degraded"
+        assert status([of_job(stream, up_s=FIRST_REPORT_S + 1)]) == "degraded"
     awaited = of_job(job("starting", "importing the starter models", since_age_s=20.0))
     assert awaited.reason == "the job is starting: importing the starter models"
     assert status([awaited]) == "starting"
