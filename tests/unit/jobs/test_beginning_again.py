@@ -70,7 +70,12 @@ def test_a_stop_before_the_stream_began_is_a_stop(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:
     gate = StopGate()
-    monkeypatch.setattr(score_stream, "stream_until_stopped", failing(Stopped(), gate))
+
+    def stream(*_: object) -> None:
+        gate.requested.set()
+        raise Stopped
+
+    monkeypatch.setattr(score_stream, "stream_until_stopped", stream)
     assert score_stream.run(nowhere, gate) == 0
     assert reports == [("stopped",)]
 
