@@ -36,6 +36,8 @@ difficulty""".split()
 """The order of columns in KDDTrain+.txt and KDDTest+.txt (Tavallaee et al. 2009), which have no header."""
 
 _BLOCK_BYTES = 1 << 20
+_BREAKS = (EOFError, gzip.BadGzipFile, zlib.error, csv.Error)
+"""What reading text raises where a file breaks off, or is none."""
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)$"
 
 
@@ -56,7 +58,7 @@ def read_flow_file(
             file.seek(0)
             chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(path, file, magic, wanted)
             yield from _renamed(path, chunks, wanted)
-    except (pa.ArrowInvalid, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
+    except (pa.ArrowInvalid, *_BREAKS) as error:
         raise ContractError(f"{path.name} is damaged or no flow file: {error}") from error
     except OSError as error:
         raise SettingsError(f"cannot read {path.name}: {error.strerror or error}") from error
@@ -102,8 +104,11 @@ def _parquet(file: IO[bytes], chunk_rows: int) -> Iterator[pa.Table]:
 
 def _csv(path: Path, file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
     plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
-    text = io.BufferedReader(_Utf8(plain), _BLOCK_BYTES)
+    source = _Utf8(plain)
+    text = io.BufferedReader(source, _BLOCK_BYTES)
     headers = next(csv.reader([text.peek().split(b"\n", 1)[0].decode()]), [])
+    if not headers:
+        source.require_whole()
     if is_nsl_kdd(headers):
         headers = NSL_KDD_COLUMNS[: len(headers)]
     else:
@@ -111,6 +116,7 @@ def _csv(path: Path, file: IO[bytes], magic: bytes, contracts: Sequence[Contract
     names = _wire_names(path, headers, contracts)
     no_rows = pa.table({name: pa.array([], pa.string()) for name in names})
     yield from _csv_rows(cast(IO[bytes], text), names) if text.peek() else [no_rows]
+    source.require_whole()
 
 
 def _csv_rows(text: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
@@ -141,27 +147,44 @@ def is_nsl_kdd(cells: Sequence[str]) -> bool:
 
 
 class _Utf8(io.RawIOBase):
-    """Text as UTF-8 without a byte order mark; a line that is none is taken as cp1252, or else latin-1."""
+    """Text as UTF-8 without a byte order mark; a line that is none is taken as cp1252, or else latin-1.
+
+    It ends where the source breaks off, behind the last whole line before: a reader that reads ahead would otherwise
+    lose rows that it has read to an error that comes after them. `require_whole` then raises it.
+    """
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
+        self._break: Exception | None = None
         self._left = b""
         self._begun = False
 
     def readable(self) -> bool:
         return True
 
+    def require_whole(self) -> None:
+        """Raise what the source broke off with, if it did."""
+        if self._break is not None:
+            raise self._break
+
     def readinto(self, buffer: Any) -> int:
-        if not self._left:
-            rest = self._source.readline(_BLOCK_BYTES) if (block := self._source.read(_BLOCK_BYTES)) else b""
-            if len(rest) == _BLOCK_BYTES and not rest.endswith(b"\n"):
-                raise csv.Error(f"a line has more than {_BLOCK_BYTES} bytes")
-            lines = block + rest
-            self._left = _as_utf8(lines if self._begun else lines.removeprefix(codecs.BOM_UTF8))
-            self._begun = True
+        if not self._left and self._break is None:
+            try:
+                self._left = self._next_lines()
+            except _BREAKS as error:
+                self._break = error
         size = min(len(buffer), len(self._left))
         buffer[:size], self._left = self._left[:size], self._left[size:]
         return size
+
+    def _next_lines(self) -> bytes:
+        rest = self._source.readline(_BLOCK_BYTES) if (block := self._source.read(_BLOCK_BYTES)) else b""
+        if len(rest) == _BLOCK_BYTES and not rest.endswith(b"\n"):
+            raise csv.Error(f"a line has more than {_BLOCK_BYTES} bytes")
+        lines = block + rest
+        if not self._begun:
+            self._begun, lines = True, lines.removeprefix(codecs.BOM_UTF8)
+        return _as_utf8(lines)
 
 
 def _as_utf8(text: bytes) -> bytes:
