@@ -24,6 +24,8 @@ from netheal.verdicts.counts import MinuteCounts
 
 _STEPS = ("pin", "score", "commit", "close")
 _NO_WORD = "the job ended in the middle of it without a word, as it does where memory runs out"
+_CUT = "java.lang.InterruptedException"
+"""What Spark gives a batch whose query is being stopped: the batch is not at fault."""
 
 
 @dataclass
@@ -56,18 +58,19 @@ class MicroBatch:
         attempt = Attempt(batch_id, entry.attempts, entry.pins)
         self._tell_of_earlier(attempt, entry)
         try:
-            self._run(records, attempt, document, entry, began)
+            self._run(records, batch_id, entry, document, began)
         except StreamRefused:
             raise
         except BaseException as error:  # a panic of a library written in Rust is no Exception
             failure = cause_of(error)
+            if _CUT in failure:
+                raise
             self._keep(batch_id, failure)
             raise BatchFailed(attempt, failure) from error
 
     def _run(
-        self, records: DataFrame, attempt: Attempt, document: dict[str, Any], entry: LedgerEntry, began: float
+        self, records: DataFrame, batch_id: int, entry: LedgerEntry, document: dict[str, Any], began: float
     ) -> None:
-        batch_id = attempt.batch_id
         times = [began, time.monotonic()]
         receipts = self.scoring.score(records, batch_id, entry, document)
         times.append(time.monotonic())
