@@ -40,11 +40,9 @@ def stream_until_stopped(
 ) -> None:
     """Run the query until the gate closes; raises what ended it otherwise, Stopped where it was not begun yet."""
     stop = gate.requested
-    reporter.report("starting", "awaiting the Spark session")
+    reporter.report_start("awaiting the Spark session")
     session = Background("spark-session", lambda: spark_session(settings))
-    preparation = Background(
-        "preparation", lambda: prepare_services(settings, stop, lambda step: reporter.report("starting", step))
-    )
+    preparation = Background("preparation", lambda: prepare_services(settings, stop, reporter.report_start))
     # Here, as these take seconds to import, in which the JVM starts.
     from jobs.stages.opening import open_stream
     from jobs.stages.score_task import Sinks
@@ -57,7 +55,7 @@ def stream_until_stopped(
         gate.listen_to_jvm(spark)
     Background("warm-up", lambda: warm_up(spark, settings.scoring_tasks))
     preparation.result(stop)
-    reporter.report("starting", "opening the stream")
+    reporter.report_start("opening the stream")
     with open_stream(spark, settings, reporter, open_sinks or Sinks) as stream:
         gate.opened = True
         query = (

@@ -48,6 +48,11 @@ class StateReporter:
             self._report = report
             self._changed.set()
 
+    def report_start(self, step: str) -> None:
+        """What the start waits for; a failure after which the stream is begun again stays told until it runs."""
+        if self._report[0] != "retrying":
+            self.report("starting", step)
+
     def _run(self) -> None:
         while True:
             ending = self._ending.is_set()

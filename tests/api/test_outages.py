@@ -58,6 +58,17 @@ def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api
     assert (last.state, last.reason, last.details, last.alive) == ("stopped", "", {}, False)
 
 
+def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_settings: Settings):
+    with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
+        reporter.report_start("awaiting the broker")
+        eventually(lambda: (state := read_state(connection, "flows")) and state.reason == "awaiting the broker", "told")
+        reporter.report("retrying", "batch 3 fails", {"batch_id": 3})
+        reporter.report_start("awaiting the broker")
+    last = read_state(connection, "flows")
+    assert last is not None
+    assert (last.state, last.reason, last.details) == ("retrying", "batch 3 fails", {"batch_id": 3})
+
+
 def test_a_heartbeat_keeps_the_job_alive_and_its_absence_does_not(connection: Connection, api_settings: Settings):
     with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=0.05) as reporter:
         reporter.report("running")
