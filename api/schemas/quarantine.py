@@ -26,7 +26,12 @@ class QuarantinedRow(Schema):
     partition = Integer(required=True)
     offset = Integer(required=True)
     reason = String(required=True)
-    field = String(required=True, metadata={"description": "The feature at fault; empty where it is the whole row"})
+    field = String(
+        required=True,
+        metadata={
+            "description": "The feature at fault, or `timestamp`, the record's own; empty where it is the whole row"
+        },
+    )
     detail = String(required=True)
     batch_id = Integer(required=True)
     head = Nested(Bytes, required=True, allow_none=True, metadata={"description": "The first 256 bytes"})

@@ -47,7 +47,10 @@ MEANING: dict[Reason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Row `position` of a batch is rejected; `field` is the feature at fault, empty where it is the whole row."""
+    """Row `position` of a batch is rejected.
+
+    `field` is the feature at fault, or `timestamp` for the record's own time; empty where it is the whole row.
+    """
 
     position: int
     reason: Reason

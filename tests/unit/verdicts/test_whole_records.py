@@ -1,0 +1,45 @@
+"""Fuzzed records through the pass and what makes the rows of each sink: none is lost, and no message is unreadable."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from netheal.store.schema import RAW_SCHEMA
+from netheal.store.serving_rows import serving_rows
+from netheal.verdicts.counts import count_rows
+from netheal.verdicts.encode import encode_verdicts
+from netheal.verdicts.judge import Judge
+from tests.whole_records import whole_records
+
+ROWS = 2_000
+_MOST_US = np.iinfo(np.int64).max
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_every_record_is_in_one_result_of_each_kind(judge: Judge, seed: int) -> None:
+    records = whole_records(seed, ROWS)
+    columns = [
+        [0] * ROWS,
+        list(range(ROWS)),
+        [max(-_MOST_US, min(_MOST_US, record.timestamp_ms * 1_000)) for record in records],
+        [record.key for record in records],
+        [record.value for record in records],
+    ]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, RAW_SCHEMA, strict=True)]
+    judged = judge.judge(pa.RecordBatch.from_arrays(arrays, schema=RAW_SCHEMA), 1)
+    offsets = [*judged.verdicts["offset"].to_pylist(), *judged.rejected["offset"].to_pylist()]
+    assert sorted(offsets) == list(range(ROWS))
+    messages = [json.loads(message) for message in encode_verdicts(judged.verdicts)]
+    assert [m["traffic_data_id"] for m in messages] == judged.verdicts["event_id"].to_pylist()
+    counts = count_rows(judged.verdicts, judged.rejected)
+    assert sum(n for (_, kind, _), n in counts.items() if kind in ("prediction", "rejected")) == ROWS
+    stored = serving_rows(judged.verdicts, judged.rejected, {})
+    assert {name: table.num_rows for name, table in stored.items()} == {
+        "verdicts": judged.verdicts.num_rows,
+        "rejected": judged.rejected.num_rows,
+    }
+    for table in stored.values():
+        texts = [column for column in table.columns if pa.types.is_string(column.type)]
+        assert not any("\0" in (text or "") for column in texts for text in column.to_pylist())
