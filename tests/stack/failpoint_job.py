@@ -35,8 +35,8 @@ STEPS = (
 )
 WORKER_DIES = "worker_dies"
 RECORDS_DELETED = "records_deleted"
-DELETED_ROWS = 50
-"""So many of the batch's first rows of partition 0 are removed from the topic before a task can read them."""
+DELETED_ROWS = 200
+"""So many of partition 0's rows from the batch's first on are removed from the topic once it is pinned."""
 
 
 def reached(step: str, batch_id: int) -> None:
