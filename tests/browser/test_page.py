@@ -214,7 +214,7 @@ def test_outages_are_listed_with_what_was_lost(site: Site, page: Page) -> None:
                 expect(rows.first).to_contain_text(text)
             for text in ("retention removed rows", "partition 1, offsets 5 to 899", "30 min 42 s"):
                 expect(rows.nth(1)).to_contain_text(text)
-            expect(page.locator("#problems")).to_contain_text("the disk is full: free some of it")
+            expect(page.locator("#problems")).to_contain_text("The disk is full: free some of it")
             assert serious_findings(page) == []
         finally:
             end_outage(database, "disk", datetime.now(UTC))
