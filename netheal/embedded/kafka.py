@@ -56,9 +56,9 @@ class EmbeddedKafka(EmbeddedServer):
             raise ServiceUnavailable("the embedded broker was not started yet")
         return f"{LOOPBACK}:{self._port}"
 
-    def _settle(self) -> None:
+    def _settle(self, wanted_port: int) -> None:
         reclaim(self._record, _STOP_SIGNAL)
-        self._port = settle_port(self.folder, "kafka", self._port or self._wanted_port)
+        self._port = settle_port(self.folder, "kafka", wanted_port)
 
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         self._write_properties(settle_port(self.folder, "controller", 0))

@@ -61,9 +61,9 @@ class EmbeddedPostgres(EmbeddedServer):
         """The same of the superuser, who makes databases; no part of netheal works as that one."""
         return self._access.superuser_dsn()
 
-    def _settle(self) -> None:
+    def _settle(self, wanted_port: int) -> None:
         reclaim(self._record, signal.SIGINT)
-        self._port = settle_port(self.folder, "postgres", self._port or self._wanted_port)
+        self._port = settle_port(self.folder, "postgres", wanted_port)
 
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         binaries = _binaries()

@@ -22,6 +22,7 @@ class EmbeddedServer(ABC):
         self._lock = FolderLock(self.folder)
         self._child: Child | None = None
         self._port = 0
+        self._announced = False
 
     @property
     def alive(self) -> bool:
@@ -37,10 +38,12 @@ class EmbeddedServer(ABC):
         """Take the folder and settle the port: the address is known from now on, the server need not run yet."""
         self._lock.acquire()
         try:
-            self._settle()
+            # Others may have been told: until it is stopped on purpose the port is no other one.
+            self._settle(self._port if self._announced else self._wanted_port)
         except BaseException:
             self._lock.release()
             raise
+        self._announced = True
 
     def start(self, deadline_s: float = START_BOUND_S, cancelled: threading.Event | None = None) -> None:
         """Return when it serves, on the port it had before if it had one.
@@ -53,11 +56,15 @@ class EmbeddedServer(ABC):
         try:
             self._start(deadline_s, cancelled)
         except BaseException:
-            self.stop(_FAILED_START_STOP_S)
+            self._end(_FAILED_START_STOP_S)
             raise
 
     def stop(self, bound_s: float = 20.0) -> None:
         """End it in an orderly way; killed after the bound."""
+        self._announced = False
+        self._end(bound_s)
+
+    def _end(self, bound_s: float) -> None:
         if self._child is not None:
             self._child.stop(bound_s)
         self._lock.release()
@@ -68,8 +75,8 @@ class EmbeddedServer(ABC):
             self._child.kill()
 
     @abstractmethod
-    def _settle(self) -> None:
-        """End what an earlier run left behind, and settle the port."""
+    def _settle(self, wanted_port: int) -> None:
+        """End what an earlier run left behind, and settle the port: the wanted one, or where that is 0 a free one."""
 
     @abstractmethod
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
