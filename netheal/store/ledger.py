@@ -166,46 +166,53 @@ class Ledger:
         """Pin a batch, and count the attempt; a batch that was pinned before keeps its first pins."""
         with transaction(self._connection) as cursor:
             record_policy(cursor, pins.policy_version, policy)
-            cursor.execute(
-                "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
-                " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing"
-                " returning opened_at",
-                (
-                    self._query_id,
-                    batch_id,
-                    pins.topic,
-                    pins.topic_id,
-                    Json(pins.start_offsets),
-                    Json(pins.end_offsets),
-                    Json(pins.models),
-                    pins.policy_version,
-                ),
-            )
-            inserted = cursor.fetchone()
-            if inserted is not None:
-                _refuse_overlap(cursor, batch_id, pins)
-                cursor.execute(
-                    "update topics set last_query_id = %s where topic = %s and topic_id = %s"
-                    " and last_query_id is distinct from %s",
-                    (self._query_id, pins.topic, pins.topic_id, self._query_id),
-                )
-                return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
-            cursor.execute(
-                "update batches set attempts = attempts + 1 where query_id = %s and batch_id = %s returning"
-                " topic, topic_id, start_offsets, end_offsets, models, policy_version,"
-                " state, opened_at, attempts, failure",
-                (self._query_id, batch_id),
-            )
-            *first, state, opened_at, attempts, failure = cursor.fetchone() or ()
-            if state == "open":
-                _refuse_overlap(cursor, batch_id, BatchPins(*first))
-        entry = LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), attempts, failure)
+            entry = self._pin_first(cursor, batch_id, pins) or self._count_attempt(cursor, batch_id)
+            if entry.state == "open":
+                _refuse_overlap(cursor, batch_id, entry.pins)
         if (entry.pins.topic_id, entry.pins.end_offsets) != (pins.topic_id, pins.end_offsets):
             raise StreamRefused(
                 f"batch {batch_id} was pinned to offsets {entry.pins.end_offsets}, but the checkpoint says"
                 f" {pins.end_offsets}: the checkpoint and the database are not of one stream. {REBUILD}"
             )
         return entry
+
+    def _pin_first(self, cursor: Cursor, batch_id: int, pins: BatchPins) -> LedgerEntry | None:
+        """The row of a batch that was never pinned, written now; None where there is one."""
+        cursor.execute(
+            "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
+            " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing"
+            " returning opened_at",
+            (
+                self._query_id,
+                batch_id,
+                pins.topic,
+                pins.topic_id,
+                Json(pins.start_offsets),
+                Json(pins.end_offsets),
+                Json(pins.models),
+                pins.policy_version,
+            ),
+        )
+        inserted = cursor.fetchone()
+        if inserted is None:
+            return None
+        cursor.execute(
+            "update topics set last_query_id = %s where topic = %s and topic_id = %s"
+            " and last_query_id is distinct from %s",
+            (self._query_id, pins.topic, pins.topic_id, self._query_id),
+        )
+        return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
+
+    def _count_attempt(self, cursor: Cursor, batch_id: int) -> LedgerEntry:
+        """The row of a batch that was pinned before, one attempt later."""
+        cursor.execute(
+            "update batches set attempts = attempts + 1 where query_id = %s and batch_id = %s returning"
+            " topic, topic_id, start_offsets, end_offsets, models, policy_version,"
+            " state, opened_at, attempts, failure",
+            (self._query_id, batch_id),
+        )
+        *first, state, opened_at, attempts, failure = cursor.fetchone() or ()
+        return LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), attempts, failure)
 
     def record_failure(self, batch_id: int, failure: str) -> None:
         """Keep what an attempt at an open batch failed with, for whoever asks after this process has ended."""
