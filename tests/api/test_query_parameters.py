@@ -33,10 +33,10 @@ def test_every_endpoint_refuses_a_parameter_that_it_does_not_know(client: FlaskC
 @pytest.mark.parametrize(
     ("url", "known"),
     [
-        ("/api/v1/predictions", ["action", "attack", "class", "cursor", "limit", "sensor", "since", "src_ip", "until"]),
-        ("/api/v1/models/", ["deleted", "model_type"]),
+        ("/api/v1/predictions", ["action", "attack", "class", "cursor", "limit", "min_confidence", "min_score"]),
+        ("/api/v1/models/", ["cursor", "deleted", "limit", "model_type"]),
         ("/api/v1/predictions/timeline", ["minutes"]),
-        (SOCKET, ["class", "detail", "min_score", "only", "sample", "ticket"]),
+        (SOCKET, ["class", "detail", "min_confidence", "min_score", "only", "sample", "ticket"]),
     ],
 )
 def test_the_refusal_names_the_parameters_that_there_are(client: FlaskClient, url: str, known: list[str]) -> None:

@@ -245,7 +245,7 @@ def test_a_checkpoint_of_another_query_is_told_from_an_earlier_one(stores: Store
 def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPostgres):
     """As where a lost checkpoint had the rows read twice: the end is the furthest that any query came."""
     server, _, _ = postgres.dsn.rpartition("/")
-    _administer(postgres.dsn, sql.SQL("create database before_0003"))
+    _administer(postgres.superuser_dsn, sql.SQL("create database before_0003 owner netheal"))
     dsn = f"{server}/before_0003"
     migrate(dsn, "0002")
     connection = connect(dsn)
