@@ -45,7 +45,7 @@ def _running(settings: Settings) -> Check:
         why = found.disk or found.trouble or f"not running: {', '.join(dead)}"
         return Check(RUNNING, False, f"{where}, but {why}; see `netheal status` and {settings.log_dir}")
     if stream is None or not stream.alive or stream.state != "running":
-        state = "has not reported yet" if stream is None else f"is {stream.state if stream.alive else 'silent'}"
+        state = "has not reported yet" if stream is None else f"is {stream.state_now}"
         reason = f": {stream.reason}" if stream is not None and stream.reason else ""
         return Check(RUNNING, False, f"{where}, but its stream {state}{reason}; see `netheal status`")
     return Check(RUNNING, True, f"{where}, and its stream runs")
@@ -56,7 +56,7 @@ def doctor_command(settings: Settings, console: Console | None = None) -> int:
     checks = doctor(settings)
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mark = "[green]ok[/]" if check.ok else "[red]amiss[/]" if check.name == RUNNING else "[red]missing[/]"
+        mark = "[green]ok[/]" if check.ok else "[red]problem[/]"
         table.add_row(mark, check.name, escape(check.text))
     out = console or Console()
     out.print(table)

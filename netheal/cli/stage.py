@@ -60,7 +60,7 @@ def _of_stream(stream: StreamState | None, job: Condition | None, now: float) ->
     reported_at = now - stream.heartbeat_age_s if stream is not None else 0.0
     if stream is None or reported_at < started_at - _CLOCK_SLACK_S:
         return Stage("starting", "awaiting the streaming job and its Spark session")
-    if stream.state in ("refused", "stopped"):
+    if stream.ended:
         return Stage(stream.state, stream.reason or "the streaming job has ended")
     if not stream.alive:
         return Stage("waiting", f"the streaming job does not answer since {_clock(reported_at)}")

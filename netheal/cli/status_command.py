@@ -198,7 +198,7 @@ def _figure_lines(figures: Status) -> list[tuple[str, str]]:
     state = "the streaming job has not reported yet"
     if stream is not None:
         state = stream.state + (f": {stream.reason}" if stream.reason else "")
-        if not stream.alive and stream.state not in ("refused", "stopped"):
+        if stream.state_now == "silent":
             state = f"does not answer for {_duration(stream.heartbeat_age_s)} (it was {state})"
     rows = (
         f"{counted.predictions:,} scored ({counted.attacks:,} attacks, {counted.normal:,} normal),"

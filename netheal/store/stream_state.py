@@ -35,7 +35,17 @@ class StreamState:
     @property
     def alive(self) -> bool:
         """Whether the job has reported lately, and has not ended."""
-        return self.state not in ("refused", "stopped") and self.heartbeat_age_s < HEARTBEAT_LATE_S
+        return not self.ended and self.heartbeat_age_s < HEARTBEAT_LATE_S
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job said that it ends; its heartbeat then stops for good."""
+        return self.state in ("refused", "stopped")
+
+    @property
+    def state_now(self) -> str:
+        """The state in a word; `silent` for a job that has not reported lately, and did not say that it ends."""
+        return self.state if self.alive or self.ended else "silent"
 
 
 def report_state(
