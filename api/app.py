@@ -28,7 +28,6 @@ from api.resources.uploads import uploads
 from api.schemas.errors import Error
 from api.security.guard import register_guard
 from api.security.headers import register_headers
-from api.security.waiting import register_waiting
 from api.services import open_services
 from netheal.settings import Settings
 
@@ -44,7 +43,6 @@ def create_app(settings: Settings) -> APIFlask:
     register_errors(app)
     register_guard(app, settings)
     register_query_check(app)
-    register_waiting(app, settings)
     register_headers(app, settings)
     resources = (
         predictions,

@@ -93,9 +93,11 @@ class Settings(BaseSettings):
     )
     api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
-    api_waiting_uploads: int = Field(8, ge=1, description="Uploads that are received, or examined, at the same time")
+    api_waiting_uploads: int = Field(
+        8, ge=1, description="Uploads that are received, or examined, at the same time; half of them for one caller"
+    )
     api_waiting_upload_bytes: int = Field(
-        1_100 * 2**20, ge=1, description="Bytes of these together, which lie on disk until they are answered"
+        1_100 * 2**20, ge=1, description="Bytes of these together, which lie on disk until they are answered; half for one caller"
     )
     models_max: int = Field(200, ge=1, description="Models in the registry; deleted ones do not count")
     models_max_bytes: int = Field(

@@ -1,15 +1,16 @@
 """What is looked at before any handler runs: Host, Origin, token, role, rate, size and number of bodies."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
 from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
-from api.security.bodies import Bodies
+from api.security.bodies import BodyLimit
 from api.security.hosts import Names
 from api.security.identity import BadToken, Caller, anonymous_key, identify
-from api.security.marks import Demands, demands_of
+from api.security.marks import READING, Demands, demands_of
 from api.security.rates import Rates
 from api.services import services
 from netheal.errors import ServiceUnavailable
@@ -19,7 +20,6 @@ _KEY = "netheal-guard"
 _FORM_FIELD_BYTES = 4 * 2**20
 """Werkzeug's own bound for the fields of a form is 500 kB, less than a profile may have."""
 _FORM_PARTS = 32
-_READING = ("GET", "HEAD", "OPTIONS")
 _OTHER_SITES = ("cross-site", "same-site")
 
 
@@ -29,14 +29,16 @@ class Guard:
 
     names: Names
     rates: Rates
-    bodies: Bodies
+    bodies: BodyLimit
+    uploads: BodyLimit
 
 
 def register_guard(app: Flask, settings: Settings) -> None:
     """Guard every request of the app."""
-    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), Bodies(settings))
+    limits = BodyLimit.of_bodies(settings), BodyLimit.of_uploads(settings)
+    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), *limits)
     app.before_request(_check)
-    app.teardown_request(_give_back)
+    app.teardown_request(_release_body)
 
 
 def actor() -> str:
@@ -73,12 +75,21 @@ def _check() -> None:
     _check_role(demands)
     # Nobody reads a body that comes with what anybody may ask.
     if request.content_length and not demands.public:
-        g.give_back_body = guard.bodies.take(key)
+        _hold_body(guard, key, demands, request.content_length)
 
 
-def _give_back(_: BaseException | None) -> None:
-    if "give_back_body" in g:
-        g.pop("give_back_body")()
+def _hold_body(guard: Guard, key: str, demands: Demands, size: int) -> None:
+    """Until the answer: nothing is held of one that is refused."""
+    with ExitStack() as held:
+        held.enter_context(guard.bodies.held(key, size))
+        if demands.upload:
+            held.enter_context(guard.uploads.held(key, size))
+        g.held_body = held.pop_all()
+
+
+def _release_body(_: BaseException | None) -> None:
+    if "held_body" in g:
+        g.pop("held_body").close()
 
 
 def _identified(rates: Rates, demands: Demands) -> Caller | None:
@@ -130,7 +141,7 @@ def _check_origin(names: Names, demands: Demands) -> None:
 def _is_visit() -> bool:
     """Whether a person followed a link, so that the browser shows the answer instead of the page with the link."""
     wanted = {name: request.headers.get(f"Sec-Fetch-{name}", "").lower() for name in ("Mode", "Dest")}
-    return request.method in _READING and wanted == {"Mode": "navigate", "Dest": "document"}
+    return request.method in READING and wanted == {"Mode": "navigate", "Dest": "document"}
 
 
 def _check_role(demands: Demands) -> None:

@@ -11,7 +11,8 @@ from netheal.store.tokens import Role
 
 DEFAULT_BODY_BYTES = 2**20
 _MARK = "_netheal_demands"
-_READING = ("GET", "HEAD", "OPTIONS")
+READING = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Demands:
         """
         if self.public:
             return None
-        return self.role or ("viewer" if method in _READING else "admin")
+        return self.role or ("viewer" if method in READING else "admin")
 
 
 def requires[Handler: Callable[..., Any]](role: Role) -> Callable[[Handler], Handler]:

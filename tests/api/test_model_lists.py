@@ -128,7 +128,7 @@ def test_uploads_on_their_way_are_bounded(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch, models: Path
 ) -> None:
     data = (models / ATTACK / "attack_classifier.joblib").read_bytes()
-    most = {"api_waiting_uploads": 2, "api_waiting_upload_bytes": len(data) + 10_000}
+    most = {"api_waiting_uploads": 4, "api_waiting_upload_bytes": 2 * len(data) + 20_000}
     app, entered, go_on = create_app(api_settings.model_copy(update=most)), threading.Event(), threading.Event()
 
     def waits(*_: object) -> None:
@@ -145,7 +145,7 @@ def test_uploads_on_their_way_are_bounded(
     try:
         assert entered.wait(60)
         refused = send(len(data))
-        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "30")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
         assert "NETHEAL_API_WAITING_UPLOAD_BYTES" in refused.json["error"]["message"]
         entered.clear()
         second = threading.Thread(target=send, args=(100,))

@@ -4,12 +4,13 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
 from api.app import create_app
 from api.errors import Refusal
-from api.security.bodies import Bodies
+from api.security.bodies import BodyLimit
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.tokens import create_token
@@ -87,14 +88,14 @@ def test_bodies_hold_a_share_of_the_threads_and_health_answers(serve: Serve) -> 
     limit = time.monotonic() + 60
     while len(refused := select.select(slow, [], [], 0.1)[0]) < 11:
         assert time.monotonic() < limit, len(refused)
-    assert all(connection.recv(12) == b"HTTP/1.1 503" for connection in refused)
+    assert all(connection.recv(12) == b"HTTP/1.1 429" for connection in refused)
     for path in ("/health/live", "/health", "/api/v1/predictions/stats"):
         with api.connect() as connection:
             connection.sendall(api.head(path, "Connection: close", method="GET"))
             assert answer(connection).startswith(b"HTTP/1.1 200 "), path
     for connection in slow:
         connection.close()
-    wait_until(lambda: b" 503 " not in posted(api))
+    wait_until(lambda: b" 429 " not in posted(api))
 
 
 def posted(api: Served) -> bytes:
@@ -111,35 +112,59 @@ def wait_until(holds: Callable[[], bool], deadline_s: float = 30.0) -> None:
 
 
 def test_one_caller_leaves_places_to_others(api_settings: Settings) -> None:
-    bodies = Bodies(api_settings.model_copy(update={"api_bodies": 4}))
-    given = [bodies.take("anna"), bodies.take("anna")]
-    with pytest.raises(Refusal) as refused:
-        bodies.take("anna")
-    assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
-    given += [bodies.take("bert"), bodies.take("cleo")]
-    with pytest.raises(Refusal, match="others are sending"):
-        bodies.take("dora")
-    for give_back in given:
-        give_back()
-    for _ in range(2):
-        bodies.take("anna")
+    bodies = BodyLimit.of_bodies(api_settings.model_copy(update={"api_bodies": 4}))
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(bodies.held("anna", 1))
+        with pytest.raises(Refusal, match=r"^2 requests with a body of yours .* NETHEAL_API_BODIES") as refused:
+            held.enter_context(bodies.held("anna", 1))
+        assert (refused.value.status, refused.value.code) == (429, "too_many_requests")
+        assert refused.value.headers == {"Retry-After": "5"}
+        for other in ("bert", "cleo"):
+            held.enter_context(bodies.held(other, 1))
+        with pytest.raises(Refusal, match=r"^4 requests with a body are on their way") as refused:
+            held.enter_context(bodies.held("dora", 1))
+        assert (refused.value.status, refused.value.code) == (429, "too_many_requests")
+    with bodies.held("anna", 1), bodies.held("anna", 1):
+        pass
+
+
+def test_uploads_of_one_caller_leave_places_and_bytes_to_others(api_settings: Settings) -> None:
+    few = api_settings.model_copy(update={"api_waiting_uploads": 8, "api_waiting_upload_bytes": 1_000})
+    uploads = BodyLimit.of_uploads(few)
+    with ExitStack() as held:
+        for _ in range(4):
+            held.enter_context(uploads.held("analyst", 1))
+        with pytest.raises(Refusal, match=r"^4 uploads of yours .* NETHEAL_API_WAITING_UPLOADS allows"):
+            held.enter_context(uploads.held("analyst", 1))
+        held.enter_context(uploads.held("operator", 400))
+        with pytest.raises(Refusal, match=r"^your uploads .* half of what NETHEAL_API_WAITING_UPLOAD_BYTES allows"):
+            held.enter_context(uploads.held("operator", 200))
+        with pytest.raises(Refusal, match=r"^the uploads .* more bytes than NETHEAL_API_WAITING_UPLOAD_BYTES allows"):
+            held.enter_context(uploads.held("admin", 700))
+        held.enter_context(uploads.held("admin", 500))
+    with uploads.held("analyst", 5_000):  # alone it is bounded by its own limit
+        pass
 
 
 @pytest.mark.parametrize(("threads", "most"), [(4, 1), (20, 2), (200, 20)])
 def test_bodies_hold_at_most_half_of_the_threads_of_rest(api_settings: Settings, threads: int, most: int) -> None:
-    bodies = Bodies(api_settings.model_copy(update={"api_threads": threads, "api_bodies": 1_000}))
-    for number in range(most):
-        bodies.take(f"caller {number}")
-    with pytest.raises(Refusal):
-        bodies.take("one more")
+    bodies = BodyLimit.of_bodies(api_settings.model_copy(update={"api_threads": threads, "api_bodies": 1_000}))
+    with ExitStack() as held:
+        for number in range(most):
+            held.enter_context(bodies.held(f"caller {number}", 1))
+        with pytest.raises(Refusal):
+            held.enter_context(bodies.held("one more", 1))
 
 
 def test_a_place_is_given_back_whatever_becomes_of_the_request(api_settings: Settings, database: Connection) -> None:
-    client = create_app(api_settings.model_copy(update={"api_bodies": 1})).test_client()
+    one = {"api_bodies": 1, "api_waiting_uploads": 1}
+    client = create_app(api_settings.model_copy(update=one)).test_client()
     _, text = create_token(database, "anna", "viewer", "test", None)
     for _ in range(3):
         assert client.post("/api/v1/tokens", data=b"[", content_type="application/json").status_code == 400
         assert client.post("/api/v1/nothing", data=b"x").status_code == 404
         assert client.post("/api/v1/tokens", data=b"{}", headers={"Authorization": f"Bearer {text}"}).status_code == 403
         assert client.post("/api/v1/traffic", json=[]).status_code in (202, 503)
+        assert client.post("/api/v1/models/upload", data={"model_type": "none"}).status_code == 422
     assert client.post("/api/v1/tokens", json={"name": "a", "role": "viewer"}).status_code == 201
