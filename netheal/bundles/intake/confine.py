@@ -99,17 +99,20 @@ def set_limits() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY_BYTES)
-    _limit(resource.RLIMIT_CPU, spent + CPU_S)
+    # Only below the hard limit comes a signal that tells it from memory that ran out: SIGXCPU.
+    _limit(resource.RLIMIT_CPU, spent + CPU_S, spent + CPU_S + 1)
     _limit(resource.RLIMIT_FSIZE, WRITTEN_BYTES)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NPROC, 0)
 
 
-def _limit(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (most, most))
+def _limit(what: int, most: int, hard: int | None = None) -> None:
+    given = resource.getrlimit(what)[1]
+    limits = [most, most if hard is None else hard]
+    if given != resource.RLIM_INFINITY:
+        limits = [min(limit, given) for limit in limits]
+    resource.setrlimit(what, (limits[0], limits[1]))
 
 
 def _become_another_user() -> bool:

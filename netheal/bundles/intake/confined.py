@@ -63,8 +63,13 @@ def _failure(doing: str, status: int, log: IO[bytes]) -> str:
     """Why the child did not answer; empty where it did."""
     if status == 0:
         return ""
-    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+    if status == -signal.SIGXCPU:
         return f"{doing} takes more than {CPU_S} s of computing: it was stopped"
+    if status == -signal.SIGKILL:  # the hard limit of computing time, or the system short of memory, does that
+        return (
+            f"{doing} was stopped by the system: it takes more than {CPU_S} s of computing, or memory has run out on"
+            " this machine; try again, or train a smaller model"
+        )
     if status in (OUT_OF_MEMORY, -signal.SIGSEGV, -signal.SIGABRT):
         return f"{doing} takes more than {MEMORY_BYTES // MEGABYTE} MB of memory: train a smaller model"
     return f"{doing} failed ({_last_line(log) or f'status {status}'}): it was refused"

@@ -1,5 +1,8 @@
 """What is said when the confined process does not answer."""
 
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import IO
@@ -30,6 +33,7 @@ def test_it_gives_its_answer(source: IO[bytes]) -> None:
         ("memory", "reading the file takes more than 1024 MB of memory"),
         ("abort", "reading the file takes more than 1024 MB of memory"),
         ("spin", "reading the file takes more than 8 s of computing"),
+        ("killed", "was stopped by the system: it takes more than 8 s of computing, or memory has run out"),
         ("error", "reading the file failed (ValueError: it is odd): it was refused"),
         ("exit", "reading the file failed (status 7): it was refused"),
         ("half", "left no whole answer"),
@@ -39,3 +43,8 @@ def test_a_failure_has_its_true_reason(source: IO[bytes], way: str, words: str) 
     outcome = work_confined(WORK, source, [way.encode()], "reading the file", 60)
     assert words in outcome.failure
     assert outcome.frames == []
+
+
+def test_the_system_says_that_time_is_up_before_it_kills() -> None:
+    code = "from netheal.bundles.intake import confine; confine.CPU_S = 1; confine.set_limits()\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == -signal.SIGXCPU
