@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 from api.observer import Observed
 from api.probe import Away
-from netheal.contracts import wire_contracts
+from netheal.contracts import MODEL_TYPES, wire_contracts
 from netheal.records.check import no_active_model
 from netheal.store.progress import ActiveVersion, Progress, head_revision
 from netheal.store.stream_state import StreamState
 
-MODEL_TYPES = ("threat_detector", "attack_classifier")
 STALLED_S = 60.0
 """A job with rows to score begins or ends a batch more often than that."""
 FIRST_REPORT_S = 120.0

@@ -1,8 +1,9 @@
 """Pages: an opaque cursor says where the last one ended."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -43,3 +44,21 @@ def read_cursor[Place](text: str | None, kind: type[Place]) -> Place | None:
     except (ValueError, msgspec.DecodeError) as error:
         message = "the cursor is none that this list gave"
         raise Refusal(422, "invalid", message, {"query": {"cursor": [message]}}) from error
+
+
+class _WithId(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+def page_by_id[Row: _WithId](
+    cursor: str | None, limit: int, fetch: Callable[[int | None, int], Sequence[Row]]
+) -> tuple[Sequence[Row], str | None]:
+    """The rows of a page, newest first, and the cursor of the next one, None after the last.
+
+    `fetch` gives at most so many rows with smaller ids than the given one, None for the newest.
+    """
+    place = read_cursor(cursor, tuple[Number])
+    found = fetch(place[0] if place else None, limit + 1)
+    rows = found[:limit]
+    return rows, write_cursor((rows[-1].id,)) if len(found) > limit else None

@@ -1,12 +1,13 @@
 """`/outages`: what was away, failed or was lost, and for how long."""
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.paging import Number, read_cursor, write_cursor
+from api.paging import page_by_id
 from api.schemas.outages import Outages, outage_document
 from api.schemas.queries import PageQuery
 from api.security import requires
@@ -23,9 +24,7 @@ outages = APIBlueprint("outages", __name__, tag="outages")
 @requires("viewer")
 def list_outages(query_data: dict[str, Any]) -> Response:
     """List outages, newest first; one that lasts has no end."""
-    limit, place = query_data["limit"], read_cursor(query_data.get("cursor"), tuple[Number])
     with services().pool.connection() as connection:
-        found = page_of_outages(connection, place[0] if place else None, limit + 1)
-    rows = found[:limit]
-    following = write_cursor((rows[-1].id,)) if len(found) > limit else None
+        fetch = partial(page_of_outages, connection)
+        rows, following = page_by_id(query_data.get("cursor"), query_data["limit"], fetch)
     return answer({"outages": [outage_document(row) for row in rows], "next_cursor": following})

@@ -8,9 +8,8 @@ from apiflask.validators import Length, OneOf
 
 from api.schemas.queries import PLAIN, PageQuery
 from api.schemas.times import iso_utc
+from netheal.contracts import MODEL_TYPES
 from netheal.registry.records import ModelEvent, ModelRecord
-
-MODEL_TYPES = ("threat_detector", "attack_classifier")
 
 
 class ModelQuery(PageQuery):

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from netheal.errors import ContractError
 
 ModelType = Literal["threat_detector", "attack_classifier"]
+MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ def wire_contracts() -> tuple[Contract, ...]:
     data = files("netheal.contracts") / "data"
     names = ("attack_v1.json", "threat_v1.json", "threat_v2.json")
     return tuple(parse_contract(json.loads((data / name).read_text("utf-8"))) for name in names)
+
+
+def is_wire_contract(contract_hash: str | None) -> bool:
+    """Whether there are messages for it: rows are decoded into the features of the wire contracts alone."""
+    return any(known.hash == contract_hash for known in wire_contracts())
+
+
+def wire_contract_ids(model_type: str) -> list[str]:
+    """The wire contracts that a model of this type can take."""
+    return [known.id for known in wire_contracts() if known.model_type == model_type]
 
 
 def contract(contract_id: str) -> Contract:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg2.extras import Json
 
-from netheal.contracts import wire_contracts
+from netheal.contracts import wire_contract_ids
 from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.records import ModelEvent, ModelRecord, activations, find_model
@@ -158,7 +158,7 @@ def _activate(cursor: Cursor, model: ModelRecord, reason: Reason, rollback: bool
     if not model.manifest:
         raise Conflict(f"model {model.id} cannot be activated: {model.damage}; upload it again")
     if not model.takes_messages:
-        known = ", ".join(contract.id for contract in wire_contracts() if contract.model_type == model.model_type)
+        known = ", ".join(wire_contract_ids(model.model_type))
         raise Conflict(
             f"model {model.id} takes features that no message is read for, and nothing would be scored with it: train"
             f" it on those of {known}"

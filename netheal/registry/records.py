@@ -8,7 +8,7 @@ from typing import Any
 
 from netheal.bundles.intake.fields import json_values
 from netheal.bundles.served import parse_manifest
-from netheal.contracts import wire_contracts
+from netheal.contracts import is_wire_contract
 from netheal.contracts.contract import parse_contract
 from netheal.errors import NethealError, NotThere
 from netheal.store.database import Connection, Cursor, transaction
@@ -73,8 +73,8 @@ class ModelRecord:
 
     @property
     def takes_messages(self) -> bool:
-        """Whether there are messages for it: rows are decoded into the features of the shipped contracts alone."""
-        return self.manifest.get("contract_hash") in {contract.hash for contract in wire_contracts()}
+        """Whether there are messages for it."""
+        return is_wire_contract(self.manifest.get("contract_hash"))
 
     @property
     def expected_features(self) -> list[str]:

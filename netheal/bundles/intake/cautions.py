@@ -7,8 +7,8 @@ import numpy as np
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.parity import Answers
 from netheal.bundles.served import Manifest
-from netheal.bundles.wording import quoted
-from netheal.contracts import Contract, attack_classes, wire_contracts
+from netheal.contracts import Contract, attack_classes, is_wire_contract, wire_contract_ids
+from netheal.wording import quoted
 
 _KNOWN_VERSIONS = range(3, 10)
 """The minor versions of scikit-learn 1 whose files are among the tests."""
@@ -58,9 +58,9 @@ def _of_preprocessing(parts: Parts, contract: Contract) -> list[str]:
 
 
 def _of_features(contract: Contract) -> list[str]:
-    if any(contract.hash == known.hash for known in wire_contracts()):
+    if is_wire_contract(contract.hash):
         return []
-    known = ", ".join(shipped.id for shipped in wire_contracts() if shipped.model_type == contract.model_type)
+    known = ", ".join(wire_contract_ids(contract.model_type))
     return [
         f"it cannot be activated: its features are a contract of its own, {contract.id}, and messages are read for"
         f" those of {known} only"
