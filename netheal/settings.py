@@ -97,7 +97,9 @@ class Settings(BaseSettings):
         8, ge=1, description="Uploads that are received, or examined, at the same time; half of them for one caller"
     )
     api_waiting_upload_bytes: int = Field(
-        1_100 * 2**20, ge=1, description="Bytes of these together, which lie on disk until they are answered; half for one caller"
+        1_100 * 2**20,
+        ge=1,
+        description="Bytes of these together, which lie on disk until they are answered; half for one caller",
     )
     models_max: int = Field(200, ge=1, description="Models in the registry; deleted ones do not count")
     models_max_bytes: int = Field(

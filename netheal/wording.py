@@ -1,4 +1,4 @@
-"""What a message says of a file's values: in plain words, not in Python's notation."""
+"""What messages say of names and values that came from outside: in plain words, not in Python's notation."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -7,6 +7,15 @@ from typing import Any
 _SHOWN_NAMES = 5
 _SHOWN_CHARS = 60
 _CAUSE_CHARS = 200
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "true or false"),
+    ((int, float, complex), "a number"),
+    (str, "a text"),
+    ((bytes, bytearray, memoryview), "raw bytes"),
+    (dict, "a dictionary"),
+    ((list, tuple), "a list"),
+    ((set, frozenset), "a set"),
+)
 
 
 def quoted(text: str) -> str:
@@ -42,6 +51,13 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a dictionary"
     return "a list" if isinstance(value, list | tuple) else "an object"
+
+
+def kind(value: Any) -> str:
+    """What a value is, without what it contains."""
+    if value is None:
+        return "nothing"
+    return next((name for types, name in _KINDS if isinstance(value, types)), "an object")
 
 
 def cause(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """`/models`: what the registry has, and every change of it."""
 
 from collections.abc import Callable
+from functools import partial
 from os import SEEK_END
 from pathlib import PurePath
 from typing import Any
@@ -10,9 +11,8 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 
 from api.errors import Refusal
-from api.paging import Number, read_cursor, write_cursor
+from api.paging import page_by_id
 from api.schemas.models import (
-    MODEL_TYPES,
     Card,
     DeleteQuery,
     History,
@@ -31,11 +31,13 @@ from api.security import actor, body_limit, requires, upload_rate
 from api.services import services
 from netheal.bundles.intake.examine import SUFFIXES, Order
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
+from netheal.contracts import MODEL_TYPES
 from netheal.errors import NotThere
 from netheal.registry.changes import Change, Reason, activate, deactivate, delete, rollback
 from netheal.registry.models import Quota, Upload
 from netheal.registry.records import active_model, count_models, get_model, list_models, model_history
 from netheal.uploads.bundles import BundleRefused, Registry, take_in
+from netheal.wording import quoted
 
 models = APIBlueprint("models", __name__, tag="models")
 Document = dict[str, Any]
@@ -48,14 +50,11 @@ _NAME_CHARS = 200
 @requires("viewer")
 def list_all(query_data: Document) -> Document:
     """List models, newest first."""
-    place = read_cursor(query_data.get("cursor"), tuple[Number])
     chosen = query_data.get("model_type"), query_data["deleted"]
-    limit = query_data["limit"]
     with services().pool.connection() as connection:
-        found = list_models(connection, *chosen, before=place[0] if place else None, limit=limit + 1)
+        fetch = partial(list_models, connection, *chosen)
+        rows, following = page_by_id(query_data.get("cursor"), query_data["limit"], fetch)
         total = count_models(connection, *chosen)
-    rows = found[:limit]
-    following = write_cursor((rows[-1].id,)) if len(found) > limit else None
     return {"models": [model_document(record) for record in rows], "total": total, "next_cursor": following}
 
 
@@ -218,7 +217,7 @@ def _known(model_id: int) -> int:
 
 def _known_type(model_type: str) -> str:
     if model_type not in MODEL_TYPES:
-        raise NotThere(f"there is no model type {model_type[:50]!r}: {' and '.join(MODEL_TYPES)} are")
+        raise NotThere(f"there is no model type {quoted(model_type)}: {' and '.join(MODEL_TYPES)} are")
     return model_type
 
 

@@ -15,6 +15,7 @@ from api.security.rates import Rates
 from api.services import services
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.wording import quoted
 
 _KEY = "netheal-guard"
 _FORM_FIELD_BYTES = 4 * 2**20
@@ -125,7 +126,7 @@ def _check_host(names: Names) -> None:
     host = request.headers.get("Host", "")
     if not names.answers_to(host, int(request.environ.get("SERVER_PORT") or 0), request.scheme):
         raise Refusal(
-            421, "wrong_host", f"the API does not answer to the host name {host!r}: add it to NETHEAL_API_HOSTS"
+            421, "wrong_host", f"the API does not answer to the host name {quoted(host)}: add it to NETHEAL_API_HOSTS"
         )
 
 

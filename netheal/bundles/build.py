@@ -11,10 +11,10 @@ from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
-from netheal.bundles.wording import listed
 from netheal.contracts import Contract, Feature, attack_classes, wire_contracts
 from netheal.contracts.contract import ModelType, contract_document
 from netheal.errors import BundleError
+from netheal.wording import listed
 
 _PREFIX = {"threat_detector": "threat", "attack_classifier": "attack"}
 

@@ -7,8 +7,8 @@ from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activate, activat
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.bundles.windows import Windows, windows_of
-from netheal.bundles.wording import sides
 from netheal.errors import BundleError
+from netheal.wording import sides
 
 
 def _conv(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
-from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
+from netheal.wording import quoted, sides
 
 
 @dataclass(frozen=True)

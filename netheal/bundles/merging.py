@@ -7,8 +7,8 @@ import numpy as np
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.layers import Tensor
 from netheal.bundles.topology import Config
-from netheal.bundles.wording import shown, sides
 from netheal.errors import BundleError
+from netheal.wording import shown, sides
 
 Merge = Callable[[GraphBuilder, Sequence[Tensor], Config], Tensor]
 

@@ -18,8 +18,8 @@ from netheal.bundles.recurrent import RECURRENT
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.topology import Config, Step, input_shape, topology_of
 from netheal.bundles.weights import WeightReader
-from netheal.bundles.wording import cause, sides
 from netheal.errors import BundleError
+from netheal.wording import cause, sides
 
 _COPIES = 3
 """A layer's values before its bias, before its activation, and after."""

@@ -9,8 +9,8 @@ from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activation_name
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
-from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
+from netheal.wording import quoted, sides
 
 _MOST_GATES = 4
 _GATES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign"}

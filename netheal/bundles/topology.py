@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
+from netheal.wording import quoted, shown
 
 Config = dict[str, Any]
 

@@ -14,8 +14,8 @@ from onnx import TensorProto, numpy_helper
 
 from netheal.bundles.graph import ML_DOMAIN, GraphBuilder
 from netheal.bundles.scaling import Scaling
-from netheal.bundles.wording import sides
 from netheal.errors import BundleError
+from netheal.wording import sides
 
 _LEAF = -1
 _MOST_NODES = 2**24  # leaf numbers travel as float32

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netheal.bundles.topology import Config
-from netheal.bundles.wording import sides
 from netheal.errors import BundleError
+from netheal.wording import sides
 
 
 def in_layers_order(leaves: Sequence[Config], arrays: Sequence[Any]) -> list[Any]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from netheal.bundles.topology import Config
-from netheal.bundles.wording import shown
 from netheal.errors import BundleError
+from netheal.wording import shown
 
 _WIDEST = 4096
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,8 +11,9 @@ from rich.table import Table
 from netheal.bundles.intake.examine import Order
 from netheal.bundles.intake.report import STEPS
 from netheal.bundles.intake.sandbox import examine_file
-from netheal.contracts.contract import ModelType
+from netheal.contracts import MODEL_TYPES, ModelType
 from netheal.errors import SettingsError
+from netheal.wording import quoted
 
 _FIGURES = {
     "layout": "layout",
@@ -34,9 +35,9 @@ _FIGURES = {
 
 def validate(file: Path, model_type: str, profile: Path | None, as_json: bool = False) -> int:
     """Examine the file, print the report; 0 where it is accepted, else 1."""
-    known: dict[str, ModelType] = {name: name for name in get_args(ModelType)}
+    known: dict[str, ModelType] = {name: name for name in MODEL_TYPES}
     if model_type not in known:
-        raise SettingsError(f"the model type is one of {', '.join(known)}, not {model_type!r}")
+        raise SettingsError(f"the model type is one of {', '.join(known)}, not {quoted(model_type)}")
     text = profile.read_bytes() if profile is not None else None
     report = examine_file(file, Order(file.suffix.lower(), known[model_type], text)).report
     if as_json:

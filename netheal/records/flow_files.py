@@ -22,6 +22,7 @@ import pyarrow.parquet
 from netheal.contracts import Contract, envelope_spellings, wire_contracts
 from netheal.errors import ContractError, SettingsError
 from netheal.records.headers import header_fault, lacking_features, wire_headers
+from netheal.wording import quoted
 
 MALFORMED = "malformed_row"
 """The one column of a CSV row whose number of cells is not the header's: its text as it stands."""
@@ -87,7 +88,7 @@ def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Cont
         nearest = min(lacking, key=lambda contract_id: len(lacking[contract_id]))
         raise ContractError(
             f"{path.name} has the columns of none of {', '.join(lacking)}. Nearest is {nearest}, for which "
-            f"these are missing: {', '.join(map(repr, lacking[nearest]))}. A header may differ in case, "
+            f"these are missing: {', '.join(map(quoted, lacking[nearest]))}. A header may differ in case, "
             "spaces and punctuation, or be a spelling that the contract file lists"
         )
 

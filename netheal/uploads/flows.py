@@ -19,6 +19,7 @@ from netheal.records.headers import header_fault, known_places, lacking_features
 from netheal.traffic.encode import encode_rows
 from netheal.uploads.csv_rows import Row, csv_rows
 from netheal.uploads.refusal import FileRefused
+from netheal.wording import quoted
 
 MAX_BYTES = 100 * 2**20
 MAX_ROWS = 100_000
@@ -117,7 +118,7 @@ def _complete(names: Sequence[str], contracts: Sequence[Contract]) -> tuple[Cont
         raise FileRefused(
             "no_contract",
             f"the header has the columns of none of {', '.join(lacking)}; nearest is {nearest.id}, for which"
-            f" {len(missing)} of {len(nearest.names)} are missing: {', '.join(map(repr, missing))}. Case, spaces and"
+            f" {len(missing)} of {len(nearest.names)} are missing: {', '.join(map(quoted, missing))}. Case, spaces and"
             " punctuation of a header do not matter",
             {"nearest": nearest.id, "missing": missing},
         )

@@ -20,6 +20,7 @@ ORDER = {"name": "x", "role": "viewer"}
 def test_another_name_for_loopback_is_refused(client: FlaskClient, host: str) -> None:
     answer = client.get(STATS, headers={"Host": host})
     assert (answer.status_code, answer.json["error"]["code"]) == (421, "wrong_host")
+    assert f'the host name "{host}": add it' in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:80"])

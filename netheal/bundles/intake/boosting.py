@@ -12,8 +12,8 @@ from netheal.bundles.intake.trees import histogram_tree_of, tree_of
 from netheal.bundles.intake.values import ArrayRecord, Record
 from netheal.bundles.probability import Boosting, Classifier, Doubles
 from netheal.bundles.tree import regression_tree
-from netheal.bundles.wording import shown
 from netheal.errors import BundleError
+from netheal.wording import shown
 
 
 def boosting_of(fields: Fields, n_features: int) -> Classifier:

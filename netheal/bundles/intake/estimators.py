@@ -10,11 +10,11 @@ from netheal.bundles.intake.limits import MOST_VOTERS
 from netheal.bundles.intake.preprocessing import require_names
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.trees import forest_of, one_tree_of
-from netheal.bundles.intake.values import ArrayRecord, Record
+from netheal.bundles.intake.values import ArrayRecord, Record, described
 from netheal.bundles.probability import Classifier, Doubles, Layered
 from netheal.bundles.voting import HardVoting, Voting
-from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
+from netheal.wording import quoted, shown
 
 _DEEPEST = 3
 
@@ -31,9 +31,9 @@ def classifier_of(value: Any, names: list[str]) -> tuple[Classifier, list[Plain]
 
 
 def _classifier(value: Any, n_features: int, depth: int) -> Classifier:
-    kind = value.label if isinstance(value, Record) else type(value).__name__
-    if kind not in _ACCEPTED or depth >= _DEEPEST:
-        raise BundleError(f"the model is a {kind}: accepted are {', '.join(_ACCEPTED)}")
+    kind = value.label if isinstance(value, Record) else None
+    if kind is None or kind not in _ACCEPTED or depth >= _DEEPEST:
+        raise BundleError(f"the model is {described(value)}: accepted are {', '.join(_ACCEPTED)}")
     if kind == "VotingClassifier":
         return _voting(state_of(value), n_features, depth)
     return _READERS[kind](state_of(value), n_features)

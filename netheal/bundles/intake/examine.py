@@ -25,10 +25,10 @@ from netheal.bundles.intake.serve import contract_of, serve
 from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
-from netheal.bundles.wording import cause, quoted
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
 from netheal.errors import NethealError
+from netheal.wording import cause, quoted
 
 SUFFIXES = (".joblib", ".pkl", ".h5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"

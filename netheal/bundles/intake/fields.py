@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.limits import CONFIG_DEPTH, CONFIG_VALUES, MOST_CATEGORIES
-from netheal.bundles.intake.values import ArrayRecord, Record
-from netheal.bundles.wording import quoted, sides
+from netheal.bundles.intake.values import ArrayRecord, Record, described
 from netheal.errors import BundleError
+from netheal.wording import quoted, sides
 
 Plain = str | int | float | bool
 
@@ -40,7 +40,7 @@ class Fields:
         """An object."""
         value = self.need(key)
         if not isinstance(value, Record):
-            raise BundleError(f"{quoted(key)} of {self.of} is a {type(value).__name__}, not a model's object")
+            raise BundleError(f"{quoted(key)} of {self.of} is {described(value)}, not a model's object")
         return value
 
     def records(self, key: str, most: int) -> list[Record]:
@@ -150,6 +150,6 @@ def json_values(value: Any, what: str) -> Any:
             return [copy(inner, depth + 1) for inner in item]
         if item is None or type(item) in (str, int, float, bool):
             return item
-        raise BundleError(f"{what} holds a {type(item).__name__}, which is no plain value")
+        raise BundleError(f"{what} holds {described(item)}, which is no plain value")
 
     return copy(value, 0)

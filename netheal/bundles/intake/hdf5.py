@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
-from netheal.bundles.wording import cause, quoted
 from netheal.errors import BundleError
+from netheal.wording import cause, quoted
 
 _ARRAY_BYTES = 256 * MEGABYTE
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
@@ -89,7 +89,7 @@ def _require_plain(file: h5py.File) -> None:
             if isinstance(item, h5py.Group):
                 walk(item, depth + 1)
             elif not isinstance(item, h5py.Dataset):
-                raise BundleError(f"the .h5 holds a {type(item).__name__}, which is no array")
+                raise BundleError(f"the .h5 holds {quoted(name)}, which is neither a group nor an array")
             elif item.external or item.is_virtual:
                 raise BundleError(f"the array {quoted(name)} of the .h5 lies in another file")
 

@@ -21,8 +21,8 @@ from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.neural import Network
 from netheal.bundles.topology import Config, body_of, entries_of, is_model
-from netheal.bundles.wording import cause, listed
 from netheal.errors import BundleError
+from netheal.wording import cause, listed
 
 _END, _END_BYTES = b"PK\x05\x06", 22
 """How an archive without a comment ends."""

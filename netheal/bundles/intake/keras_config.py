@@ -8,8 +8,8 @@ from netheal.bundles.intake.fields import json_values
 from netheal.bundles.layers import KERAS_2_HARD_SIGMOID
 from netheal.bundles.neural import require_served
 from netheal.bundles.topology import MODELS, topology_of
-from netheal.bundles.wording import cause, quoted
 from netheal.errors import BundleError
+from netheal.wording import cause, quoted
 
 _MODULES = (
     "builtins",

@@ -17,9 +17,9 @@ from netheal.bundles.intake.values import Record
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
 from netheal.bundles.scaling import Scaling
-from netheal.bundles.wording import listed, quoted, shown
 from netheal.contracts.contract import ModelType
 from netheal.errors import BundleError
+from netheal.wording import listed, quoted, shown
 
 _NORMAL = ("normal", "benign")
 

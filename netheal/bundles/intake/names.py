@@ -2,8 +2,8 @@
 
 from enum import Enum, auto
 
-from netheal.bundles.wording import quoted
 from netheal.errors import BundleError
+from netheal.wording import quoted
 
 
 class Kind(Enum):

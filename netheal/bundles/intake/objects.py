@@ -13,12 +13,13 @@ from netheal.bundles.intake.values import (
     array_of,
     build_dtype,
     checked_shape,
+    described,
     new_dtype,
     objects_of,
     scalar_of,
 )
-from netheal.bundles.wording import quoted
 from netheal.errors import BundleError
+from netheal.wording import quoted
 
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 _ALIGNMENT = 16
@@ -61,7 +62,7 @@ def build(target: Any, state: Any) -> None:
             raise BundleError(f"the pickle gives {target.name.full} its state twice")
         target.state, target.built = state, True
     elif type(target) is not dict or type(state) is not dict:  # a Bunch, whose state nothing reads
-        raise BundleError(f"the pickle gives a state to what has none ({type(target).__name__})")
+        raise BundleError(f"the pickle gives a state to what has none ({described(target)})")
 
 
 def read_wrapper(record: Record, state: Any, reader: ByteReader, nested: Callable[[], Any]) -> ArrayRecord:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from netheal.bundles.intake.fields import Fields, plain_list, state_of, texts
-from netheal.bundles.intake.values import Record
+from netheal.bundles.intake.values import Record, described
 from netheal.bundles.scaling import Scaling, min_max, standard
-from netheal.bundles.wording import quoted, shown
 from netheal.errors import BundleError
+from netheal.wording import quoted, shown
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ def scaler_of(value: Any, names: list[str]) -> Scaler:
     if value is None:
         return Scaler(Scaling(), None)
     if not isinstance(value, Record) or value.label not in _SCALERS:
-        found = value.label if isinstance(value, Record) else type(value).__name__
-        raise BundleError(f"the scaler is a {found}: accepted are {', '.join(_SCALERS)}, or none")
+        raise BundleError(f"the scaler is {described(value)}: accepted are {', '.join(_SCALERS)}, or none")
     fields = state_of(value)
     require_names(fields, names)
     scaling = _SCALERS[value.label](fields)

@@ -7,9 +7,9 @@ from netheal.bundles.build import class_ids
 from netheal.bundles.intake.fields import Fields, json_values
 from netheal.bundles.intake.layouts import Parts
 from netheal.bundles.intake.limits import PROFILE_BYTES
-from netheal.bundles.wording import cause, quoted, shown
 from netheal.contracts import attack_classes
 from netheal.errors import BundleError
+from netheal.wording import cause, quoted, shown
 
 
 def read_profile(text: bytes) -> Fields:

@@ -15,10 +15,10 @@ from netheal.bundles.reference import network_scores
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_onnx
 from netheal.bundles.voting import HardVoting, certain
-from netheal.bundles.wording import listed, quoted
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType, wire_contracts
 from netheal.errors import BundleError
+from netheal.wording import listed, quoted
 
 
 @dataclass(frozen=True)

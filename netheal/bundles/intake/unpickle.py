@@ -13,9 +13,9 @@ from netheal.bundles.intake.limits import PICKLE_DEPTH, PICKLE_STEPS, TEXT_BYTES
 from netheal.bundles.intake.names import Kind, kind_of
 from netheal.bundles.intake.objects import build, call, read_wrapper
 from netheal.bundles.intake.reader import ByteReader
-from netheal.bundles.intake.values import Name, Record
-from netheal.bundles.wording import cause
+from netheal.bundles.intake.values import Name, Record, described
 from netheal.errors import BundleError
+from netheal.wording import cause
 
 _DAMAGE = (IndexError, KeyError, struct.error, UnicodeError, ValueError, TypeError, OverflowError, AttributeError)
 
@@ -125,7 +125,7 @@ def _set(machine: Unpickler, values: list[Any]) -> None:
         raise BundleError("the pickle sets items of what is no dictionary")
     for key, value in zip(values[::2], values[1::2], strict=True):
         if type(key) not in (str, int, float, bool, type(None)):
-            raise BundleError(f"a dictionary of the file has a key of type {type(key).__name__}")
+            raise BundleError(f"a dictionary of the file has {described(key)} as a key")
         target[key] = value
 
 

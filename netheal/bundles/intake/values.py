@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.names import Kind
-from netheal.bundles.wording import quoted, sides
 from netheal.errors import BundleError
+from netheal.wording import kind, quoted, sides
 
 _SIMPLE = re.compile(r"[<>=|]?(b1|i[1248]|u[1248]|f[248]|[US][1-9][0-9]{0,4}|\?)")
 _LARGEST_SIDE = 2**31
@@ -73,6 +73,17 @@ class ArrayRecord:
     def filled(self) -> bool:
         """Whether its state has been seen."""
         return self.array is not None or self.objects is not None
+
+
+def described(value: Any) -> str:
+    """What a value of the file is, for a message: an object by its class."""
+    if isinstance(value, Record):
+        return f"{'an' if value.label[:1] in 'AEIOU' else 'a'} {value.label}"
+    if isinstance(value, ArrayRecord):
+        return "an array"
+    if isinstance(value, DtypeRecord):
+        return "a dtype"
+    return "a name" if isinstance(value, Name) else kind(value)
 
 
 def new_dtype(args: tuple[Any, ...]) -> DtypeRecord:

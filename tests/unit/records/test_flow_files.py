@@ -156,7 +156,7 @@ def test_a_file_that_is_no_flow_file_is_refused(tmp_path: Path, content: bytes) 
 
 def test_the_refusal_names_the_missing_columns(tmp_path: Path) -> None:
     headers = [name for name in THREAT.names if name != "count"]
-    with pytest.raises(ContractError, match=r"threat/v1.*missing: 'count'\."):
+    with pytest.raises(ContractError, match=r'threat/v1.*missing: "count"\.'):
         list(read_flow_file(written(tmp_path, csv_text(headers))))
 
 

@@ -180,7 +180,7 @@ def test_what_is_no_flow_file_is_refused(content: bytes | str, code: str, says: 
 def test_the_nearest_contract_and_what_it_lacks_are_named() -> None:
     refused = refusal(PLAIN.replace(",same_srv_rate,", ",rate,"))
     assert refused.details == {"nearest": "threat/v1", "missing": ["same_srv_rate"]}
-    assert "'same_srv_rate'" in str(refused)
+    assert '"same_srv_rate"' in str(refused)
 
 
 def test_a_row_is_no_longer_for_long_names_that_mean_nothing() -> None:

@@ -10,9 +10,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.fields import Fields
+from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.profile import read_profile
-from netheal.bundles.wording import cause
+from netheal.bundles.intake.values import ArrayRecord, Name
 from netheal.errors import BundleError
+from netheal.wording import cause
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
 
@@ -64,7 +67,7 @@ def test_another_estimator_is_named() -> None:
         ({"selected_features": ["a"]}, "42 features"),
         ({"label_encoder": None, "attack_types": None}, "no names"),
         ({"label_encoder": None, "attack_types": {0: "BENIGN", 1: "x", 2: "y", 3: "z"}}, "none of the 14"),
-        ({"scaler": "standard"}, "the scaler is a str"),
+        ({"scaler": "standard"}, "the scaler is a text: accepted"),
         ({"metadata": {"version": "\n" * 99}}, "version"),
     ],
 )
@@ -137,6 +140,20 @@ def test_reasons_are_in_words_and_not_in_pythons_notation() -> None:
         reason = _reason(layout)[1]
         assert not set(reason) & set("[]{}'") and "Error(" not in reason, reason
         assert reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (ArrayRecord(), "is an array"),
+        ([1], "is a list"),
+        (memoryview(b""), "is raw bytes"),
+        (Name("a.Some", Kind.OBJECT), "is a name"),
+    ],
+)
+def test_what_a_value_is_is_told_without_names_of_python(value: Any, words: str) -> None:
+    with pytest.raises(BundleError, match=f'^"model" of the file {words}, not a model\'s object$'):
+        Fields({"model": value}, "the file").record("model")
 
 
 @pytest.mark.parametrize(
