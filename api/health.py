@@ -71,7 +71,8 @@ def status(found: Iterable[Problem]) -> Status:
 def _of_job(progress: Progress, lag: int, up_s: float) -> Problem | None:
     stream = progress.stream
     waiting = f"; {lag:,} rows wait" if lag else ""
-    silent = stream is None or (not stream.alive and stream.heartbeat_age_s > up_s)
+    told_why = stream is not None and (stream.state == "refused" or (stream.state == "stopped" and stream.reason))
+    silent = stream is None or (not stream.alive and not told_why and stream.heartbeat_age_s > up_s)
     if silent and up_s < FIRST_REPORT_S:
         told = f"the job is awaited: it has not reported yet{waiting}"
         return Problem("job", told, starting=True, outage=False)

@@ -120,6 +120,14 @@ def test_a_start_is_no_fault() -> None:
     assert status(problems(Observed(early.progress, Away("no broker"), 5.0))) == "degraded"
 
 
+@pytest.mark.parametrize("state", ["refused", "stopped"])
+def test_a_job_that_ended_and_said_why_is_not_awaited(state: str) -> None:
+    """A new one says within seconds that it is starting."""
+    ended = of_job(job(state, "run 'netheal topic adopt'", heartbeat_age_s=9_000.0), up_s=30.0)
+    assert "run 'netheal topic adopt'" in ended.reason
+    assert status([ended]) == "degraded"
+
+
 def test_a_job_that_was_stopped_with_nothing_to_do_is_no_outage() -> None:
     assert not of_job(job("stopped")).outage
     assert of_job(job("stopped"), lag=1).outage
