@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> APIFlask:
     room = register_live(app, settings, services.pool)
     app.register_blueprint(tickets, url_prefix=PREFIX)
     register_socket(app)
-    observer = register_observer(app, settings, services.pool)
+    observer = register_observer(app, settings)
     app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
     for at_root in (
         health_blueprint("probes", observer),

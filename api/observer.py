@@ -5,18 +5,21 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer
 from flask import Flask
 
 from api.probe import Away, Probe
-from netheal.cli.status import topic_reader
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.store.database import Connection, connect
 from netheal.store.ledger import Offsets
-from netheal.store.pool import Pool
 from netheal.store.progress import Progress, read_progress
+from netheal.store.topics import lag_rows
+from netheal.traffic.topics import end_offsets, topic_reader
 
 _BROKER_S = 1.5
+_CONNECT_S = 5
+_STATEMENT_S = 5.0
 _KEY = "netheal-observer"
 
 
@@ -33,16 +36,15 @@ class Observed:
         """Rows of the input topic that are not in every sink yet; None where a service is away."""
         if isinstance(self.progress, Away) or isinstance(self.ends, Away):
             return None
-        done = self.progress.done_offsets
-        return sum(max(0, end - done.get(partition, 0)) for partition, end in self.ends.items())
+        return lag_rows(self.ends, self.progress.done_offsets)
 
 
 class Observer:
-    """Looks at the services of one API."""
+    """Looks at the services of one API, by connections of its own: handlers may use up theirs."""
 
-    def __init__(self, settings: Settings, pool: Pool) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = pool
+        self._connection: Connection | None = None
         self._reader: Consumer | None = None
         self._postgres_up_at: float | None = None
         self._progress = Probe("Postgres", self._look_at_postgres)
@@ -55,36 +57,31 @@ class Observer:
         return Observed(progress, ends, 0.0 if up_at is None else time.monotonic() - up_at)
 
     def _look_at_postgres(self) -> Progress:
+        if self._connection is not None and not self._connection.closed:
+            try:
+                return read_progress(self._connection, self._settings.input_topic)
+            except ServiceUnavailable:
+                if not self._connection.closed:
+                    raise  # it is there, and slow
+        dsn = self._settings.postgres_dsn.get_secret_value()
         try:
-            with self._pool.connection() as connection:
-                progress = read_progress(connection, self._settings.input_topic)
+            self._connection = connect(dsn, _CONNECT_S, _STATEMENT_S)
         except ServiceUnavailable:
             self._postgres_up_at = None
             raise
         if self._postgres_up_at is None:
             self._postgres_up_at = time.monotonic()
-        return progress
+        return read_progress(self._connection, self._settings.input_topic)
 
     def _look_at_broker(self) -> Offsets:
-        topic = self._settings.input_topic
         if self._reader is None:
             self._reader = topic_reader(self._settings)
-        reader = self._reader
-        try:
-            found = reader.list_topics(topic, timeout=_BROKER_S).topics[topic]
-            if found.error is not None:
-                raise ServiceUnavailable(f"the broker does not know the topic {topic}: {found.error.str()}")
-            return {
-                str(at): int(reader.get_watermark_offsets(TopicPartition(topic, at), timeout=_BROKER_S)[1])
-                for at in found.partitions
-            }
-        except KafkaException as error:
-            raise ServiceUnavailable(f"the broker does not answer: {error.args[0].str()}") from error
+        return end_offsets(self._reader, self._settings.input_topic, _BROKER_S)
 
 
-def register_observer(app: Flask, settings: Settings, pool: Pool) -> Observer:
+def register_observer(app: Flask, settings: Settings) -> Observer:
     """Give the app its own."""
-    observer = app.extensions[_KEY] = Observer(settings, pool)
+    observer = app.extensions[_KEY] = Observer(settings)
     return observer
 
 

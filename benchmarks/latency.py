@@ -9,10 +9,10 @@ from benchmarks.rows import repeated
 from benchmarks.stack import Tell, wait_drained
 from netheal.cli.feed import Feed
 from netheal.cli.readback import Run, output_messages
-from netheal.cli.status import end_offsets, topic_reader
 from netheal.embedded.stack import LocalStack
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.traffic.topics import end_offsets, topic_reader
 
 _LOOK_S = 0.2
 _PERCENTILES = (50, 95, 99)

@@ -4,12 +4,11 @@ import threading
 from collections.abc import Callable
 
 from netheal.cli.readback import Run
-from netheal.cli.status import end_offsets, topic_reader
 from netheal.errors import NethealError, ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.topics import settle_topic
-from netheal.traffic.topics import ensure_stream_topics, topic_id
+from netheal.traffic.topics import end_offsets, ensure_stream_topics, topic_id, topic_reader
 
 _PAUSE_S = 0.1
 _BETWEEN_TRIES_S = 1.0

@@ -11,7 +11,6 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from netheal.cli.status import end_offsets, topic_reader
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import NO_CLASS, UNCLASSIFIED, is_attack_class
 from netheal.errors import ServiceUnavailable
@@ -20,6 +19,7 @@ from netheal.store.database import Connection, transaction
 from netheal.store.delta import Layout, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Offsets
 from netheal.store.schema import PARTITIONS_PER_TOPIC
+from netheal.traffic.topics import end_offsets, topic_reader
 
 Ids = npt.NDArray[np.int64]
 _POLL_S = 0.1

@@ -1,20 +1,16 @@
 """What the stream does now, read from Postgres and the broker."""
 
-import time
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-
-from netheal import kafka_clients
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
-from netheal.store.ledger import Offsets
 from netheal.store.stream_state import StreamState, read_state
+from netheal.store.topics import done_offsets, lag_rows
 from netheal.store.totals import RowCounts, total_counts, verdicts_per_s
+from netheal.traffic.topics import end_offsets, topic_reader
 
 _TIMEOUT_S = 10.0
-_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,26 +46,12 @@ class StatusReader:
             self._connection.close()
         self._consumer.close()
 
-    def end_offsets(self) -> Offsets:
-        """Where the input topic ends now."""
-        return end_offsets(self._consumer, self._topic, self._timeout_s)
-
-    def done_offsets(self) -> Offsets:
-        """Up to where every sink has the rows."""
-        with transaction(self.connection()) as cursor:
-            cursor.execute(
-                "select end_offsets from batches where state = 'done' and topic = %(topic)s and topic_id ="
-                " (select topic_id from topics where topic = %(topic)s order by adopted_at desc limit 1)"
-                " order by closed_at desc limit 1",
-                {"topic": self._topic},
-            )
-            row = cursor.fetchone()
-        return dict(row[0]) if row else {}
-
     def lag(self) -> int:
-        """Rows of the input topic that are not in every sink yet."""
-        done = self.done_offsets()
-        return sum(max(0, end - done.get(partition, 0)) for partition, end in self.end_offsets().items())
+        """Rows of the input topic that are not in every sink yet; raises ServiceUnavailable where one is away."""
+        # Where the topic ends is read last, so that a lag of 0 says that everything was done.
+        with transaction(self.connection()) as cursor:
+            done = done_offsets(cursor, self._topic)
+        return lag_rows(end_offsets(self._consumer, self._topic, self._timeout_s), done)
 
     def read(self) -> Status:
         """The status now; raises ServiceUnavailable where Postgres does not answer."""
@@ -96,26 +78,3 @@ class StatusReader:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._dsn)
         return self._connection
-
-
-def topic_reader(settings: Settings) -> Consumer:
-    """A consumer outside any group, for reading topics from where one says."""
-    return kafka_clients.topic_reader(settings.kafka_bootstrap_servers, settings.kafka_options)
-
-
-def end_offsets(consumer: Consumer, topic: str, timeout_s: float = _TIMEOUT_S) -> Offsets:
-    """Where each partition of a topic ends; raises ServiceUnavailable where the broker does not say in time."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            partitions = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
-            return {str(p): _end_offset(consumer, TopicPartition(topic, p), timeout_s) for p in partitions}
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(f"the broker does not answer: {error.args[0].str()}") from error
-            time.sleep(_PAUSE_S)
-
-
-def _end_offset(consumer: Consumer, partition: TopicPartition, timeout_s: float) -> int:
-    _, end = consumer.get_watermark_offsets(partition, timeout=timeout_s)
-    return int(end)

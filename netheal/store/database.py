@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.errors import QueryCanceled
 
 from netheal.errors import ServiceUnavailable, StreamRefused
 
@@ -34,10 +36,21 @@ def migrate(dsn: str, revision: str = "head") -> None:
         raise ServiceUnavailable(f"Postgres does not answer: {str(error.orig).strip()}") from error
 
 
-def connect(dsn: str) -> Connection:
-    """A connection; raises ServiceUnavailable where there is no server."""
+def connect(dsn: str, connect_timeout_s: int = 10, statement_timeout_s: float = 0.0) -> Connection:
+    """A connection; raises ServiceUnavailable where there is no server.
+
+    With a `statement_timeout_s` above 0, a statement that takes longer is ServiceUnavailable, and so is a server that
+    the network cuts off for as long.
+    """
+    bounds: dict[str, Any] = {}
+    if statement_timeout_s:
+        bound_ms = round(statement_timeout_s * 1000)
+        bounds = {"options": f"-c statement_timeout={bound_ms}", "tcp_user_timeout": bound_ms}
     try:
-        return psycopg2.connect(dsn, connect_timeout=10, application_name="netheal")
+        made: Connection = psycopg2.connect(
+            dsn, connect_timeout=connect_timeout_s, application_name="netheal", **bounds
+        )
+        return made
     except psycopg2.OperationalError as error:
         raise ServiceUnavailable(f"Postgres does not answer: {str(error).strip()}") from error
 
@@ -48,5 +61,7 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
+    except QueryCanceled as error:
+        raise ServiceUnavailable(f"Postgres is too slow: {str(error).strip()}") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise ServiceUnavailable(f"Postgres went away: {str(error).strip()}") from error

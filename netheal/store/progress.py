@@ -10,6 +10,7 @@ from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.ledger import Offsets
 from netheal.store.outages import Outage, outages_of_last_day
 from netheal.store.stream_state import StreamState, read_state
+from netheal.store.topics import done_offsets
 from netheal.store.totals import Counts, total_counts
 
 
@@ -55,8 +56,8 @@ def head_revision() -> str:
     return ScriptDirectory.from_config(config).get_current_head() or ""
 
 
-_DONE = (
-    "select b.end_offsets, extract(epoch from now() - b.closed_at)::float8, b.verdicts + b.rejected,"
+_LAST_DONE = (
+    "select extract(epoch from now() - b.closed_at)::float8, b.verdicts + b.rejected,"
     " extract(epoch from b.closed_at - b.opened_at)::float8 from batches b where b.state = 'done'"
     " and b.topic = %(topic)s and b.topic_id ="
     " (select topic_id from topics where topic = %(topic)s order by adopted_at desc limit 1)"
@@ -74,8 +75,9 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         (revision,) = cursor.fetchone() or ("",)
         if revision != head_revision():
             return Progress(revision)
-        cursor.execute(_DONE, {"topic": topic})
-        offsets, closed_age_s, rows, seconds = cursor.fetchone() or ({}, None, 0, 0.0)
+        done = done_offsets(cursor, topic)
+        cursor.execute(_LAST_DONE, {"topic": topic})
+        closed_age_s, rows, seconds = cursor.fetchone() or (None, 0, 0.0)
         cursor.execute(
             "select extract(epoch from now() - max(opened_at))::float8 from batches where topic = %s", (topic,)
         )
@@ -83,7 +85,7 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         counts = total_counts(cursor).counts
         active = _active(cursor)
     stream, outages = read_state(connection, topic), tuple(outages_of_last_day(connection))
-    return Progress(revision, offsets, opened_age_s, closed_age_s, rows, seconds, counts, active, stream, outages)
+    return Progress(revision, done, opened_age_s, closed_age_s, rows, seconds, counts, active, stream, outages)
 
 
 def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:

@@ -1,9 +1,10 @@
-"""Which incarnation of a topic the stream reads: a topic deleted and made again has other rows at its offsets."""
+"""Which incarnation of a topic the stream reads, and how far: one made again has other rows at its offsets."""
 
 from dataclasses import dataclass
 
 from netheal.errors import StreamRefused
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, Cursor, transaction
+from netheal.store.ledger import Offsets
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,15 @@ def offset_base(connection: Connection, topic: str) -> int:
         cursor.execute("select offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,))
         row = cursor.fetchone()
     return 0 if row is None else int(row[0])
+
+
+def done_offsets(cursor: Cursor, topic: str) -> Offsets:
+    """Up to where every sink has the rows of a topic's present incarnation, in the caller's transaction."""
+    cursor.execute("select done_offsets from topics where topic = %s order by adopted_at desc limit 1", (topic,))
+    (done,) = cursor.fetchone() or ({},)
+    return dict(done)
+
+
+def lag_rows(ends: Offsets, done: Offsets) -> int:
+    """Rows that are not in every sink yet, of a topic that ends at `ends`."""
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())

@@ -1,17 +1,21 @@
-"""Kafka topics: made where they are missing, and told apart by id."""
+"""Kafka topics: made where they are missing, told apart by id, and where they begin and end."""
 
+import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
+from netheal import kafka_clients
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.kafka_clients import admin_client
 from netheal.settings import Settings
-from netheal.store.ledger import OffsetRange, OffsetRanges
+from netheal.store.ledger import OffsetRange, OffsetRanges, Offsets
 
 _TIMEOUT_S = 15.0
+_READER_TIMEOUT_S = 10.0
+_PAUSE_S = 0.1
 
 
 def ensure_stream_topics(settings: Settings) -> None:
@@ -77,6 +81,40 @@ def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str]
         return {str(p.partition): OffsetRange(starts[p].result().offset, ends[p].result().offset) for p in partitions}
     except KafkaException as error:
         raise ServiceUnavailable(f"Kafka did not say what it has of topic {topic!r}: {error.args[0].str()}") from error
+
+
+def topic_reader(settings: Settings) -> Consumer:
+    """A consumer outside any group, for reading topics from where one says."""
+    return kafka_clients.topic_reader(settings.kafka_bootstrap_servers, settings.kafka_options)
+
+
+def end_offsets(consumer: Consumer, topic: str, timeout_s: float = _READER_TIMEOUT_S) -> Offsets:
+    """Where each partition of a topic ends, for who asks often: the consumer keeps its connections.
+
+    Raises ServiceUnavailable where the broker does not say in time, or does not know the topic.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return _end_offsets(consumer, topic, timeout_s)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(_why_no_ends(topic, error.args[0])) from error
+            time.sleep(_PAUSE_S)
+
+
+def _end_offsets(consumer: Consumer, topic: str, timeout_s: float) -> Offsets:
+    found = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+    if found.error is not None:
+        raise KafkaException(found.error)
+    partitions = [TopicPartition(topic, partition) for partition in found.partitions]
+    return {str(p.partition): int(consumer.get_watermark_offsets(p, timeout=timeout_s)[1]) for p in partitions}
+
+
+def _why_no_ends(topic: str, error: KafkaError) -> str:
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"the broker does not know the topic {topic}: {error.str()}"
+    return f"the broker does not answer: {error.str()}"
 
 
 def _answer(result: Callable[[], object], what: str, fine: int) -> bool:

@@ -202,7 +202,7 @@ def test_without_postgres_it_still_answers_quickly(api_settings: Settings) -> No
 def test_the_ledger_is_read(database: Connection) -> None:
     with database, database.cursor() as cursor:
         cursor.execute("insert into policies (version, document) values ('p', '{}')")
-        cursor.execute("insert into topics (topic, topic_id, offset_base) values ('in', 'id', 0)")
+        cursor.execute("insert into topics values ('in', 'id', 0, now(), '{\"0\": 20}')")
         for batch, state in ((1, "done"), (2, "done"), (3, "open")):
             cursor.execute(
                 "insert into batches (query_id, batch_id, topic, topic_id, start_offsets, end_offsets, models,"
