@@ -35,16 +35,20 @@ def idempotent_producer(bootstrap_servers: str, options: Options | None = None, 
     )
 
 
-def topic_reader(bootstrap_servers: str, options: Options | None = None) -> Consumer:
-    """A consumer outside any group, for reading topics from where one says."""
+def topic_reader(bootstrap_servers: str, options: Options | None = None, **own: Any) -> Consumer:
+    """A consumer outside any group, for reading topics from where one says.
+
+    `own` are the caller's properties with `_` for `.`, which `options`, those of the cluster, do not overrule.
+    """
     return Consumer(
         {
             **(options or {}),
+            "auto.offset.reset": "earliest",
+            **_dotted(own),
             "bootstrap.servers": bootstrap_servers,
             "group.id": "netheal-reader",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
             **_QUIET,
         }
     )

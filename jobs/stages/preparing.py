@@ -51,7 +51,7 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
     tell("awaiting the Kafka broker")
     _await(lambda: _ask_broker(settings), stop)
     if not stop.is_set():
-        tell("awaiting the Spark session")
+        tell("creating the topics")
         ensure_stream_topics(settings)
 
 

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from netheal.errors import ServiceUnavailable
+from netheal.kafka_clients import topic_reader
 from netheal.store.schema import RAW_SCHEMA
 
 RANGES_SCHEMA = StructType(
@@ -50,17 +51,7 @@ class RangeReader:
 
         Raises ServiceUnavailable where the broker does not give them.
         """
-        consumer = Consumer(
-            {
-                **self.kafka_options,
-                "bootstrap.servers": self.bootstrap_servers,
-                "group.id": "netheal-range-reader",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
+        consumer = self._consumer()
         try:
             for batch in ranges:
                 for row in batch.to_pylist():
@@ -69,6 +60,14 @@ class RangeReader:
             raise ServiceUnavailable(f"Kafka does not give records: {error.args[0].str()}") from error
         finally:
             consumer.close()
+
+    def _consumer(self) -> Consumer:
+        return topic_reader(
+            self.bootstrap_servers,
+            self.kafka_options,
+            auto_offset_reset="error",  # an offset that is gone is to be told, not passed over
+            isolation_level="read_committed",
+        )
 
     def _read(self, consumer: Consumer, partition: int, start: int, end: int) -> Iterator[pa.RecordBatch]:
         consumer.assign([TopicPartition(self.topic, partition, start)])

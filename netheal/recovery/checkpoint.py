@@ -6,6 +6,7 @@ A checkpoint is a folder: `metadata` (the query's id), `offsets/N` (where batch 
 """
 
 import json
+import shutil
 import uuid
 import zlib
 from collections.abc import Callable, Mapping
@@ -138,22 +139,31 @@ class LocalFiles:
 
     def _replace(self, files: Mapping[str, bytes], aside: str) -> str | None:
         fresh = self._folder.with_name(f".{self._folder.name}.{uuid.uuid4().hex}")
-        for name, content in files.items():
-            path = fresh / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        sync_files(fresh / name for name in files)
-        for folder in sorted({*fresh.rglob("*"), fresh}):
-            if folder.is_dir():
-                sync_path(folder)
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        old = None
-        if self._folder.exists():
-            old = str(self._folder.rename(self._folder.with_name(f"{self._folder.name}{aside}")))
-        if files:
-            fresh.rename(self._folder)
+        try:
+            _write_synced(fresh, files)
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            old = None
+            if self._folder.exists():
+                old = str(self._folder.rename(self._folder.with_name(f"{self._folder.name}{aside}")))
+            if files:
+                fresh.rename(self._folder)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
         sync_path(self._folder.parent)
         return old
+
+
+def _write_synced(folder: Path, files: Mapping[str, bytes]) -> None:
+    """The files, and all folders from `folder` on."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    sync_files(folder / name for name in files)
+    for below in sorted({*folder.rglob("*"), folder}):
+        if below.is_dir():
+            sync_path(below)
 
 
 def matches_checksums(content: bytes, checksums: bytes) -> bool:

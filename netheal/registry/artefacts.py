@@ -21,16 +21,23 @@ class Artefacts:
         folder = self._root / bundle.hash
         if not folder.exists():
             fresh = self._root / f".{bundle.hash}.{uuid.uuid4().hex}"
-            bundle.write(fresh)
-            sync_files(fresh.iterdir())
             try:
-                fresh.rename(folder)
-                sync_path(self._root)
-            except OSError:  # somebody else stored the same just now
-                shutil.rmtree(fresh)
-                if not folder.exists():
-                    raise
+                bundle.write(fresh)
+                sync_files(fresh.iterdir())
+                self._rename(fresh, folder)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            sync_path(self._root)
         return bundle.hash
+
+    def _rename(self, fresh: Path, folder: Path) -> None:
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(fresh, ignore_errors=True)  # somebody else stored the same just now
 
     def get(self, bundle_hash: str) -> ServedBundle:
         """The bundle of that hash; raises BundleError where it is missing or altered."""

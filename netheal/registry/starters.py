@@ -122,8 +122,12 @@ def _keep(note: Path, report: dict[str, Any]) -> None:
     fresh = note.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     with suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(report), "utf-8")
-        fresh.replace(note)
+        try:
+            fresh.write_text(json.dumps(report), "utf-8")
+            fresh.replace(note)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

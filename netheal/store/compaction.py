@@ -14,7 +14,7 @@ import sys
 
 from deltalake import DeltaTable
 
-from netheal.store.delta_sync import sync_commits, sync_parts
+from netheal.store.delta_sync import synced_rewrite
 from netheal.telemetry import configure_logging, emit
 
 KEPT_HOURS = 24
@@ -27,21 +27,13 @@ _NICENESS = 10
 def compact(uri: str, kept_hours: int = KEPT_HOURS) -> int:
     """Compact the table, remove what was replaced or never committed long ago; the number of parts replaced now."""
     table = DeltaTable(uri)
-    before, parts = table.version(), set(table.file_uris())
-    # One task at a time: the stream's workers need the cores more.
-    found = table.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1)
-    _make_durable(table, before, parts)
+    with synced_rewrite(table):
+        # One task at a time: the stream's workers need the cores more.
+        found = table.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1)
     # "Lite": only what the log says was removed, never a part that a task has written and nobody committed yet.
     table.vacuum(retention_hours=kept_hours, dry_run=False, enforce_retention_duration=False, full=False)
     table.vacuum(retention_hours=ORPHAN_HOURS, dry_run=False, full=True)
     return int(found["numFilesRemoved"])
-
-
-def _make_durable(table: DeltaTable, before: int, known: set[str]) -> None:
-    """What the compaction wrote; until then the parts it replaced are there, and stay for `KEPT_HOURS`."""
-    table.update_incremental()
-    sync_parts(table.table_uri, set(table.file_uris()) - known)
-    sync_commits(table.table_uri, range(before + 1, table.version() + 1))
 
 
 def start_compaction(uri: str) -> "subprocess.Popen[bytes]":

@@ -13,7 +13,7 @@ from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.delta_sync import sync_commits, sync_table
+from netheal.store.delta_sync import sync_commits, sync_table, synced_rewrite
 from netheal.store.schema import PARTITIONS_PER_TOPIC, rejected_schema, verdict_schema
 
 DATE_COLUMN = "date"
@@ -172,8 +172,9 @@ class DeltaLog:
                 if not parts:
                     return False
                 try:
+                    before = self._table.version()
                     self._append(parts, Transaction(app_id, batch_id))
-                    self._sync_new_commits()
+                    self._sync_commits_after(before)
                     break
                 except CommitFailedError:  # another writer was quicker: a compaction
                     if not tries_left:
@@ -219,8 +220,8 @@ class DeltaLog:
             for tries_left in reversed(range(_COMMIT_TRIES)):
                 self._table.update_incremental()
                 try:
-                    self._table.delete(predicate)
-                    self._sync_new_commits()
+                    with synced_rewrite(self._table):
+                        self._table.delete(predicate)
                     break
                 except CommitFailedError:
                     if not tries_left:
@@ -228,8 +229,7 @@ class DeltaLog:
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot delete from the Delta table {self.uri}: {error}") from error
 
-    def _sync_new_commits(self) -> None:
-        before = self._table.version()
+    def _sync_commits_after(self, before: int) -> None:
         self._table.update_incremental()
         sync_commits(self.uri, range(before + 1, self._table.version() + 1))
 

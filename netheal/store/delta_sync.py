@@ -1,6 +1,9 @@
 """Delta tables on a local disk that outlive a power cut; an object store keeps what it acknowledged by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from deltalake import DeltaTable
 
 from netheal.durable import local_folder, sync_files, sync_path
 
@@ -39,3 +42,16 @@ def sync_table(location: str, versions: Iterable[int]) -> None:
         sync_commits(location, versions)
         for folder in (table / LOG_FOLDER, table, table.parent):
             sync_path(folder)
+
+
+@contextmanager
+def synced_rewrite(table: DeltaTable) -> Iterator[None]:
+    """Wait at the end until the parts and commits are on disk that deltalake wrote inside (a compaction, a deletion).
+
+    It moves the table's state on by itself, so that what is new is told by the state before.
+    """
+    version, parts = table.version(), set(table.file_uris())
+    yield
+    table.update_incremental()
+    sync_parts(table.table_uri, set(table.file_uris()) - parts)
+    sync_commits(table.table_uri, range(version + 1, table.version() + 1))

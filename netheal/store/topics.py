@@ -22,45 +22,40 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnati
     Raises StreamRefused where the topic is not the incarnation that was read last.
     """
     with transaction(connection) as cursor:
-        cursor.execute(
-            "select topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1",
-            (topic,),
-        )
-        known = cursor.fetchone()
+        known = _newest(cursor, topic)
         if known is None:
-            cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, 0)", (topic, topic_id))
-            return Incarnation(topic, topic_id, 0)
-    if known[0] != topic_id:
+            _record(cursor, Incarnation(topic, topic_id, 0))
+            known = _newest(cursor, topic) or Incarnation(topic, topic_id, 0)
+    if known.id != topic_id:
         raise StreamRefused(
-            f"topic {topic} was deleted and made again (its id was {known[0]}, now {topic_id}), so stored offsets"
+            f"topic {topic} was deleted and made again (its id was {known.id}, now {topic_id}), so stored offsets"
             " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
         )
-    return Incarnation(topic, topic_id, int(known[1]))
+    return known
 
 
 def adopt_topic(connection: Connection, topic: str, topic_id: str) -> Incarnation:
     """Go on with an incarnation, new or not, with the offset base that keeps event ids unique."""
     with transaction(connection) as cursor:
-        cursor.execute("select offset_base from topics where topic = %s and topic_id = %s", (topic, topic_id))
-        known = cursor.fetchone()
+        known = _known(cursor, topic, topic_id)
         if known is not None:
-            return Incarnation(topic, topic_id, int(known[0]))
+            return known
         cursor.execute(
             "select coalesce(max(t.offset_base + e.value::bigint), 0) from batches b"
             " join topics t using (topic, topic_id), jsonb_each_text(b.end_offsets) e where b.topic = %s",
             (topic,),
         )
         (base,) = cursor.fetchone() or (0,)
-        cursor.execute("insert into topics (topic, topic_id, offset_base) values (%s, %s, %s)", (topic, topic_id, base))
-    return Incarnation(topic, topic_id, int(base))
+        adopted = Incarnation(topic, topic_id, int(base))
+        _record(cursor, adopted)
+        return _known(cursor, topic, topic_id) or adopted
 
 
 def offset_base(connection: Connection, topic: str) -> int:
     """What is added to the offsets of a topic's present incarnation to make event ids; 0 before the job has seen it."""
     with transaction(connection) as cursor:
-        cursor.execute("select offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,))
-        row = cursor.fetchone()
-    return 0 if row is None else int(row[0])
+        known = _newest(cursor, topic)
+    return 0 if known is None else known.offset_base
 
 
 def done_offsets(cursor: Cursor, topic: str) -> Offsets:
@@ -73,3 +68,27 @@ def done_offsets(cursor: Cursor, topic: str) -> Offsets:
 def lag_rows(ends: Offsets, done: Offsets) -> int:
     """Rows that are not in every sink yet, of a topic that ends at `ends`."""
     return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
+
+
+def _newest(cursor: Cursor, topic: str) -> Incarnation | None:
+    cursor.execute(
+        "select topic, topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,)
+    )
+    row = cursor.fetchone()
+    return None if row is None else Incarnation(*row)
+
+
+def _known(cursor: Cursor, topic: str, topic_id: str) -> Incarnation | None:
+    cursor.execute(
+        "select topic, topic_id, offset_base from topics where topic = %s and topic_id = %s", (topic, topic_id)
+    )
+    row = cursor.fetchone()
+    return None if row is None else Incarnation(*row)
+
+
+def _record(cursor: Cursor, topic: Incarnation) -> None:
+    """Unless another process has just recorded it: the job and `netheal up` begin side by side."""
+    cursor.execute(
+        "insert into topics (topic, topic_id, offset_base) values (%s, %s, %s) on conflict do nothing",
+        (topic.name, topic.id, topic.offset_base),
+    )

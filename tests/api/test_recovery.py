@@ -1,5 +1,7 @@
 """The ledger's own guard, and the repairs, on a real PostgreSQL and real Delta tables."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,6 +26,7 @@ from netheal.store.ledger import BatchPins, Ledger, OffsetRange, Offsets, fence,
 from netheal.store.progress import read_progress
 from netheal.store.topics import Incarnation, adopt_topic, settle_topic
 from tests.api.conftest import _administer
+from tests.deadlines import DEADLINE_S
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 QUERY = "48f86c55-4bce-4690-a02f-213e56bf6870"
@@ -268,3 +271,40 @@ def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPo
     assert resume_point(end) == ResumePoint("b", 4, {"0": 300}), "the batch left open is covered by one that is done"
     assert resume_point(read_ledger_end(connection, "in", "unread")) is None
     connection.close()
+
+
+def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Settings, connection: Connection):
+    """One has looked and not recorded it yet when the other does."""
+    dsn = api_settings.postgres_dsn.get_secret_value()
+    second = connect(dsn)
+    outcome: list[Incarnation | BaseException] = []
+
+    def settle() -> None:
+        try:
+            outcome.append(settle_topic(second, "new", "id"))
+        except BaseException as error:  # noqa: BLE001 - the test's outcome
+            outcome.append(error)
+
+    with transaction(connection) as cursor:
+        cursor.execute("insert into topics (topic, topic_id, offset_base) values ('new', 'id', 0)")
+        waiting = threading.Thread(target=settle)
+        waiting.start()
+        limit = time.monotonic() + DEADLINE_S
+        while not _waits_for_a_lock(dsn):
+            assert time.monotonic() < limit and waiting.is_alive(), "it did not come to the insert"
+    waiting.join()
+    second.close()
+    assert outcome == [Incarnation("new", "id", 0)]
+
+
+def _waits_for_a_lock(dsn: str) -> bool:
+    observer = connect(dsn)
+    try:
+        with transaction(observer) as cursor:
+            cursor.execute(
+                "select exists (select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+                " and datname = current_database())"
+            )
+            return cursor.fetchone() == (True,)
+    finally:
+        observer.close()

@@ -6,11 +6,13 @@ import sys
 import pytest
 from confluent_kafka import KafkaException
 
-from netheal.kafka_clients import idempotent_producer
+from netheal.kafka_clients import idempotent_producer, topic_reader
 from netheal.settings import PROJECT_ROOT
 
 MAKE = {
     "producer": "c = kafka_clients.idempotent_producer('127.0.0.1:1'); c.produce('t', b'x')",
+    "reader of ranges": "from jobs.stages import range_reader\n"
+    "c = range_reader.RangeReader('t', '127.0.0.1:1', {})._consumer(); c.assign([])",
     "consumer": "c = kafka_clients.topic_reader('127.0.0.1:1'); c.assign([])",
     "admin": "c = kafka_clients.admin_client('127.0.0.1:1')",
 }
@@ -33,3 +35,8 @@ def test_options_of_a_cluster_do_not_undo_what_keeps_messages_single() -> None:
     options = {"enable.idempotence": "false", "acks": "0", "max.in.flight.requests.per.connection": "100"}
     with pytest.raises(KafkaException, match="max.in.flight"):
         idempotent_producer("127.0.0.1:1", options)
+
+
+def test_a_readers_own_properties_are_not_overruled_by_those_of_the_cluster() -> None:
+    with pytest.raises(KafkaException, match=r"isolation\.level"):
+        topic_reader("127.0.0.1:1", {"isolation.level": "read_committed"}, isolation_level="no such level")

@@ -1,5 +1,7 @@
 """Every way in which a power cut or a person leaves a checkpoint is found before Spark stumbles over it."""
 
+import errno
+import os
 import shutil
 import zlib
 from collections.abc import Callable
@@ -185,3 +187,15 @@ def test_doctor_finds_the_damage_of_the_checkpoint_in_use(checkpoint: Path, tmp_
 
 def test_every_incarnation_of_a_topic_has_a_folder_of_its_own():
     assert checkpoint_folder("/var/c/", "a+b/c") == "/var/c/a-b_c"
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_no_copy(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ServiceUnavailable, match="No space"):
+        LocalFiles(checkpoint).replace({"metadata": b"{}"}, ".old")
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]

@@ -1,6 +1,8 @@
 """A starter model goes through the intake once a version, and again as soon as anything of it is another."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,14 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tree: Path, tmp_path: P
     examine_starters(tree, cache)
     examine_starters(tree, cache)
     assert len(examined) == 2
+
+
+def test_a_note_that_cannot_be_written_leaves_no_part_of_it(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _target: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "replace", full)
+    examine_starters(tree, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []

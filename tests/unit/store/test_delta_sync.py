@@ -1,5 +1,6 @@
 """What outlives a power cut: every file is synced, and its folder, in the order in which one relies on the other."""
 
+import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,3 +92,47 @@ def test_an_artefact_and_its_name_are_synced(tmp_path: Path, synced: list[Path])
     names = [path.name for path in synced]
     assert {path.name for path in folder.iterdir()} <= set(names[:-2])
     assert synced[-1] == tmp_path, "the bundle's name is synced last"
+
+
+def test_what_a_deletion_rewrote_is_synced(tmp_path: Path, synced: list[Path]):
+    log = DeltaLog(LAYOUT, str(tmp_path))
+    writer = DeltaPartWriter(LAYOUT, str(tmp_path), 0)
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    writer.write(pa.table({"event_id": [0, 1024], "recorded_at": [noon] * 2, "text": ["x"] * 2}, schema=SCHEMA))
+    log.commit(writer.receipt(), "app", 0)
+    table = tmp_path / "verdicts"
+    before = set((table / DAY).iterdir())
+    synced.clear()
+    log.delete("event_id >= 1024")
+    (rewritten,) = set((table / DAY).iterdir()) - before
+    assert rewritten in synced, "a power cut loses rows that were not to be deleted"
+    assert table / "_delta_log" / f"{2:020d}.json" in synced
+
+
+def test_a_bundle_that_cannot_be_stored_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bundle = read_served(PROJECT_ROOT / "research" / "models" / "attack_classifier")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            Artefacts(tmp_path).put(bundle)
+    assert list(tmp_path.iterdir()) == []
+    assert Artefacts(tmp_path).put(bundle) == bundle.hash
+
+
+def test_a_name_that_cannot_be_synced_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bundle = read_served(PROJECT_ROOT / "research" / "models" / "attack_classifier")
+    real = os.fsync
+
+    def fails_at_root(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails_at_root)
+    with pytest.raises(OSError, match="Input/output") as told:
+        Artefacts(tmp_path).put(bundle)
+    assert told.value.errno == errno.EIO
