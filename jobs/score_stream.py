@@ -1,8 +1,8 @@
 """The streaming job: flow records from Kafka to verdicts in Delta, Postgres and the output topic.
 
 Runs by `python -m jobs.score_stream` on one machine and by spark-submit on a cluster; stops cleanly on SIGTERM.
-It ends by itself only where a person must act (status 2) or its JVM is gone (status 1); whatever else happens, it
-says so and begins the stream again.
+It ends by itself only where a person must act (status 2), or its JVM is gone or it could not even begin for a full
+disk (status 1); whatever else happens, it says so and begins the stream again.
 """
 
 import sys
@@ -139,6 +139,9 @@ def main() -> int:
         if not under_spark_submit():
             use_scratch_folder(settings.scratch_dir, "job")
         return run(settings, gate)
+    except ServiceUnavailable as error:
+        emit("job.failed", reason=str(error))
+        return _FAILED_STATUS
     except NethealError as error:
         emit("job.failed", reason=str(error))
         return _REFUSED_STATUS

@@ -12,7 +12,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from netheal.errors import SettingsError
+from netheal.embedded.disk import write_error
 
 _held: list[int] = []
 """Locks of this process's folders, open as long as it, or a fork of it, lives."""
@@ -22,7 +22,8 @@ _held: list[int] = []
 def use_scratch_folder(root: Path, name: str) -> Path:
     """Make a folder `name-…` below `root` the place of temporary files from now on, of this process and its children.
 
-    It is removed when the process ends. Raises SettingsError where it cannot be made.
+    It is removed when the process ends. Raises SettingsError where it cannot be made, and
+    ServiceUnavailable where the disk is full.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -35,9 +36,7 @@ def use_scratch_folder(root: Path, name: str) -> Path:
             os.close(making)
         folder.chmod(0o711)  # a child that runs as another user may pass, not look around
     except OSError as error:
-        raise SettingsError(
-            f"{root} cannot be written ({error.strerror}): make it writable or set NETHEAL_VAR_DIR"
-        ) from error
+        raise write_error(root, error) from error
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     atexit.register(_remove_own, folder, os.getpid())
     return folder

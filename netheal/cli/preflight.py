@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netheal.embedded.account import account_for
-from netheal.embedded.disk import MIB, disk_space, size_text, written_folders
+from netheal.embedded.disk import MIB, disk_space, size_text, write_error, written_folders
 from netheal.embedded.jars import broker_jars, spark_jars
 from netheal.embedded.java import checked_java
 from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import is_free
-from netheal.errors import SettingsError
+from netheal.errors import NethealError, SettingsError
 from netheal.settings import Settings
 
 GIB = 2**30
@@ -32,7 +32,7 @@ class Check:
 
 
 def preflight(settings: Settings) -> None:
-    """Raises SettingsError with the first problem."""
+    """Raises SettingsError with the first problem, ServiceUnavailable where that is a full disk."""
     for _, check in CHECKS:
         check(settings)
 
@@ -45,7 +45,7 @@ def run_checks(settings: Settings) -> list[Check]:
 def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
         return Check(name, True, check(settings))
-    except SettingsError as problem:
+    except NethealError as problem:
         return Check(name, False, str(problem))
 
 
@@ -74,9 +74,7 @@ def _writable(settings: Settings) -> str:
         with tempfile.TemporaryFile(dir=settings.var_dir):
             return str(settings.var_dir)
     except OSError as error:
-        raise SettingsError(
-            f"{settings.var_dir} cannot be written ({error.strerror}): make it writable or set NETHEAL_VAR_DIR"
-        ) from error
+        raise write_error(settings.var_dir, error) from error
 
 
 def _disk(settings: Settings) -> str:

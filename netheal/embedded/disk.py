@@ -1,10 +1,12 @@
 """Whether a disk that netheal writes to is full."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings
 
 MIB = 2**20
@@ -50,6 +52,17 @@ def disk_space(path: Path) -> DiskSpace:
     return DiskSpace(path, found.f_bavail * size, found.f_blocks * size, files_left)
 
 
+def write_error(folder: Path, error: OSError) -> NethealError:
+    """What to raise where `folder` cannot be written: a full disk is waited out, anything else is for a person."""
+    if error.errno == errno.ENOSPC:
+        return ServiceUnavailable(str(disk_space(folder)))
+    if error.errno == errno.EDQUOT:
+        return ServiceUnavailable(
+            f"disk full: the quota at {folder} is used up: free some, netheal then goes on by itself"
+        )
+    return SettingsError(f"{folder} cannot be written ({error.strerror}): make it writable or set NETHEAL_VAR_DIR")
+
+
 def written_folders(settings: Settings) -> list[Path]:
     """The local folders that netheal writes to."""
     roots = [settings.var_dir, settings.artefacts_dir, Path(settings.delta_root), Path(settings.checkpoint)]
@@ -62,12 +75,15 @@ class DiskWatch:
     def __init__(self, folders: Iterable[Path], look: Callable[[Path], DiskSpace] = disk_space) -> None:
         self._folders = tuple(folders)
         self._look = look
-        self._full = False
+        self._full: set[Path] = set()
 
     def full(self) -> DiskSpace | None:
         """The fullest disk, if it is full; one that was full is so until twice the room is there."""
-        spaces = [self._look(folder) for folder in self._folders]
-        limit = FREE_AGAIN_BYTES if self._full else FULL_BYTES
-        short = [space for space in spaces if space.free_bytes < min(limit, space.total_bytes) or not space.files_left]
-        self._full = bool(short)
+        short = [space for folder in self._folders if self._is_short(folder, space := self._look(folder))]
         return min(short, key=lambda space: space.free_bytes, default=None)
+
+    def _is_short(self, folder: Path, space: DiskSpace) -> bool:
+        limit = FREE_AGAIN_BYTES if folder in self._full else FULL_BYTES
+        short = space.free_bytes < min(limit, space.total_bytes) or not space.files_left
+        (self._full.add if short else self._full.discard)(folder)
+        return short

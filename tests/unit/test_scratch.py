@@ -1,12 +1,15 @@
 """Temporary files lie in the var folder, and go with their process, however it ends."""
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from netheal.errors import SettingsError
+from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.scratch import use_scratch_folder
 from netheal.settings import PROJECT_ROOT
 
@@ -71,4 +74,16 @@ def test_what_a_killed_process_left_is_removed_and_that_of_a_living_one_stays(tm
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "tmp").write_text("a file")
     with pytest.raises(SettingsError, match="cannot be written"):
+        use_scratch_folder(tmp_path / "tmp", "job")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_waited_out_and_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(**_: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(ServiceUnavailable, match=f"disk full: .*{tmp_path}"):
         use_scratch_folder(tmp_path / "tmp", "job")

@@ -46,6 +46,14 @@ def test_room_for_a_moment_is_not_room_again() -> None:
     assert watch.full() is None
 
 
+def test_a_full_disk_does_not_raise_the_limit_of_another() -> None:
+    disks = Disks(a=0, b=FREE_AGAIN_BYTES - 1)
+    watch = disks.watch()
+    assert watch.full()
+    disks.free["a"] = ROOM
+    assert watch.full() is None
+
+
 def test_a_disk_without_a_file_left_is_full() -> None:
     disks = Disks(a=ROOM)
     disks.files_left = False

@@ -1,18 +1,21 @@
 """Each thing that is missing gives one sentence that says what to do."""
 
+import errno
 import io
+import os
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from netheal.cli.doctor import doctor, doctor_command
-from netheal.cli.preflight import memory_bytes, preflight
+from netheal.cli.preflight import memory_bytes, preflight, run_checks
 from netheal.embedded.lock import FolderLock
 from netheal.embedded.ports import LOOPBACK
-from netheal.errors import SettingsError
+from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.settings import Settings, load_settings
 
 
@@ -59,6 +62,16 @@ def test_var_that_cannot_be_written(machine: Settings, tmp_path: Path):
         preflight(with_settings(machine, var_dir=tmp_path / "file" / "var"))
 
 
+def test_a_var_folder_on_a_full_disk(machine: Settings, monkeypatch: pytest.MonkeyPatch):
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(ServiceUnavailable, match="disk full: "):
+        preflight(machine)
+    assert [check.text for check in run_checks(machine) if not check.ok and "disk full" in check.text]
+
+
 def test_too_little_room_for_a_start(machine: Settings):
     with pytest.raises(SettingsError, match=r"iB of .*iB free at .*, .* are needed: free some or set NETHEAL_VAR_DIR"):
         preflight(with_settings(machine, min_free_disk_mb=2**40))
@@ -92,6 +105,6 @@ def test_doctor_prints_every_check_and_what_to_do(machine: Settings, tmp_path: P
     out = io.StringIO()
     assert doctor_command(machine, Console(file=out, width=300)) == 1
     text = out.getvalue()
-    assert "missing" in text
+    assert "problem" in text
     assert "run `make setup`" in text
     assert len(text.splitlines()) == len(doctor(machine))

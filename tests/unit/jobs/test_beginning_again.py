@@ -14,6 +14,7 @@ from jobs import score_stream
 from jobs.stages.background import Background, Stopped
 from jobs.stages.stopping import StopGate
 from netheal.embedded.disk import DiskSpace
+from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -53,6 +54,19 @@ def test_a_full_disk_is_waited_out_and_named(
     monkeypatch.setattr(score_stream, "stream_until_stopped", failing(error, gate))
     assert score_stream.run(nowhere, gate) == 0
     assert [report for report in reports if report[0] == "retrying"] == [("retrying", str(full))] * 2
+
+
+@pytest.mark.parametrize(("error", "status"), [(ServiceUnavailable("disk full"), 1), (SettingsError("read-only"), 2)])
+def test_a_full_disk_before_the_beginning_is_no_refusal(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: NethealError, status: int
+) -> None:
+    def scratch(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(score_stream, "use_scratch_folder", scratch)
+    monkeypatch.setattr(score_stream, "load_settings", lambda: settings)
+    monkeypatch.setattr(score_stream.StopGate, "listen", lambda _: None)
+    assert score_stream.main() == status
 
 
 def test_a_jvm_that_is_gone_ends_the_process_at_once(
