@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException
 
 from jobs.stages.attempt import BatchFailed, cause_of
-from jobs.stages.background import Background
 from jobs.stages.preparing import prepare_services
 from jobs.stages.retry import Backoff
 from jobs.stages.session import spark_ended, spark_session, under_spark_submit
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
+from netheal.background import Background
 from netheal.embedded.disk import DiskWatch, written_folders
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
 from netheal.scratch import use_scratch_folder
@@ -49,12 +49,12 @@ def stream_until_stopped(
     from jobs.stages.source import read_topic
     from jobs.stages.warm_up import warm_up
 
-    spark = session.result(stop)
+    spark = session.result(stop.is_set)
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
     Background("warm-up", lambda: warm_up(spark, settings.scoring_tasks))
-    preparation.result(stop)
+    preparation.result(stop.is_set)
     reporter.report_start("opening the stream")
     with open_stream(spark, settings, reporter, open_sinks or Sinks) as stream:
         gate.opened = True

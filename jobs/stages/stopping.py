@@ -114,9 +114,11 @@ class StopGate:
             threading.Thread(target=self._cut_if_late, name="stop-bound", daemon=True).start()
 
     def _cut_if_late(self) -> None:
-        """End the process where it has not ended in time, whatever it waits for: what it was at is replayed."""
-        if self.finished.wait(self._end_bound_s):
-            return
+        """End the process where it has not ended in time, whatever it waits for: what it was at is replayed.
+
+        Also where the job is done and the interpreter waits for a thread: this one lives until the very end.
+        """
+        time.sleep(self._end_bound_s)
         emit("job.cut", reason=f"it did not end within {self._end_bound_s:g} s of the request to stop")
         jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
         if jvm is not None:

@@ -5,18 +5,19 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import netheal.bundles
 import netheal.contracts
+from netheal.background import Background
 from netheal.bundles.intake.examine import Order
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.bundles.served import MANIFEST_FILE, Manifest, ServedBundle, read_served
-from netheal.errors import BundleError
+from netheal.errors import BundleError, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason, activate
 from netheal.registry.models import Upload, add_model
@@ -26,6 +27,8 @@ from netheal.store.database import Connection, transaction
 _REASON = Reason("netheal", "starter model")
 _CARD = "MODEL_CARD.md"
 _LIBRARIES = ("numpy", "onnx", "onnxruntime")
+_WALL_S = 600.0
+"""Only a machine that hardly runs takes so long for files of our own; what they compute is bounded anyway."""
 _LOCK = 0x6E657468
 
 
@@ -42,14 +45,14 @@ def examine_starters(folder: Path, cache: Path) -> None:
     """Examine the bundles below `folder` now, unless the cache has what was found of this version of them.
 
     An examination is of a file by our code: the cache names both by their content, and is written by nobody else.
+    Raises BundleError where one is refused, ServiceUnavailable where the machine could not examine it now.
     """
-    with ThreadPoolExecutor() as pool:
-        found = [
-            pool.submit(_report_of, manifest.parent, read_served(manifest.parent).manifest, cache)
-            for manifest in sorted(folder.glob(f"*/{MANIFEST_FILE}"))
-        ]
-    for report in found:
-        report.result()
+    examinations = []
+    for file in sorted(folder.glob(f"*/{MANIFEST_FILE}")):
+        examine = partial(_report_of, file.parent, read_served(file.parent).manifest, cache)
+        examinations.append(Background(f"examination of {file.parent.name}", examine))
+    for examination in examinations:
+        examination.result()
 
 
 def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None) -> None:
@@ -87,13 +90,18 @@ def _source(folder: Path) -> tuple[Path, bytes]:
 
 
 def _report_of(folder: Path, manifest: Manifest, cache: Path | None) -> dict[str, Any]:
-    """The report of an examination that gave the graph of this manifest; raises BundleError where none does."""
+    """The report of an examination that gave the graph of this manifest; raises BundleError where none does.
+
+    Raises ServiceUnavailable where the machine was too busy, or short of something, for an examination.
+    """
     source, text = _source(folder)
     note = cache / f"{_version_of(source, text, manifest)}.json" if cache is not None else None
     if note is not None:
         with suppress(OSError, ValueError):
             return dict(json.loads(note.read_text("utf-8")))
-    examined = examine_file(source, Order(source.suffix, manifest.model_type, text, manifest.version))
+    examined = examine_file(source, Order(source.suffix, manifest.model_type, text, manifest.version), _WALL_S)
+    if examined.interrupted:
+        raise ServiceUnavailable(f"the starter model {source.name} is not examined yet: {examined.report.reason}")
     if examined.bundle is None:
         raise BundleError(f"the starter model {source.name} was refused: {examined.report.reason}")
     if examined.bundle.manifest.onnx_sha256 != manifest.onnx_sha256:

@@ -14,24 +14,39 @@ from netheal.bundles.intake.child import OUT_OF_MEMORY
 from netheal.bundles.intake.confine import CPU_S, MEMORY_BYTES
 from netheal.bundles.intake.frames import mapped, read_frames, write_frames
 from netheal.bundles.intake.limits import MEGABYTE
-from netheal.errors import BundleError
+from netheal.errors import BundleError, ServiceUnavailable
 
 WALL_S = 60.0
 _LOG_BYTES = 4096
+_INTERRUPTIONS = (-signal.SIGXCPU, -signal.SIGKILL)
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from netheal.bundles.intake.child import main; main()"
 _ROOT = str(Path(netheal.__file__).resolve().parent.parent)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The frames that the child left, or why it left none."""
+    """The frames that the child left, or why it left none.
+
+    `interrupted`: it was out of time or was killed, which on a busy machine may happen to any file.
+    """
 
     frames: list[memoryview] = field(default_factory=list)
     failure: str = ""
+    interrupted: bool = False
 
 
 def work_confined(module: str, source: IO[bytes], order: Sequence[bytes], doing: str, wall_s: float) -> Outcome:
-    """Have `module.work` done on an open, real file. `doing` says what that is: "reading the file"."""
+    """Have `module.work` done on an open, real file. `doing` says what that is: "reading the file".
+
+    Raises ServiceUnavailable where this machine cannot run it now: a full disk, no more processes.
+    """
+    try:
+        return _work_confined(module, source, order, doing, wall_s)
+    except OSError as error:
+        raise ServiceUnavailable(f"{doing} is not possible now: {error.strerror or error}") from error
+
+
+def _work_confined(module: str, source: IO[bytes], order: Sequence[bytes], doing: str, wall_s: float) -> Outcome:
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:
         write_frames(told, order)
         source.seek(0)
@@ -49,10 +64,10 @@ def work_confined(module: str, source: IO[bytes], order: Sequence[bytes], doing:
                 start_new_session=True,
             )
         except subprocess.TimeoutExpired:
-            return Outcome(failure=f"{doing} takes longer than {wall_s:.0f} s: it was stopped")
+            return Outcome(failure=f"{doing} takes longer than {wall_s:.0f} s: it was stopped", interrupted=True)
         failure = _failure(doing, done.returncode, log)
         if failure:
-            return Outcome(failure=failure)
+            return Outcome(failure=failure, interrupted=done.returncode in _INTERRUPTIONS)
         try:
             return Outcome(read_frames(mapped(answer.fileno())))
         except BundleError:

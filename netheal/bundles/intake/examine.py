@@ -48,10 +48,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Examined:
-    """The report, and the served form where every step passed."""
+    """The report, and the served form where every step passed; `interrupted` as in `confined.Outcome`."""
 
     report: Report
     bundle: ServedBundle | None
+    interrupted: bool = False
 
 
 @dataclass

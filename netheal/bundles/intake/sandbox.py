@@ -23,13 +23,15 @@ _WORK = "netheal.bundles.intake.examining"
 def examine_file(path: Path, order: Order, wall_s: float = WALL_S) -> Examined:
     """Examine the file at `path` in a child process. Never raises for what is in the file.
 
-    Raises BundleError where the file cannot be opened.
+    Raises BundleError where the file cannot be opened, and ServiceUnavailable where this machine is too short of
+    something to examine any.
     """
     try:
-        with path.open("rb") as source:
-            return examine_stream(source, order, wall_s)
+        source = path.open("rb")
     except OSError as error:
         raise BundleError(f"cannot read {path.name}: {error.strerror}") from error
+    with source:
+        return examine_stream(source, order, wall_s)
 
 
 def examine_stream(source: IO[bytes], order: Order, wall_s: float = WALL_S) -> Examined:
@@ -42,7 +44,7 @@ def examine_stream(source: IO[bytes], order: Order, wall_s: float = WALL_S) -> E
     frames = [json.dumps(told).encode(), *([] if order.profile is None else [order.profile])]
     outcome = work_confined(_WORK, source, frames, "reading the file", wall_s)
     if outcome.failure:
-        return Examined(failed_at(order.model_type, "loading", outcome.failure), None)
+        return Examined(failed_at(order.model_type, "loading", outcome.failure), None, outcome.interrupted)
     return _collected(outcome.frames, order)
 
 

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from jobs import score_stream
-from jobs.stages.background import Background, Stopped
 from jobs.stages.stopping import StopGate
+from netheal.background import Background, Stopped
 from netheal.embedded.disk import DiskSpace
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings
@@ -100,7 +100,7 @@ def test_a_call_that_never_comes_back_is_left_when_asked(eventually: Eventually)
 
     def wait() -> None:
         with pytest.raises(Stopped):
-            stuck.result(stop)
+            stuck.result(stop.is_set)
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -110,10 +110,10 @@ def test_a_call_that_never_comes_back_is_left_when_asked(eventually: Eventually)
 
 def test_what_a_call_returns_or_raises_is_its_result() -> None:
     stop = threading.Event()
-    assert Background("sum", lambda: 1 + 1).result(stop) == 2
+    assert Background("sum", lambda: 1 + 1).result(stop.is_set) == 2
 
     def fail() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        Background("fail", fail).result(stop)
+        Background("fail", fail).result(stop.is_set)

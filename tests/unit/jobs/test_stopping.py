@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,30 @@ while True:
     threading.Event().wait(60)
 """
 
+DONE_BUT_FOR_A_THREAD = """
+import os, signal, threading
+from jobs.stages.stopping import StopGate
+gate = StopGate(end_bound_s=0.2)
+gate.listen()
+threading.Thread(target=threading.Event().wait).start()
+os.kill(os.getpid(), signal.SIGTERM)
+gate.requested.wait()
+gate.finish()
+"""
+DURING_AN_EXAMINATION = """
+import sys, threading
+from pathlib import Path
+from netheal.background import Background
+from netheal.registry import starters
+begun = threading.Event()
+def examine(*_):
+    begun.set()
+    threading.Event().wait()
+starters.examine_file = examine
+Background("preparation", lambda: starters.examine_starters(Path(sys.argv[1]), Path(sys.argv[2])))
+begun.wait()
+"""
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_job_that_waits_for_ever_is_cut(number: signal.Signals) -> None:
@@ -33,6 +58,16 @@ def test_a_job_that_waits_for_ever_is_cut(number: signal.Signals) -> None:
         job.send_signal(number)
         assert job.wait(60) == 3
         assert b'"job.cut"' in job.stderr.read() or b"job.cut" in job.stdout.read()
+
+
+def test_a_job_that_is_done_but_for_a_thread_is_cut() -> None:
+    job = subprocess.run([sys.executable, "-c", DONE_BUT_FOR_A_THREAD], cwd=PROJECT_ROOT, timeout=60, check=False)
+    assert job.returncode == 3
+
+
+def test_an_examination_of_a_starter_model_does_not_hold_the_end_up(models: Path, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", DURING_AN_EXAMINATION, str(models), str(tmp_path)]
+    assert subprocess.run(argv, cwd=PROJECT_ROOT, timeout=60, check=False).returncode == 0
 
 
 def test_it_never_gives_up_and_the_pauses_are_bounded() -> None:

@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netheal.bundles.served import read_served
-from netheal.errors import BundleError
+from netheal.errors import BundleError, ServiceUnavailable
 from netheal.registry import starters
 from netheal.registry.starters import examine_starters, examined_starter
 
@@ -59,6 +60,24 @@ def test_another_file_is_examined_and_may_be_refused(tree: Path, tmp_path: Path,
         with pytest.raises(BundleError, match="attack_classifier.joblib was refused"):
             examine_starters(tree, cache)
     assert len(examined) == 3 and len(list(cache.iterdir())) == 1
+
+
+def test_a_busy_machine_is_no_refusal(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert starters._WALL_S >= 300
+    monkeypatch.setattr(starters, "_WALL_S", 0.05)
+    with pytest.raises(ServiceUnavailable, match="attack_classifier.joblib is not examined yet: .* longer than"):
+        examine_starters(tree, tmp_path / "cache")
+
+
+def test_a_machine_without_processes_left_is_no_refusal(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ServiceUnavailable, match="not possible now: Resource temporarily unavailable"):
+        examine_starters(tree, tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(tree: Path, tmp_path: Path, examined: list[str]) -> None:

@@ -1,4 +1,7 @@
-"""A call in a thread of its own, whose end is awaited only as long as nobody asks to stop."""
+"""A call in a daemon thread of its own, whose end is awaited only as long as the caller likes.
+
+Other than that of a ThreadPoolExecutor, which the interpreter joins as it ends, the thread holds no process up.
+"""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +12,7 @@ _LOOK_S = 0.1
 
 
 class Stopped(Exception):
-    """Somebody asked to stop before the call came back; it is left to itself, and ends with the process."""
+    """The caller gave the call up before it came back; it is left to itself, and ends with the process."""
 
 
 class Background[T]:
@@ -20,13 +23,15 @@ class Background[T]:
         self._future: Future[T] = Future()
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def result(self, stop: threading.Event) -> T:
-        """What the call returns, or raises; raises Stopped once the event is set."""
+    def result(self, given_up: Callable[[], bool] = lambda: False) -> T:
+        """What the call returns, or raises; raises Stopped once `given_up()` holds."""
         while True:
             try:
                 return self._future.result(_LOOK_S)
             except NotYet:
-                if stop.is_set():
+                if self._future.done():  # the call itself raised a TimeoutError
+                    raise
+                if given_up():
                     raise Stopped from None
 
     def _run(self) -> None:
