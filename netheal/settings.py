@@ -91,7 +91,12 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Origins of web pages that may use the API, beside its own; any but loopback's needs tokens",
     )
-    api_requests_per_minute: int = Field(6000, ge=1, description="Requests a token, or a loopback client, may make")
+    api_requests_per_minute: int = Field(
+        6000,
+        ge=1,
+        description="Requests that each token may make; without one, each address, each proxy, and on this machine"
+        " programs, our page, and visits from other pages, each apart; and bad tokens of an address",
+    )
     api_uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
     api_waiting_uploads: int = Field(
         8, ge=1, description="Uploads that are received, or examined, at the same time; half of them for one caller"

@@ -29,8 +29,8 @@ from api.live.messages import close_frame, connection_frame, ping_frame
 from api.live.room import Live, live
 from api.live.wire import Wire
 from api.query_parameters import takes_query
-from api.security import public
-from api.security.guard import known_caller
+from api.security import public, uncounted
+from api.security.guard import count_request, known_caller
 from api.security.identity import Caller
 from netheal.errors import ServiceUnavailable
 
@@ -68,6 +68,8 @@ def _admit() -> None:
     room = live()
     g.wish = read_wish(request.args)
     g.watcher = known_caller() or _holder_of_ticket(room)
+    # Here, as who holds a ticket is known here: behind a proxy, others could use up what they may do.
+    count_request(g.watcher)
     if g.watcher is None and "Authorization" in request.headers:
         # The guard itself refuses a token that opens nothing; this one could not be looked up.
         raise ServiceUnavailable("Postgres does not answer: try again in some seconds")
@@ -119,6 +121,7 @@ def _gone(_: OSError) -> ResponseReturnValue:
 
 @_sock.route("/ws/realtime", bp=realtime)  # type: ignore[untyped-decorator]
 @public
+@uncounted
 @takes_query(*SINGLE, "ticket", repeatable=REPEATABLE)
 def watch(ws: Server) -> None:
     """Serve one client until it goes, is dropped, or the process ends."""

@@ -8,19 +8,23 @@ from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
 from api.security.bodies import BodyLimit
+from api.security.guesses import Guesses
 from api.security.hosts import Names
-from api.security.identity import BadToken, Caller, anonymous_key, identify
+from api.security.identity import BadToken, Caller, anonymous_key, identify, sent_token
 from api.security.marks import READING, Demands, demands_of
 from api.security.rates import Rates
 from api.services import services
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.store.pool import WAIT_S
 from netheal.wording import quoted
 
 _KEY = "netheal-guard"
 _FORM_FIELD_BYTES = 4 * 2**20
 """Werkzeug's own bound for the fields of a form is 500 kB, less than a profile may have."""
 _FORM_PARTS = 32
+_PUBLIC_WAIT_S = 1.0
+"""For a connection to Postgres, to know who asks what anybody may ask."""
 _OTHER_SITES = ("cross-site", "same-site")
 
 
@@ -32,12 +36,13 @@ class Guard:
     rates: Rates
     bodies: BodyLimit
     uploads: BodyLimit
+    guesses: Guesses
 
 
 def register_guard(app: Flask, settings: Settings) -> None:
     """Guard every request of the app."""
     limits = BodyLimit.of_bodies(settings), BodyLimit.of_uploads(settings)
-    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), *limits)
+    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), *limits, Guesses())
     app.before_request(_check)
     app.teardown_request(_release_body)
 
@@ -56,21 +61,41 @@ def caller() -> Caller:
 
 
 def known_caller() -> Caller | None:
-    """The same, None where they did not say."""
-    return cast("Caller | None", g.get("caller"))
+    """The same, None where they did not say, or (of what is public) where Postgres cannot tell in a second.
+
+    Of what is public and not counted they are looked up here, not before: raises what `_check` does.
+    """
+    if "caller" not in g:
+        g.caller = _identified(_guard(), _demands())
+    return cast("Caller | None", g.caller)
+
+
+def count_request(who: Caller | None) -> None:
+    """Count the present request as theirs, where the guard did not; raises Refusal (429)."""
+    _count(_guard().rates, _rate_key(who))
+
+
+def _guard() -> Guard:
+    return cast(Guard, current_app.extensions[_KEY])
+
+
+def _demands() -> Demands:
+    return demands_of(current_app.view_functions.get(request.endpoint or ""))
+
+
+def _rate_key(who: Caller | None) -> str:
+    return who.rate_key if who else anonymous_key(request)
 
 
 def _check() -> None:
-    guard: Guard = current_app.extensions[_KEY]
-    demands = demands_of(current_app.view_functions.get(request.endpoint or ""))
+    guard, demands = _guard(), _demands()
     _limit_body(demands)
     _check_host(guard.names)
     # Before anything is counted, or a page elsewhere could use up what the people on this machine may do.
     _check_origin(guard.names, demands)
-    if request.method == "OPTIONS":
+    if request.method == "OPTIONS" or (demands.public and not demands.counted):
         return
-    g.caller = _identified(guard.rates, demands)
-    key = g.caller.rate_key if g.caller else anonymous_key(request)
+    key = _rate_key(known_caller())
     if demands.counted:
         _count(guard.rates, key, demands.upload)
     _check_role(demands)
@@ -93,12 +118,17 @@ def _release_body(_: BaseException | None) -> None:
         g.pop("held_body").close()
 
 
-def _identified(rates: Rates, demands: Demands) -> Caller | None:
+def _identified(guard: Guard, demands: Demands) -> Caller | None:
+    pool, wait_s = services().pool, _PUBLIC_WAIT_S if demands.public else WAIT_S
+    # Apart from what good tokens do from the same address.
+    bad = f"bad token {anonymous_key(request)}"
     try:
-        return identify(request, services().settings, services().pool)
+        text = sent_token(request)
+        if text is not None and guard.rates.is_used_up(bad) and not guard.guesses.may_open(text, pool, wait_s):
+            raise BadToken
+        return identify(request, services().settings, pool, wait_s)
     except BadToken:
-        # Apart from what good tokens do from the same address.
-        _count(rates, f"bad token {anonymous_key(request)}")
+        _count(guard.rates, bad)
         raise
     except ServiceUnavailable:
         if demands.public:  # what anybody may ask is answered without Postgres, health first of all

@@ -36,15 +36,28 @@ class BadToken(Refusal):
         super().__init__(401, "unauthorized", message)
 
 
-def identify(request: Request, settings: Settings, pool: Pool) -> Caller | None:
-    """The caller, None where they do not say; raises BadToken.
+def sent_token(request: Request) -> str | None:
+    """The text of the token that came, None for none; raises BadToken where it cannot be one."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise BadToken
+    return text.strip()
+
+
+def identify(request: Request, settings: Settings, pool: Pool, wait_s: float) -> Caller | None:
+    """The caller, None where they do not say; raises BadToken, and ServiceUnavailable without Postgres.
+
+    `wait_s`: how long to wait for a connection of the pool.
 
     Who sends a token is taken at that, also on loopback. Without one, a peer on loopback is a person on this machine,
     unless a proxy passed the request on. What forwarding headers claim about addresses is never believed.
     """
-    header = request.headers.get("Authorization")
-    if header is not None:
-        return _holder(header, pool)
+    text = sent_token(request)
+    if text is not None:
+        return _holder(text, pool, wait_s)
     if not settings.asks_for_tokens and is_loopback(request.remote_addr or "") and not is_forwarded(request):
         return Caller(LOCAL, "admin", f"{LOCAL} {_program(request)}")
     return None
@@ -63,11 +76,9 @@ def _program(request: Request) -> str:
     return "page" if site.lower() in ("same-origin", "none") else "visit"
 
 
-def _holder(header: str, pool: Pool) -> Caller:
-    scheme, _, text = header.partition(" ")
-    if scheme.lower() == "bearer" and text.strip():
-        with pool.connection() as connection:
-            token = usable_token(connection, text.strip())
-        if token is not None:
-            return Caller(token.name, token.role, f"token {token.id}", token.id)
-    raise BadToken
+def _holder(text: str, pool: Pool, wait_s: float) -> Caller:
+    with pool.connection(wait_s) as connection:
+        token = usable_token(connection, text)
+    if token is None:
+        raise BadToken
+    return Caller(token.name, token.role, f"token {token.id}", token.id)

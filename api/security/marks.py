@@ -56,7 +56,10 @@ def upload_rate[Handler: Callable[..., Any]](handler: Handler) -> Handler:
 
 
 def uncounted[Handler: Callable[..., Any]](handler: Handler) -> Handler:
-    """Calls count towards nothing: whoever watches over netheal is answered however much others ask."""
+    """Calls count towards nothing: whoever watches over netheal is answered however much others ask.
+
+    Who calls what is public, too, is not even looked up, unless the handler asks the guard.
+    """
     return _marked(handler, counted=False)
 
 

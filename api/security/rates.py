@@ -1,4 +1,14 @@
-"""How often a caller may call: counted in memory, in windows of a minute that begin with the first call."""
+"""How often a caller may call: counted in memory, in windows of a minute that begin with the first call.
+
+Each of these is counted by itself, and may do as much as the settings say:
+
+- each token, wherever it is used;
+- on this machine, without a token: programs, our own page, and visits from links on other pages (`local …`);
+- without a token, each address (`address …`), and all that a proxy passes on (`proxy …`);
+- bad tokens, by the same addresses and proxies (`bad token …`), so that they lock out no good one.
+
+The files of the page and of the documentation, and health, count towards nothing.
+"""
 
 import time
 
@@ -16,6 +26,10 @@ class Rates:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(settings.api_requests_per_minute, namespace="requests")
         self._uploads = RateLimitItemPerMinute(settings.api_uploads_per_minute, namespace="uploads")
+
+    def is_used_up(self, rate_key: str) -> bool:
+        """Whether the next call would be one too many; counts nothing."""
+        return not self._limiter.test(self._requests, rate_key)
 
     def wait_s(self, rate_key: str, upload: bool) -> int:
         """Count one call; 0 if it is within the bounds, else the seconds until the next is."""

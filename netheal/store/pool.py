@@ -13,7 +13,7 @@ from netheal.store.database import Connection
 
 LENT_AT_MOST = 16
 _KEPT = 8
-_WAIT_S = 10.0
+WAIT_S = 10.0
 _STATEMENT_MS = 20_000
 
 
@@ -35,7 +35,7 @@ class Pool:
         )
 
     @contextmanager
-    def connection(self, wait_s: float = _WAIT_S) -> Iterator[Connection]:
+    def connection(self, wait_s: float = WAIT_S) -> Iterator[Connection]:
         """A connection for one piece of work; raises ServiceUnavailable where none is free within `wait_s`, or made."""
         if not self._free.acquire(timeout=wait_s):
             raise ServiceUnavailable(f"all {LENT_AT_MOST} connections to Postgres are in use: try again soon")

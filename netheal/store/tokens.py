@@ -49,7 +49,7 @@ def create_token(
             cursor.execute(
                 "insert into tokens (name, role, sha256, created_by, expires_at) values (%s, %s, %s, %s, %s)"
                 f" returning {_FIELDS}",
-                (name, role, _digest(text), created_by, expires_at),
+                (name, role, digest(text), created_by, expires_at),
             )
             return Token(*(cursor.fetchone() or ())), text
     except psycopg2.errors.UniqueViolation as error:
@@ -78,7 +78,7 @@ def revoke_token(connection: Connection, token_id: int) -> Token:
 def usable_token(connection: Connection, text: str) -> Token | None:
     """The token with this text, if it opens anything now."""
     with transaction(connection) as cursor:
-        cursor.execute(f"select {_FIELDS} from tokens where sha256 = %s and {_USABLE}", (_digest(text),))
+        cursor.execute(f"select {_FIELDS} from tokens where sha256 = %s and {_USABLE}", (digest(text),))
         row = cursor.fetchone()
     return None if row is None else Token(*row)
 
@@ -97,5 +97,13 @@ def admin_exists(connection: Connection) -> bool:
         return cursor.fetchone() == (True,)
 
 
-def _digest(text: str) -> bytes:
+def usable_digests(connection: Connection) -> frozenset[bytes]:
+    """The digests of the tokens that open anything now."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"select sha256 from tokens where {_USABLE}")
+        return frozenset(bytes(sha256) for (sha256,) in cursor.fetchall())
+
+
+def digest(text: str) -> bytes:
+    """What is stored of a token with this text."""
     return hashlib.sha256(text.encode()).digest()

@@ -11,6 +11,7 @@ from netheal.store.tokens import create_token
 
 STATS = "/api/v1/predictions/stats"
 TOKENS = "/api/v1/tokens"
+SPEC = "/api/v1/openapi.json"
 ORDER = {"name": "x", "role": "viewer"}
 
 
@@ -60,9 +61,10 @@ def test_a_link_on_another_page_opens_the_dashboard_and_no_data(api_settings: Se
     client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert client.get(STATS, headers=link).status_code == 403
-    assert [client.get("/", headers=link).status_code for _ in range(3)] == [200, 200, 429]
+    assert [client.get(SPEC, headers=link).status_code for _ in range(3)] == [200, 200, 429]
+    assert client.get("/", headers=link).status_code == 200
     assert client.get("/", headers=link | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
-    assert client.get("/", headers={"Sec-Fetch-Site": "none"}).status_code == 200, "counted apart"
+    assert client.get(SPEC, headers={"Sec-Fetch-Site": "none"}).status_code == 200, "counted apart"
 
 
 def test_programs_and_the_page_on_this_machine_are_counted_apart(api_settings: Settings) -> None:

@@ -1,17 +1,22 @@
 """Whom a proxy on the same machine lets through is nobody until a token says who; its address is not theirs."""
 
 import json
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.probe import Away, Probe
 from netheal.settings import Settings
 from netheal.store.database import Connection
+from netheal.store.pool import LENT_AT_MOST, WAIT_S
 from netheal.store.tokens import create_token
 from tests.api.served import Serve, answer
 
 STATS, TOKENS, TICKET = "/api/v1/predictions/stats", "/api/v1/tokens", "/api/v1/ws/ticket"
+SPEC = "/api/v1/openapi.json"
 SOCKET = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
 SOCKET |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
 FORWARDED = {
@@ -91,8 +96,8 @@ def test_the_api_of_another_name_is_refused_at_the_start_without_an_admins_token
 def test_whom_a_proxy_lets_through_cannot_use_up_what_this_machine_may_do(api_settings: Settings) -> None:
     client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
     forwarded = {"X-Forwarded-For": "192.0.2.7"}
-    assert [client.get("/", headers=forwarded).status_code for _ in range(3)] == [200, 200, 429]
-    assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+    assert [client.get(SPEC, headers=forwarded).status_code for _ in range(3)] == [200, 200, 429]
+    assert [client.get(SPEC).status_code for _ in range(3)] == [200, 200, 429]
     for path in ("/health/live", "/health", "/api/v1/health"):
         assert client.get(path).status_code == client.get(path, headers=forwarded).status_code == 200, "in any case"
 
@@ -105,6 +110,72 @@ def test_bad_tokens_are_counted_and_lock_out_no_good_one(api_settings: Settings,
     assert guesses[-1].headers["Retry-After"]
     assert client.get(STATS, headers={"Authorization": f"Bearer {text}"}).status_code == 200
     assert client.get(STATS).status_code == 200
+
+
+def test_a_flood_of_bad_tokens_costs_no_look_into_postgres_for_each(
+    api_settings: Settings, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.security.guesses._FRESH_S", 1e9)
+    app = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2}))
+    client, lent = app.test_client(), lends(app, monkeypatch)
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    for n in range(20):
+        client.get(STATS, headers={"Authorization": f"Bearer nh_{n}"})
+    assert len(lent) == 2 + 1, "those that are counted, and once what tokens there are"
+    assert client.get(STATS, headers={"Authorization": f"Bearer {text}"}).status_code == 200
+
+
+def lends(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A list that grows with each connection that is lent to the app, by how long it may be waited for."""
+    pool, seen = app.extensions["netheal"].pool, []
+    lend = pool.connection
+
+    def connection(wait_s: float = WAIT_S) -> AbstractContextManager[Connection]:
+        seen.append(wait_s)
+        return lend(wait_s)
+
+    monkeypatch.setattr(pool, "connection", connection)
+    return seen
+
+
+def test_whether_it_lives_is_answered_without_asking_who_asks(
+    app: APIFlask, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, lent = app.test_client(), lends(app, monkeypatch)
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    headers = {"Authorization": f"Bearer {text}"}
+    for path in ("/health/live", "/", "/docs"):
+        assert client.get(path, headers=headers).status_code == 200
+    assert lent == []
+    assert "reasons" in client.get("/health", headers=headers).json
+    assert lent == [pytest.approx(0, abs=1.0)], "health waits shortly for who asks"
+
+
+def test_whom_nobody_can_look_up_now_is_told_the_state_alone(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, pool = app.test_client(), app.extensions["netheal"].pool
+    headers = {"Authorization": "Bearer nh_x"}
+    with ExitStack() as everything:
+        for _ in range(LENT_AT_MOST):
+            everything.enter_context(pool.connection())
+        answer = client.get("/health", headers=headers)
+    assert (answer.status_code, set(answer.json)) == (200, {"live", "ready", "status"})
+    lent = lends(app, monkeypatch)
+    monkeypatch.setattr(Probe, "ask", lambda _: Away("Postgres does not answer"))
+    answer = client.get("/health", headers=headers)
+    assert (answer.status_code, set(answer.json), lent) == (200, {"live", "ready", "status"}, [])
+
+
+def test_a_stranger_behind_the_proxy_locks_nobody_out_of_the_page(api_settings: Settings, database: Connection) -> None:
+    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    forwarded = {"X-Forwarded-For": "192.0.2.7"}
+    _, text = create_token(database, "anna", "viewer", "test", None)
+    assert [client.get(STATS, headers=forwarded).status_code for _ in range(3)] == [401, 401, 429]
+    for path in ("/", "/dashboard/index.html", "/docs", "/docs/init.js"):
+        assert client.get(path, headers=forwarded).status_code == 200, path
+    ticket = client.post(TICKET, headers=forwarded | {"Authorization": f"Bearer {text}"}).json["ticket"]
+    broken = forwarded | SOCKET | {"Sec-WebSocket-Key": "short"}
+    assert client.get(f"/ws/realtime?ticket={ticket}", headers=broken).status_code == 400, "past the count"
+    assert client.get("/ws/realtime", headers=broken).status_code == 429
 
 
 def test_what_a_token_may_not_do_is_counted(api_settings: Settings, database: Connection) -> None:
