@@ -199,8 +199,9 @@ def delete_one(model_id: int, query_data: Document) -> Document:
 def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Document:
     with services().pool.connection() as connection:
         change = change_by(connection, *arguments)
-    services().flows.forget_inactive()
     model = change.model
+    # Of what the change itself says: to ask Postgres once more could fail, and the change is made.
+    services().flows.forget_models([m.bundle_hash for m in (model, change.replaced) if m and not m.is_active])
     return {
         "message": f"Model {model.id} ({model.model_version}) {what}",
         "model": model_document(model),

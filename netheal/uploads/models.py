@@ -14,6 +14,8 @@ from netheal.store.pool import Pool
 from netheal.telemetry import emit
 from netheal.uploads.refusal import FileRefused
 
+_IDLE_S = 60.0
+
 
 class ActiveModels:
     """Asks the registry each time, and loads a model once a process; for any number of threads."""
@@ -21,7 +23,7 @@ class ActiveModels:
     def __init__(self, pool: Pool, artefacts: Artefacts) -> None:
         self._pool = pool
         self._artefacts = artefacts
-        self._loaded = LoadedModels()
+        self._loaded = LoadedModels(_IDLE_S)
 
     def now(self, failed: Collection[str] = ()) -> list[ActiveModel]:
         """The active models but those of these bundle hashes; what is not active any more is forgotten."""
@@ -33,6 +35,10 @@ class ActiveModels:
     def load(self, bundle_hash: str) -> ServedModel:
         """One of them; raises ModelFailure where its artefact is gone or was altered."""
         return self._loaded.get(bundle_hash, lambda: self._artefacts.load(bundle_hash))
+
+    def forget(self, bundle_hashes: Collection[str]) -> None:
+        """Give back the memory of models that are not active any more."""
+        self._loaded.forget(bundle_hashes)
 
     def fail(self, failure: ModelFailure) -> None:
         """Deactivate a model that failed on real rows; the one before it comes back."""

@@ -58,9 +58,9 @@ class FlowUploads:
                 if len(failed) >= _MOST_FAILURES:
                     raise
 
-    def forget_inactive(self) -> None:
+    def forget_models(self, bundle_hashes: Collection[str]) -> None:
         """Give back the memory of models that are not active any more."""
-        self._models.now()
+        self._models.forget(bundle_hashes)
 
     def _attempt(self, file: IO[bytes], sender: Sender, limit: int, failed: Collection[str]) -> Answer:
         flows = open_flows(file, wire_contracts())

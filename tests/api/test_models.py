@@ -15,8 +15,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from netheal.bundles.served import ServedBundle
+from netheal.errors import ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason
+from netheal.registry.changes import Reason, activate
 from netheal.registry.models import Upload, active_models, add_model
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
@@ -133,6 +134,24 @@ def test_deactivate_then_activate_the_earlier_one(
     assert ATTACK not in active(database)
     change(client, earlier, "activate")
     assert active(database)[ATTACK] == earlier["model_version"]
+
+
+def test_a_change_that_was_made_is_not_answered_with_an_error_of_a_busy_pool(
+    upload_starter: UploadStarter, client: FlaskClient, app: APIFlask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client would send it again, and be told that it is made already."""
+    pool, model = app.extensions["netheal"].pool, upload_starter()
+
+    def activated(*arguments: Any) -> Any:
+        change = activate(*arguments)
+        monkeypatch.setattr(pool, "connection", busy)
+        return change
+
+    def busy() -> Any:
+        raise ServiceUnavailable("Postgres does not answer: the pool is busy")
+
+    monkeypatch.setattr("api.resources.models.activate", activated)
+    change(client, model, "activate")
 
 
 def test_rollbacks_go_further_back_each_time(upload_starter: UploadStarter, client: FlaskClient) -> None:

@@ -1,22 +1,28 @@
 """An uploaded CSV and the active models: none, one that fails, one before it."""
 
+import gc
+import io
+import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.app import create_app
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, activate
+from netheal.registry.changes import Reason, activate, deactivate
 from netheal.registry.models import Upload as model_upload
 from netheal.registry.models import add_model
+from netheal.registry.records import list_models
 from netheal.scoring.model import AttackScores, ServedModel
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
-from netheal.uploads import flows
-from tests.api.uploads.conftest import ATTACK_HEADER, ATTACK_ROW, NOTHING, THREAT_CSV, Document, Upload
+from netheal.uploads import flows, models
+from tests.api.uploads.conftest import ATTACK_HEADER, ATTACK_ROW, NOTHING, THREAT_CSV, URL, Document, Upload
 
 
 @pytest.mark.usefixtures("starters")
@@ -73,3 +79,26 @@ def test_without_a_model_the_answer_says_to_activate_one(upload: Upload, stored:
     assert (response.status_code, error["code"]) == (409, "no_active_model")
     assert "activate a threat_detector" in error["message"]
     assert stored() == NOTHING
+
+
+@pytest.mark.usefixtures("starters")
+def test_a_model_that_somebody_else_deactivates_gives_its_memory_back(
+    api_settings: Settings, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job, or another API, whose changes this process does not hear of."""
+    scores, seen = ServedModel.attack_scores, []
+
+    def watched(served: ServedModel, features: Any) -> AttackScores:
+        seen.append(weakref.ref(served))
+        return scores(served, features)
+
+    monkeypatch.setattr(ServedModel, "attack_scores", watched)
+    monkeypatch.setattr(models, "_IDLE_S", 0.5)
+    form = {"file": (io.BytesIO(f"{ATTACK_HEADER}\n{ATTACK_ROW}\n".encode()), "flows.csv")}
+    assert create_app(api_settings).test_client().post(URL, data=form).status_code == 200
+    for active in list_models(database, "attack_classifier"):
+        deactivate(database, active.id, Reason("the job"))
+    limit = time.monotonic() + 60
+    while gc.collect() >= 0 and seen[0]() is not None:
+        assert time.monotonic() < limit
+        time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -81,3 +82,24 @@ def test_a_graph_is_loaded_once_for_all_threads(threat_bundle: ServedBundle, mon
         answers = list(threads.map(score, range(4)))
     assert answers == [answers[0]] * 4
     assert len(loads) == 1
+
+
+def test_what_is_not_used_for_long_is_gone(threat_bundle: ServedBundle) -> None:
+    loaded, limit = LoadedModels(idle_s=0.5), time.monotonic() + 60
+    for _ in range(2):  # the watch begins again with the next model
+        first = loaded.get("a", lambda: threat_bundle)
+        gone = weakref.ref(first)
+        del first
+        while len(loaded):
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        gc.collect()
+        assert gone() is None
+
+
+def test_what_is_forgotten_is_loaded_again_and_the_rest_is_not(threat_bundle: ServedBundle) -> None:
+    loaded = LoadedModels()
+    for name in "ab":
+        loaded.get(name, lambda: threat_bundle)
+    loaded.forget({"a", "c"})
+    assert len(loaded) == 1
