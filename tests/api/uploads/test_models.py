@@ -95,10 +95,12 @@ def test_a_model_that_somebody_else_deactivates_gives_its_memory_back(
     monkeypatch.setattr(ServedModel, "attack_scores", watched)
     monkeypatch.setattr(models, "_IDLE_S", 0.5)
     form = {"file": (io.BytesIO(f"{ATTACK_HEADER}\n{ATTACK_ROW}\n".encode()), "flows.csv")}
-    assert create_app(api_settings).test_client().post(URL, data=form).status_code == 200
+    app = create_app(api_settings)
+    assert app.test_client().post(URL, data=form).status_code == 200
     for active in list_models(database, "attack_classifier"):
         deactivate(database, active.id, Reason("the job"))
     limit = time.monotonic() + 60
     while gc.collect() >= 0 and seen[0]() is not None:
         assert time.monotonic() < limit
         time.sleep(0.05)
+    assert app.extensions["netheal"], "nor did the whole API go"
