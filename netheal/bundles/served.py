@@ -76,8 +76,16 @@ class ServedBundle:
 
     def write(self, folder: Path) -> None:
         """Write both files into `folder`."""
+        self.write_graph(folder)
+        self.write_manifest(folder)
+
+    def write_graph(self, folder: Path) -> None:
+        """The large one of them."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ONNX_FILE).write_bytes(self.onnx)
+
+    def write_manifest(self, folder: Path) -> None:
+        """The small one, which names the model."""
         (folder / MANIFEST_FILE).write_bytes(self.manifest.to_json() + b"\n")
 
 

@@ -2,9 +2,11 @@
 
 import shutil
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from netheal.bundles.served import ServedBundle, read_served
+from netheal.bundles.served import MANIFEST_FILE, ServedBundle, read_served
 from netheal.durable import sync_files, sync_path
 from netheal.errors import BundleError, ModelFailure
 from netheal.telemetry import emit
@@ -18,26 +20,35 @@ class Artefacts:
 
     def put(self, bundle: ServedBundle) -> str:
         """Store a bundle, once, so that it outlives a power cut; its hash."""
-        folder = self._root / bundle.hash
-        if not folder.exists():
-            fresh = self._root / f".{bundle.hash}.{uuid.uuid4().hex}"
-            try:
-                bundle.write(fresh)
-                sync_files(fresh.iterdir())
-                self._rename(fresh, folder)
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-            sync_path(self._root)
+        if not (self._root / bundle.hash).exists():
+            with self.staged(bundle) as store:
+                store(bundle)
         return bundle.hash
 
-    def _rename(self, fresh: Path, folder: Path) -> None:
+    @contextmanager
+    def staged(self, bundle: ServedBundle) -> Iterator[Callable[[ServedBundle], None]]:
+        """Write the graph, which takes its time, before it is known what the model will be called.
+
+        What is given stores the bundle under its final manifest; if it is not called, nothing is left.
+        """
+        fresh = self._root / f".{uuid.uuid4().hex}"
+        try:
+            bundle.write_graph(fresh)
+            sync_files(fresh.iterdir())
+            yield lambda named: self._store(fresh, named)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _store(self, fresh: Path, bundle: ServedBundle) -> None:
+        folder = self._root / bundle.hash
+        bundle.write_manifest(fresh)
+        sync_files([fresh / MANIFEST_FILE])
         try:
             fresh.rename(folder)
-        except OSError:
+        except OSError:  # somebody else stored the same just now
             if not folder.exists():
                 raise
-            shutil.rmtree(fresh, ignore_errors=True)  # somebody else stored the same just now
+        sync_path(self._root)
 
     def get(self, bundle_hash: str) -> ServedBundle:
         """The bundle of that hash; raises BundleError where it is missing or altered."""

@@ -1,6 +1,7 @@
 """The registry's models: which are active, and how a new one comes in."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,32 +80,51 @@ def add_model(
     Its verdicts are named by the version that the bundle itself carries, where it does and no other model has
     that name; else by what it is, a running number of its type, and today: decision_tree_v2_20241201.
     """
-    with changes(connection) as cursor:
+    sizes = {} if quota is None else _sizes(connection, artefacts)
+    # What takes long comes before the lock, for which every activation and rollback would wait.
+    with artefacts.staged(bundle) as store, changes(connection) as cursor:
         if quota is not None:
-            _require_within(cursor, artefacts, quota, len(bundle.onnx))
+            _require_within(cursor, artefacts, quota, len(bundle.onnx), sizes)
         now = datetime.now(UTC)
         named = _named(cursor, bundle, now)
         model_id = _insert(cursor, named, upload, reason.actor, _upload_version(cursor, bundle, now))
         model = find_model(cursor, model_id)
         set_state(cursor, model, "validated", reason)
         # Last, so that what the registry refuses leaves nothing on disk.
-        artefacts.put(named)
+        store(named)
         emit("model.imported", model_type=model.model_type, version=model.model_version, hash=model.bundle_hash)
         return find_model(cursor, model_id)
 
 
 def require_quota(connection: Connection, artefacts: Artefacts, quota: Quota) -> None:
     """Raises Conflict where not one more model can be stored."""
+    sizes = _sizes(connection, artefacts)
     with transaction(connection) as cursor:
-        _require_within(cursor, artefacts, quota, 1)
+        _require_within(cursor, artefacts, quota, 1, sizes)
 
 
-def _require_within(cursor: Cursor, artefacts: Artefacts, quota: Quota, more_bytes: int) -> None:
+def _sizes(connection: Connection, artefacts: Artefacts) -> dict[str, int]:
+    """Bytes of every artefact that is on disk, by its hash; asked for outside of any transaction."""
+    with transaction(connection) as cursor:
+        stored = _stored(cursor)
+    return {bundle_hash: artefacts.size_bytes(bundle_hash) for bundle_hash in {row[0] for row in stored}}
+
+
+def _stored(cursor: Cursor) -> list[tuple[str, str]]:
+    """Bundle hash and state of the models that count towards a quota."""
     cursor.execute("select bundle_hash, state from models where state <> 'deleted' or artefact_deleted_at is null")
-    stored = cursor.fetchall()
+    return list(cursor.fetchall())
+
+
+def _require_within(
+    cursor: Cursor, artefacts: Artefacts, quota: Quota, more_bytes: int, sizes: Mapping[str, int]
+) -> None:
+    """`sizes` are those known; only what was added since then is looked at on disk."""
+    stored = _stored(cursor)
     if sum(state != "deleted" for _, state in stored) >= quota.models:
         raise Conflict(f"there are {quota.models} models, as many as NETHEAL_MODELS_MAX allows: delete some first")
-    taken = sum(artefacts.size_bytes(bundle_hash) for bundle_hash in {row[0] for row in stored})
+    hashes = {bundle_hash for bundle_hash, _ in stored}
+    taken = sum(sizes[known] if known in sizes else artefacts.size_bytes(known) for known in hashes)
     if taken + more_bytes > quota.bytes:
         raise Conflict(
             f"the served models take {taken:,} bytes, this one takes {more_bytes:,} more, and NETHEAL_MODELS_MAX_BYTES"

@@ -5,8 +5,10 @@ import itertools
 import json
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,12 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from netheal.bundles.served import ServedBundle
-from netheal.errors import ServiceUnavailable
+from netheal.errors import Conflict, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import Reason, activate
-from netheal.registry.models import Upload, active_models, add_model
+from netheal.registry.models import Quota, Upload, active_models, add_model
 from netheal.settings import Settings
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, connect, transaction
 
 ATTACK = "attack_classifier"
 UploadStarter = Callable[..., dict[str, Any]]
@@ -263,3 +265,65 @@ def test_what_the_registry_refuses_leaves_nothing_on_disk(
         add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1), Reason("test")).state == "validated"
     )
     assert artefacts.size_bytes(attack_bundle.hash) > 0
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    connection = connect(settings.postgres_dsn.get_secret_value())
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def test_no_activation_waits_while_a_new_model_is_measured_and_written(
+    database: Connection, api_settings: Settings, attack_bundle: ServedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefacts = Artefacts(api_settings.artefacts_dir)
+    done: list[str] = []
+
+    def activate_meanwhile(what: str) -> None:
+        with connected(api_settings) as other, transaction(other) as cursor:
+            cursor.execute("lock table models in share row exclusive mode nowait")
+        done.append(what)
+
+    def version(name: str) -> ServedBundle:
+        return ServedBundle(replace(attack_bundle.manifest, version=name), attack_bundle.onnx)
+
+    def measured(place: Artefacts, bundle_hash: str) -> int:
+        activate_meanwhile("measured")
+        return size_bytes(place, bundle_hash)
+
+    def written(bundle: ServedBundle, folder: Path) -> None:
+        activate_meanwhile("written")
+        write_graph(bundle, folder)
+
+    size_bytes, write_graph = Artefacts.size_bytes, ServedBundle.write_graph
+    add_model(database, artefacts, version("first"), Upload("b.joblib", 1), Reason("test"))
+    monkeypatch.setattr(Artefacts, "size_bytes", measured)
+    monkeypatch.setattr(ServedBundle, "write_graph", written)
+    quota = Quota(2, 2**30)
+    add_model(database, artefacts, version("second"), Upload("b.joblib", 1), Reason("test"), quota)
+    assert done == ["measured", "written"]
+    with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX allows"):
+        add_model(database, artefacts, version("third"), Upload("b.joblib", 1), Reason("test"), quota)
+    assert len(list(api_settings.artefacts_dir.iterdir())) == 2, "nothing is left of what was refused"
+
+
+def test_a_model_that_was_added_meanwhile_counts_towards_the_quota(
+    database: Connection, api_settings: Settings, attack_bundle: ServedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefacts, write_graph = Artefacts(api_settings.artefacts_dir), ServedBundle.write_graph
+    quota = Quota(10, len(attack_bundle.onnx) * 3 // 2)
+    others = [replace(attack_bundle.manifest, version="other")]
+
+    def written(bundle: ServedBundle, folder: Path) -> None:
+        write_graph(bundle, folder)
+        if others:
+            other = ServedBundle(others.pop(), attack_bundle.onnx)
+            with connected(api_settings) as connection:
+                add_model(connection, artefacts, other, Upload("b.joblib", 1), Reason("test"))
+
+    monkeypatch.setattr(ServedBundle, "write_graph", written)
+    with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX_BYTES"):
+        add_model(database, artefacts, attack_bundle, Upload("b.joblib", 1), Reason("test"), quota)
