@@ -21,6 +21,8 @@ Event = Literal[
     "model.failed",
     "batch.replayed",
     "batch.reread",
+    "parts.removed",
+    "parts.not_removed",
     "batch.skipped",
     "batch.committed",
     "stream.refused",

@@ -59,7 +59,8 @@ class Stream:
             connection=self.connection,
             ledger=ledger,
             artefacts=Artefacts(settings.artefacts_dir),
-            sink_plan=_sink_plan(settings),
+            sink_plan=_sink_plan(settings, query_id),
+            logs=self.logs,
             offset_base=self.topic.offset_base,
             tasks=settings.scoring_tasks,
             open_sinks=self.open_sinks,
@@ -79,13 +80,14 @@ class Stream:
         )
 
 
-def _sink_plan(settings: Settings) -> SinkPlan:
+def _sink_plan(settings: Settings, query_id: str) -> SinkPlan:
     return SinkPlan(
         settings.delta_root,
         settings.postgres_dsn.get_secret_value(),
         settings.kafka_bootstrap_servers,
         settings.kafka_options,
         settings.output_topic,
+        query_id,
     )
 
 

@@ -28,6 +28,8 @@ class SinkPlan:
     bootstrap_servers: str
     kafka_options: dict[str, str]
     output_topic: str
+    query_id: str
+    """Of the streaming query: the parts of its batches are named after it."""
     model_ids: dict[str, int] = field(default_factory=dict)
     """Bundle hash -> registry id, of the models of the batch."""
 
@@ -40,8 +42,8 @@ class Sinks:
     """The sink writers of one task, in the order in which they are made durable."""
 
     def __init__(self, plan: SinkPlan, batch_id: int) -> None:
-        self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id)
-        self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id)
+        self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id, plan.query_id)
+        self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id, plan.query_id)
         self.serving_rows = PostgresRowWriter(handles.postgres(plan.postgres_dsn), plan.model_ids)
         producer = handles.producer(plan.bootstrap_servers, plan.kafka_options)
         self.messages = OutputTopicWriter(producer, plan.output_topic)
@@ -59,6 +61,11 @@ class Sinks:
         self.serving_rows.receipt()
         sent = self.messages.receipt()
         return Receipt(verdicts, rejected, sent, *parts, [(*key, n) for key, n in counts.items()])
+
+    def discard(self) -> None:
+        """Remove the Delta parts, which nobody will commit."""
+        self.verdict_parts.discard()
+        self.quarantine_parts.discard()
 
 
 OpenSinks = Callable[[SinkPlan, int], Sinks]
@@ -83,8 +90,15 @@ class ScoreTask:
         yield receipt.to_batch()
 
     def _judge_and_write(self, batches: Iterator[pa.RecordBatch]) -> Receipt:
-        judge = self.judge_plan.judge()
         sinks = self.open_sinks(self.sink_plan, self.judge_plan.batch_id)
+        try:
+            return self._write_all(batches, sinks)
+        except BaseException:
+            sinks.discard()
+            raise
+
+    def _write_all(self, batches: Iterator[pa.RecordBatch], sinks: Sinks) -> Receipt:
+        judge = self.judge_plan.judge()
         counts: MinuteCounts = Counter()
         verdicts = rejected = 0
         for batch in batches:

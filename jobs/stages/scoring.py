@@ -1,5 +1,6 @@
 """A micro-batch through the tasks, with the models it is pinned to, and with others where one of them fails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,11 +12,13 @@ from jobs.stages.range_reader import RANGES_SCHEMA, RangeReader
 from jobs.stages.receipt import RECEIPT_SCHEMA, Receipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
-from netheal.errors import ModelFailure
+from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
 from netheal.registry.models import active_models, model_ids
 from netheal.store.database import Connection
+from netheal.store.delta import DeltaLog
+from netheal.store.delta_part import remove_uncommitted
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.arrow import JudgePlan
@@ -34,6 +37,7 @@ class Scoring:
     ledger: Ledger
     artefacts: Artefacts
     sink_plan: SinkPlan
+    logs: Sequence[DeltaLog]
     offset_base: int
     tasks: int
     open_sinks: OpenSinks = Sinks
@@ -46,10 +50,13 @@ class Scoring:
         A model that fails is deactivated, the one before it comes back, and the batch is scored again.
         """
         failed: set[str] = set()
+        if not entry.new:
+            self._remove_leftovers(batch_id)
         while True:
             try:
                 return self._attempt(records, batch_id, entry, policy)
             except ModelFailure as failure:
+                self._remove_leftovers(batch_id)  # of the tasks that did not meet the failure
                 failed.add(failure.bundle_hash)
                 entry = replace(entry, pins=self._pin_others(batch_id, entry.pins, failure, failed))
 
@@ -73,11 +80,23 @@ class Scoring:
             if not all(part in str(error) for part in _OVERFLOW):
                 raise
             emit("batch.reread", batch_id=batch_id)
+            self._remove_leftovers(batch_id)
             receipts = self._receipts(self._ranges(pins), replace(task, reader=self._reader(pins)), pins)
         for receipt in receipts:
             if receipt.failure is not None:
                 raise ModelFailure(*receipt.failure)
         return receipts
+
+    def _remove_leftovers(self, batch_id: int) -> None:
+        """Remove the Delta parts that an attempt wrote which came to nothing: they would fill the disk."""
+        for log in self.logs:
+            try:
+                parts = remove_uncommitted(log, self.sink_plan.query_id, batch_id)
+            except (ServiceUnavailable, OSError) as error:
+                emit("parts.not_removed", batch_id=batch_id, table=log.uri, error=str(error))
+            else:
+                if parts:
+                    emit("parts.removed", batch_id=batch_id, table=log.uri, parts=parts)
 
     def _receipts(self, rows: DataFrame, task: ScoreTask, pins: BatchPins) -> list[Receipt]:
         told = rows.coalesce(self.tasks_for(pins.rows)).mapInArrow(task, RECEIPT_SCHEMA).collect()

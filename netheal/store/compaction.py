@@ -5,7 +5,7 @@
 A micro-batch adds a part a task and table, some hundred thousand a day, and each costs every later commit a
 little time and memory. Compaction changes no row; appends go on beside it. The parts it replaced stay
 for `KEPT_HOURS`, for readers that have the older version of the table open. Parts that a task wrote before it was
-killed, or before its model failed, belong to no version; nobody commits them after `ORPHAN_HOURS`.
+killed belong to no version; where no later attempt removed them, they go after `ORPHAN_HOURS`.
 """
 
 import os

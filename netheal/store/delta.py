@@ -184,6 +184,18 @@ class DeltaLog:
         self.parts += len(parts)
         return True
 
+    def paths_in_log(self) -> set[str]:
+        """Paths, from the table on, of the parts in it and of those that were replaced or deleted within a day.
+
+        Readers that have an older version of the table open still look for the latter.
+        """
+        try:
+            self._table.update_incremental()
+            replaced = self._table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
+            return {*pa.table(self._table.get_add_actions())["path"].to_pylist(), *replaced}
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
     def holds_rows_from(self, offsets: Mapping[str, int], offset_base: int) -> bool:
         """Whether there are rows of the stream at or past these offsets; a partition that is not named begins at 0.
 

@@ -3,25 +3,29 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow.fs import FileSystem, FileType
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
-from netheal.store.delta import DATE_COLUMN, Layout, Part
+from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout, Part
 from netheal.store.delta_sync import sync_parts
 
 _MOST_OPEN = 32
 """Days whose files are open at once: a process has a limit on files, and a producer chooses the days."""
 _KEPT_BYTES = 64 * 2**20
+_UNWRITABLE = (OSError, ValueError, pa.ArrowException)
+"""What files raise that cannot be closed or removed, such as those of a full disk."""
 
 
 @dataclass
 class _OpenPart:
     path: str
+    stream: pa.NativeFile
     writer: pq.ParquetWriter
     rows: int = 0
     event_ids: list[int] = field(default_factory=list)
@@ -36,22 +40,24 @@ class _OpenPart:
 
     def close(self) -> None:
         """Write what is left; a second time does nothing."""
-        self.writer.close()
-        if self.writer.file_handle is not None:
-            self.writer.file_handle.close()
+        try:
+            self.writer.close()
+        finally:
+            self.stream.close()
 
 
 class DeltaPartWriter:
     """Writes one Parquet file for each date that its rows fall on.
 
     The first dates have their files open to the end. Rows of others are kept, up to a bound, and then written date
-    by date, so that such a date may get a file more than once.
+    by date, so that such a date may get a file more than once. Files are named after their `owner` and its batch.
     """
 
-    def __init__(self, layout: Layout, root: str, batch_id: int) -> None:
+    def __init__(self, layout: Layout, root: str, batch_id: int, owner: str = "batch") -> None:
         self._location = layout.uri(root)
-        self._files, self._folder = FileSystem.from_uri(_as_uri(self._location))
-        self._batch_id = batch_id
+        self._files, self._folder = _filesystem(self._location)
+        self._prefix = _prefix(owner, batch_id)
+        self._paths: list[str] = []
         self._open: dict[date, _OpenPart] = {}
         self._kept: list[pa.Table] = []
         self._kept_bytes = 0
@@ -82,7 +88,8 @@ class DeltaPartWriter:
 
     def _start(self, day: date, schema: pa.Schema) -> _OpenPart:
         folder = f"{DATE_COLUMN}={day.isoformat()}"
-        path = f"{folder}/batch-{self._batch_id:010d}-{uuid.uuid4().hex}.parquet"
+        path = f"{folder}/{self._prefix}{uuid.uuid4().hex}.parquet"
+        self._paths.append(path)
         self._files.create_dir(f"{self._folder}/{folder}", recursive=True)
         stream = self._files.open_output_stream(f"{self._folder}/{path}")
         texts = [f.name for f in schema if pa.types.is_dictionary(f.type) or pa.types.is_string(f.type)]
@@ -95,7 +102,7 @@ class DeltaPartWriter:
             write_statistics=False,
             store_schema=False,
         )
-        return _OpenPart(path, writer)
+        return _OpenPart(path, stream, writer)
 
     def receipt(self) -> list[Part]:
         """Close the files and make them durable; what is needed to commit them."""
@@ -106,11 +113,13 @@ class DeltaPartWriter:
         return parts
 
     def discard(self) -> None:
-        """Remove the files, which must not be committed."""
+        """Remove the files, which must not be committed; what cannot be removed stays, as it is after a crash."""
         for part in self._open.values():
-            part.close()
-        for path in (*(part.path for part in self._open.values()), *(part.path for part in self._parts)):
-            self._files.delete_file(f"{self._folder}/{path}")
+            with suppress(*_UNWRITABLE):
+                part.close()
+        for path in self._paths:
+            with suppress(*_UNWRITABLE):
+                self._files.delete_file(f"{self._folder}/{path}")
 
     def _close(self, day: date, part: _OpenPart) -> Part:
         part.close()
@@ -126,6 +135,33 @@ class DeltaPartWriter:
             lowest={"event_id": min(part.event_ids), "recorded_at": min(part.recorded)},
             highest={"event_id": max(part.event_ids), "recorded_at": max(part.recorded)},
         )
+
+
+def remove_uncommitted(log: DeltaLog, owner: str, batch_id: int) -> int:
+    """Remove the parts of a batch that no version of the table refers to; how many there were.
+
+    To be called before the batch is scored again, by the one process that commits the owner's parts: none that is
+    there may be committed later. Raises ServiceUnavailable or OSError where files or log cannot be read.
+    """
+    files, folder = _filesystem(log.uri)
+    found = list(_parts_named(files, folder, _prefix(owner, batch_id)))
+    known = log.paths_in_log() if found else set()
+    left = [info.path for info in found if info.path.removeprefix(f"{folder}/") not in known]
+    for path in left:
+        files.delete_file(path)
+    return len(left)
+
+
+def _parts_named(files: FileSystem, folder: str, prefix: str) -> Iterator[FileInfo]:
+    for day in files.get_file_info(FileSelector(folder)):
+        if day.type == FileType.Directory and day.base_name.startswith(f"{DATE_COLUMN}="):
+            for info in files.get_file_info(FileSelector(day.path, allow_not_found=True)):
+                if info.base_name.startswith(prefix):
+                    yield info
+
+
+def _prefix(owner: str, batch_id: int) -> str:
+    return f"{owner}-{batch_id:010d}-"
 
 
 def _by_day(batch: pa.Table) -> Iterator[tuple[date, pa.Table]]:
@@ -146,5 +182,7 @@ def _by_day(batch: pa.Table) -> Iterator[tuple[date, pa.Table]]:
         start = end
 
 
-def _as_uri(location: str) -> str:
-    return location if "://" in location else f"file://{location}"
+def _filesystem(location: str) -> tuple[FileSystem, str]:
+    """The file system of a table, and the table's folder in it."""
+    files, folder = FileSystem.from_uri(location if "://" in location else f"file://{location}")
+    return files, folder

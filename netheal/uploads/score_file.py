@@ -117,8 +117,8 @@ class _Sinks:
     """The Delta parts and the serving rows of one upload."""
 
     def __init__(self, ticket: Ticket, delta_root: str, model_ids: dict[str, int]) -> None:
-        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, ticket.id)
-        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, ticket.id)
+        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, ticket.id, TOPIC)
+        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, ticket.id, TOPIC)
         self._model_ids = model_ids
         self._rows: list[ServingRows] = []
 

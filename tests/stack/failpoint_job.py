@@ -64,6 +64,9 @@ class Then:
         reached(self._step, self._batch_id)
         return receipt
 
+    def discard(self) -> None:
+        self._writer.discard()
+
 
 class DyingSinks(Sinks):
     """The sinks of a task."""

@@ -1,0 +1,90 @@
+"""A task that fails takes its Delta parts away with it, and tells of its own error."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jobs.stages.receipt import Receipt, read_receipt
+from jobs.stages.score_task import ScoreTask, SinkPlan, Sinks
+from netheal.errors import ModelFailure
+from netheal.healing.policy import parse_policy, read_document
+from netheal.settings import PROJECT_ROOT
+from netheal.store.delta import quarantine_layout, verdicts_layout
+from netheal.store.delta_part import DeltaPartWriter
+from netheal.store.schema import RAW_SCHEMA
+from netheal.traffic.generator import TrafficGenerator
+from udfs.arrow import JudgePlan
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class NoSink:
+    """Takes everything, and keeps nothing."""
+
+    def write(self, *_: Any) -> None:
+        pass
+
+    def receipt(self) -> int:
+        return 0
+
+
+class FileSinks(Sinks):
+    """The sinks of a task without Postgres and broker."""
+
+    def __init__(self, plan: SinkPlan, batch_id: int) -> None:
+        self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id, plan.query_id)
+        self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id, plan.query_id)
+        self.serving_rows: Any = NoSink()
+        self.messages: Any = NoSink()
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> ScoreTask:
+    """Without a model, so that every row is quarantined."""
+    policy = read_document(PROJECT_ROOT / "conf" / "healing_policy.json")
+    bundles: Any = None
+    plan = JudgePlan("flows", 0, 7, {}, bundles, parse_policy(policy).version, policy, NOON)
+    return ScoreTask(plan, SinkPlan(str(tmp_path), "", "", {}, "out", "query"), FileSinks)
+
+
+def records(failure: BaseException | None = None) -> Iterator[pa.RecordBatch]:
+    """A batch of rows, and then what Spark gives a task that fails or is cut."""
+    values = TrafficGenerator(3).messages(20)
+    columns = [[0] * 20, list(range(20)), [NOON] * 20, [None] * 20, values]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, RAW_SCHEMA, strict=True)]
+    yield pa.RecordBatch.from_arrays(arrays, schema=RAW_SCHEMA)
+    if failure is not None:
+        raise failure
+
+
+def receipt_of(task: ScoreTask, failure: BaseException | None = None) -> Receipt:
+    (told,) = task(records(failure))
+    return read_receipt(told.column(0)[0].as_py())
+
+
+def parts(root: Path) -> set[str]:
+    return {str(path.relative_to(root / "quarantine")) for path in root.rglob("*.parquet")}
+
+
+def test_a_task_that_succeeds_leaves_the_parts_it_tells_of(task: ScoreTask, tmp_path: Path) -> None:
+    receipt = receipt_of(task)
+    assert receipt.rejected == 20
+    assert parts(tmp_path) == {part.path for part in receipt.quarantine_parts} != set()
+
+
+@pytest.mark.parametrize("failure", [ValueError("it broke"), KeyboardInterrupt()])
+def test_a_task_that_fails_leaves_none(task: ScoreTask, tmp_path: Path, failure: BaseException) -> None:
+    with pytest.raises(type(failure)) as told:
+        receipt_of(task, failure)
+    assert told.value is failure
+    assert parts(tmp_path) == set()
+
+
+def test_a_task_whose_model_fails_leaves_none(task: ScoreTask, tmp_path: Path) -> None:
+    receipt = receipt_of(task, ModelFailure("no such shape", "abc"))
+    assert receipt.failure == ("no such shape", "abc")
+    assert parts(tmp_path) == set()
