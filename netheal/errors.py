@@ -5,6 +5,18 @@ class NethealError(Exception):
     """Root of every error raised on purpose; its message says what happened and what to do."""
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says in one line: the message of one of ours, else its kind, too.
+
+    >>> reason_of(NethealError("the disk is full")), reason_of(ValueError("no")), reason_of(KeyError())
+    ('the disk is full', 'ValueError: no', 'KeyError')
+    """
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, NethealError) and line:
+        return line
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
 class SettingsError(NethealError):
     """A setting is wrong or something the machine needs is missing: correct it and start again."""
 

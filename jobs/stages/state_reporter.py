@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import psycopg2
 
-from netheal.errors import ServiceUnavailable
+from netheal.errors import reason_of
 from netheal.store.database import Connection, connect
 from netheal.store.stream_state import HEARTBEAT_S, State, report_state
 from netheal.telemetry import emit
@@ -72,9 +72,9 @@ class StateReporter:
             self._away = False
         except psycopg2.errors.UndefinedTable:
             pass  # the tables are not made yet
-        except (ServiceUnavailable, psycopg2.Error) as error:
+        except Exception as error:  # noqa: BLE001 - without a heartbeat the job would pass for a dead one
             if not self._away:  # once an outage: the next heartbeats would say the same
-                emit("state.not_reported", reason=str(error))
+                emit("state.not_reported", reason=reason_of(error))
             self._away = True
             if self._connection is not None:
                 self._connection.close()

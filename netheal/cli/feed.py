@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netheal.errors import NethealError
+from netheal.errors import NethealError, reason_of
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import Settings
+from netheal.telemetry import emit
 from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.send import send_messages
@@ -66,6 +67,9 @@ class Feed:
             self.sent = report.sent
         except NethealError as failure:
             self.failure = failure
+        except Exception as error:  # noqa: BLE001 - one that is not told would look like traffic that has ended
+            emit("thread.failed", thread=self._thread.name, reason=reason_of(error), exc_info=error)
+            self.failure = NethealError(f"the traffic cannot be sent: {reason_of(error)}; the log has more")
 
     def _until_stopped(self) -> Chunks:
         for chunk in self._chunks:

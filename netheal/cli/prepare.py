@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 
 from netheal.cli.readback import Run
-from netheal.errors import NethealError, ServiceUnavailable
+from netheal.errors import NethealError, ServiceUnavailable, reason_of
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.topics import settle_topic
+from netheal.telemetry import emit
 from netheal.traffic.topics import end_offsets, ensure_stream_topics, topic_id, topic_reader
 
 _PAUSE_S = 0.1
@@ -17,12 +18,14 @@ _BETWEEN_TRIES_S = 1.0
 class Preparation:
     """Prepares in a thread of its own once the services are ready; one that goes away again is waited for.
 
-    `run` is there once all is prepared, `failure` where a person must decide.
+    `run` is there once all is prepared, `failure` where a person must decide; `trouble` says why the last try failed,
+    after which there is another.
     """
 
     def __init__(self, settings: Settings, services_ready: Callable[[], bool]) -> None:
         self.run: Run | None = None
         self.failure: NethealError | None = None
+        self.trouble = ""
         self._settings = settings
         self._services_ready = services_ready
         self._cancelled = threading.Event()
@@ -43,11 +46,20 @@ class Preparation:
             try:
                 self.run = prepare(self._settings)
                 return
-            except ServiceUnavailable:
-                self._cancelled.wait(_BETWEEN_TRIES_S)
+            except ServiceUnavailable as error:
+                self._note(error)
             except NethealError as failure:
                 self.failure = failure
                 return
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would hear of it
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        reason = reason_of(error)
+        if reason != self.trouble and not isinstance(error, ServiceUnavailable):
+            emit("thread.failed", thread=self._thread.name, reason=reason, exc_info=error)
+        self.trouble = reason
+        self._cancelled.wait(_BETWEEN_TRIES_S)
 
 
 def prepare(settings: Settings) -> Run:

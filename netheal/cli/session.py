@@ -83,7 +83,7 @@ class Session:
     def _look(self) -> bool:
         """Take one look; whether all is done, or no more can be."""
         look = self._watch.look
-        stage = stage_of(self._stack.conditions, look, JOB)
+        stage = stage_of(self._stack.conditions, look, JOB, preparing=self.preparation.trouble)
         self._view.update(look.status, self._stage_shown(stage))
         if not self._ending:
             return False

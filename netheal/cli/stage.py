@@ -24,11 +24,17 @@ class Stage:
 
 
 def stage_of(
-    conditions: Mapping[str, Condition], look: Look, job: str, now: float | None = None, look_age_s: float | None = None
+    conditions: Mapping[str, Condition],
+    look: Look,
+    job: str,
+    now: float | None = None,
+    look_age_s: float | None = None,
+    preparing: str = "",
 ) -> Stage:
     """The stage of a stack; `job` is the name of the streaming job among its children, `now` as of `time.time()`.
 
-    `look_age_s` is how long ago the look's status was read, by the monotonic clock unless given.
+    `look_age_s` is how long ago the look's status was read, by the monotonic clock unless given; `preparing` says why
+    tables and topics could not be made yet, if they could not.
     """
     now = time.time() if now is None else now
     look_age_s = time.monotonic() - look.began_at if look_age_s is None else look_age_s
@@ -41,7 +47,9 @@ def stage_of(
     awaited = [name for name, condition in conditions.items() if condition.stage != "ready"]
     if awaited:
         return Stage("starting", _roll_call(conditions))
-    if look.began_at == 0:
+    if look.began_at == 0 and not look.trouble:
+        if preparing:
+            return Stage("waiting", f"tables and topics are not made yet: {preparing}")
         return Stage("starting", "making tables and topics")
     if look.trouble:
         return Stage("waiting", look.trouble)
@@ -70,8 +78,7 @@ def _of_stream(stream: StreamState | None, job: Condition | None, now: float) ->
 
 
 def _roll_call(conditions: Mapping[str, Condition]) -> str:
-    texts = {"waiting": "waiting", "starting": "starting", "ready": "ready"}
-    return ", ".join(f"{name} {texts.get(c.stage, c.stage)}" for name, c in conditions.items())
+    return ", ".join(f"{name} {condition.stage}" for name, condition in conditions.items())
 
 
 def _clock(at: float) -> str:

@@ -9,7 +9,7 @@ import psycopg2
 from netheal.cli.disk_outage import DiskOutage
 from netheal.cli.status import Status, StatusReader
 from netheal.embedded.disk import DiskSpace, DiskWatch, written_folders
-from netheal.errors import ServiceUnavailable
+from netheal.errors import ServiceUnavailable, reason_of
 from netheal.settings import Settings
 from netheal.telemetry import emit
 
@@ -39,6 +39,8 @@ class StreamWatch:
         self._settings = settings
         self._disks = DiskWatch(written_folders(settings))
         self._outage = DiskOutage()
+        self._reader: StatusReader | None = None
+        self._noted: dict[str, str] = {}
         self._tables_made = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream-watch", daemon=True)
@@ -57,30 +59,48 @@ class StreamWatch:
         self._thread.join(_BROKER_S + _PAUSE_S)
 
     def _run(self) -> None:
-        reader = StatusReader(self._settings, _BROKER_S)
         while not self._ending.is_set():
             self._look_at_disks()
             if self._tables_made.is_set():
-                self._look_at_stream(reader)
+                self._look_at_stream()
             self._ending.wait(_PAUSE_S)
-        reader.close()
+        if self._reader is not None:
+            self._reader.close()
 
     def _look_at_disks(self) -> None:
-        full = self._disks.full()
+        """A disk that cannot be looked at stays as it was: the rows go on without it being known."""
+        try:
+            full = self._disks.full()
+        except Exception as error:  # noqa: BLE001 - the stream is to be looked at all the same
+            self._note("disk", error)
+            return
+        self._noted.pop("disk", None)
         if (full is None) != (self.look.disk is None):
             emit("disk.free_again" if full is None else "disk.full", reason=str(full or self.look.disk))
         self._outage.note(full)
         self._set(disk=full)
 
-    def _look_at_stream(self, reader: StatusReader) -> None:
+    def _look_at_stream(self) -> None:
         began_at = time.monotonic()
         try:
-            status = reader.read()
-            self._outage.write(reader.connection())
-        except (ServiceUnavailable, psycopg2.Error) as error:
-            self._set(trouble=str(error), trouble_since=self.look.trouble_since or began_at)
+            if self._reader is None:
+                self._reader = StatusReader(self._settings, _BROKER_S)
+            status = self._reader.read()
+            self._outage.write(self._reader.connection())
+        except Exception as error:  # noqa: BLE001 - shown, whatever it is: without a look nothing is ever drained
+            if not isinstance(error, ServiceUnavailable | psycopg2.Error):
+                self._note("stream", error)
+            self._set(trouble=reason_of(error), trouble_since=self.look.trouble_since or began_at)
         else:
+            self._noted.pop("stream", None)
             self._set(status=status, began_at=began_at, trouble="", trouble_since=None)
+
+    def _note(self, subject: str, error: Exception) -> None:
+        """Log what a look failed with, once until it is another."""
+        reason = reason_of(error)
+        if self._noted.get(subject) != reason:
+            self._noted[subject] = reason
+            emit("thread.failed", thread=self._thread.name, reason=reason, exc_info=error)
 
     def _set(self, **changed: object) -> None:
         self.look = Look(**{**self.look.__dict__, **changed})

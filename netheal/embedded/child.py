@@ -227,7 +227,7 @@ class _Spawner:
             future, call = self._calls.get()
             try:
                 future.set_result(call())
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
+            except BaseException as error:  # noqa: BLE001 - whoever awaits the child gets it
                 future.set_exception(error)
 
 

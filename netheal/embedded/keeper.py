@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netheal.embedded.child import Cancelled
-from netheal.errors import NethealError
+from netheal.errors import NethealError, reason_of
 from netheal.telemetry import emit
 
 _LOOK_S = 0.25
@@ -32,8 +32,8 @@ class Condition:
 class Keepable:
     """What is kept up.
 
-    `start` returns once it is ready, and raises a NethealError or OSError where it does not become so, Cancelled once
-    the event is set. `refusal` says, of one that ended, why it must not be started again, or nothing.
+    `start` returns once it is ready, and raises where it does not become so, Cancelled once the event is set.
+    `refusal` says, of one that ended, why it must not be started again, or nothing.
     """
 
     name: str
@@ -88,10 +88,13 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            if not self._child.alive():
-                if self._refused():
-                    return
-                self._bring_up()
+            try:
+                if not self._child.alive():
+                    if self._refused():
+                        return
+                    self._bring_up()
+            except Exception as error:  # noqa: BLE001 - a keeper that ends keeps nothing up
+                self._not_started(error)
             self._ending.wait(_LOOK_S)
 
     def _refused(self) -> bool:
@@ -119,21 +122,19 @@ class Keeper:
             self._child.start(self._ending)
         except Cancelled:
             return
-        except (NethealError, OSError) as error:
-            self._not_started(error)
-            return
         self._started_at = time.monotonic()
         self._set("ready")
         self._ready.set()
 
-    def _not_started(self, error: NethealError | OSError) -> None:
-        emit("child.not_started", child=self.name, reason=str(error))
+    def _not_started(self, error: Exception) -> None:
+        expected = isinstance(error, NethealError | OSError)
+        emit("child.not_started", child=self.name, reason=reason_of(error), exc_info=None if expected else error)
         if not self._ready.is_set() and isinstance(error, NethealError):
             self._set("failed", str(error))
             self._fail(error)
             self._ending.set()
             return
-        self._set("down", str(error))
+        self._set("down", str(error) if expected else reason_of(error))
         self._pause()
 
     def _pause(self) -> None:

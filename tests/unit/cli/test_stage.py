@@ -60,6 +60,15 @@ def test_what_is_awaited(found: Look, text: str) -> None:
     assert said(found).startswith(text)
 
 
+def test_tables_that_cannot_be_made_are_said() -> None:
+    stage = stage_of(READY, Look(), JOB, NOW, look_age_s=1.0, preparing="KeyError: 'flows'")
+    assert str(stage) == "waiting: tables and topics are not made yet: KeyError: 'flows'"
+
+
+def test_a_first_look_that_fails_is_said() -> None:
+    assert said(Look(trouble="ValueError: odd")) == "waiting: ValueError: odd"
+
+
 def test_a_job_that_froze_is_not_running() -> None:
     text = said(look(StreamState("running", "", heartbeat_age_s=40.0)))
     clock = time.strftime("%H:%M:%S", time.localtime(NOW - 40.0))

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+import psycopg2.errors
 import pytest
 
 from netheal.embedded import keeper as keeping
@@ -57,7 +58,15 @@ def keeper(sample: Sample, failures: list[NethealError], monkeypatch: pytest.Mon
     made.join(10)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ServiceUnavailable("No space left")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        ServiceUnavailable("No space left"),
+        psycopg2.errors.DiskFull("No space left"),
+        psycopg2.InternalError("No space left"),
+    ],
+)
 def test_it_is_tried_again_until_it_comes_back(
     keeper: Keeper, sample: Sample, failures: list[NethealError], eventually: Eventually, error: Exception
 ) -> None:
@@ -81,6 +90,18 @@ def test_one_that_never_came_up_is_a_failure(
     assert failures == [sample.error] and keeper.condition.stage == "failed"
     keeper.join(10)
     assert sample.starts == 1
+
+
+def test_a_first_start_with_an_unexpected_error_is_tried_again(
+    keeper: Keeper, sample: Sample, failures: list[NethealError], eventually: Eventually
+) -> None:
+    sample.error = ValueError("odd")
+    keeper.start()
+    eventually(lambda: sample.starts > 2)
+    eventually(lambda: (keeper.condition.stage, keeper.condition.reason) == ("down", "ValueError: odd"))
+    sample.error = None
+    eventually(lambda: keeper.ready)
+    assert failures == []
 
 
 def test_one_that_refuses_is_not_started_again(
