@@ -15,7 +15,7 @@ import psycopg2
 
 from api.health import OBSERVED, Problem, problems
 from api.observer import Observer
-from netheal.errors import NethealError, ServiceUnavailable
+from netheal.errors import ServiceUnavailable
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.outages import begin_outage, end_outage, open_outages, record_outage
 from netheal.telemetry import emit
@@ -147,8 +147,9 @@ def start_recording(observer: Observer, dsn: str, ending: Callable[[], bool]) ->
         while not ending():
             try:
                 recorder.take(problems(observer.look()), datetime.now(UTC))
-            except (NethealError, psycopg2.Error) as error:
-                emit("outage.not_written", reason=str(error))
+            # Whatever it is: the next look may be well, and nobody else would record outages.
+            except Exception as error:  # noqa: BLE001
+                emit("outage.not_written", reason=f"{type(error).__name__}: {error}")
             pause.wait(LOOK_S)
         recorder.close()
 

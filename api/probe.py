@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 
-from netheal.errors import NethealError
+from netheal.errors import NethealError, ServiceUnavailable
 
 FRESH_S = 3.0
 BOUND_S = 2.0
@@ -33,18 +33,29 @@ class Probe[T]:
         self._found_at = 0.0
 
     def ask(self, bound_s: float = BOUND_S) -> T | Away:
-        """What was found within the last seconds, or is now; Away where that takes longer than the bound."""
+        """What was found within the last seconds, or is now; Away where that takes longer than the bound.
+
+        Raises ServiceUnavailable where this process may start no thread, which says nothing about the service.
+        """
         with self._lock:
             if self._found is not None and self._clock() - self._found_at < FRESH_S:
                 return self._found
             if self._running is None:
-                self._running = Future()
-                threading.Thread(target=self._run, args=(self._running,), daemon=True).start()
+                self._running = self._begin()
             running = self._running
         try:
             return running.result(bound_s)
         except NotYet:
             return Away(f"{self._service} does not answer within {bound_s:.0f} s")
+
+    def _begin(self) -> Future[T | Away]:
+        running: Future[T | Away] = Future()
+        try:
+            threading.Thread(target=self._run, args=(running,), daemon=True).start()
+        except RuntimeError as error:
+            told = f"{self._service} cannot be looked at: {error}; let the API have more, or lower NETHEAL_API_THREADS"
+            raise ServiceUnavailable(told) from error
+        return running
 
     def _run(self, running: Future[T | Away]) -> None:
         found: T | Away

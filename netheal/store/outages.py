@@ -73,26 +73,27 @@ def add_outage(
 
 
 def page_of_outages(connection: Connection, before: int | None = None, limit: int = 100) -> list[Outage]:
-    """The newest `limit` outages, of those with an id below `before`."""
+    """The newest `limit` outages, of those with an id below `before`; raises TooBroad."""
     conditions: list[sql.Composable] = [sql.SQL("id < %(before)s")] if before is not None else []
-    return _read(connection, conditions, {"before": before, "limit": limit})
+    with bounded(connection) as cursor:
+        return _read(cursor, conditions, {"before": before, "limit": limit})
 
 
 def open_outages(connection: Connection) -> list[Outage]:
     """Those that last, at most one a subject."""
-    return _read(connection, [sql.SQL("ended_at is null")], {"limit": _MOST_OPEN})
+    with transaction(connection) as cursor:
+        return _read(cursor, [sql.SQL("ended_at is null")], {"limit": _MOST_OPEN})
 
 
-def outages_of_last_day(connection: Connection, limit: int = 100) -> list[Outage]:
-    """The newest `limit` of those that lasted into the last 24 hours, or last."""
+def outages_of_last_day(cursor: Cursor, limit: int = 100) -> list[Outage]:
+    """The newest `limit` of those that lasted into the last 24 hours, or last, in the caller's transaction."""
     lately = sql.SQL("(ended_at is null or ended_at > clock_timestamp() - interval '1 day')")
-    return _read(connection, [lately], {"limit": limit})
+    return _read(cursor, [lately], {"limit": limit})
 
 
-def _read(connection: Connection, conditions: list[sql.Composable], parameters: dict[str, Any]) -> list[Outage]:
-    with bounded(connection) as cursor:
-        cursor.execute(page(_OUTAGES, conditions, ("id",)), parameters)
-        return [Outage(*row) for row in cursor.fetchall()]
+def _read(cursor: Cursor, conditions: list[sql.Composable], parameters: dict[str, Any]) -> list[Outage]:
+    cursor.execute(page(_OUTAGES, conditions, ("id",)), parameters)
+    return [Outage(*row) for row in cursor.fetchall()]
 
 
 _MOST_OPEN = 100

@@ -18,7 +18,7 @@ from netheal.store.totals import Counts, total_counts
 class ActiveVersion:
     """An active model, as its verdicts name it, and what became of rows in the last minutes that it was active.
 
-    `rows`: how many of the latest verdicts are its own. `unserved`: why rows were rejected for want of a model.
+    `rows`: how many a model of its type scored. `unserved`: why rows were rejected for want of a model.
     """
 
     model_type: str
@@ -84,20 +84,22 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         (opened_age_s,) = cursor.fetchone() or (None,)
         counts = total_counts(cursor).counts
         active = _active(cursor)
-    stream, outages = read_state(connection, topic), tuple(outages_of_last_day(connection))
+        outages = tuple(outages_of_last_day(cursor))
+    stream = read_state(connection, topic)
     return Progress(revision, done, opened_age_s, closed_age_s, rows, seconds, counts, active, stream, outages)
 
 
 def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:
-    cursor.execute(_ACTIVE, {"scored": _LATEST_SCORED, "rejected": _LATEST_REJECTED})
+    cursor.execute(_ACTIVE, {"rejected": _LATEST_REJECTED})
     return tuple(
         ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved))
         for model_type, version, bundle_hash, contract_id, rows, unserved in cursor.fetchall()
     )
 
 
-_LATEST_SCORED = 2_000
 _LATEST_REJECTED = 500
+# Rows are told by what batches counted, which costs the same however many there are; verdicts of the other model could
+# hide those of this one. Rejected rows are there before their batch has counted them: then they are not looked at yet.
 _ACTIVE = """
 select
     m.model_type,
@@ -105,17 +107,19 @@ select
     m.bundle_hash,
     m.manifest -> 'contract' ->> 'id',
     (
-        select count(*) from (
-            select v.threat_model_id, v.attack_model_id from verdicts v
-            where v.recorded_at >= m.watched_since order by v.recorded_at desc limit %(scored)s
-        ) latest where m.id in (latest.threat_model_id, latest.attack_model_id)
+        select coalesce(sum(c.n), 0)::bigint from minute_counts c
+        where c.minute >= date_trunc('minute', m.watched_since)
+        and c.kind = case m.model_type when 'threat_detector' then 'threat' else 'class' end
     ),
-    array(
+    case when exists (
+        select 1 from minute_counts c where c.minute >= date_trunc('minute', m.watched_since)
+        and c.kind = 'rejected' and c.name in ('no_active_model', 'no_contract')
+    ) then array(
         select distinct latest.detail from (
             select r.reason, r.detail from rejected r
             where r.recorded_at >= m.watched_since order by r.recorded_at desc limit %(rejected)s
         ) latest where latest.reason in ('no_active_model', 'no_contract')
-    )
+    ) else '{}' end
 from (
     select *, greatest(now() - interval '5 minutes', activated_at) as watched_since from models where state = 'active'
 ) m

@@ -64,13 +64,14 @@ def test_a_lost_connection_is_made_again_at_once(observer: Observer, database: C
     assert seen.postgres_up_s > up_s, "a job that answers is not awaited anew"
 
 
+@pytest.mark.parametrize("table", ["stream_states", "outages"])
 def test_a_slow_answer_is_told_and_does_not_look_like_a_start(
-    observer: Observer, database: Connection, monkeypatch: pytest.MonkeyPatch
+    observer: Observer, database: Connection, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     monkeypatch.setattr(observing, "_STATEMENT_S", 0.2)
     up_s = look(observer).postgres_up_s
     with database, database.cursor() as cursor:
-        cursor.execute("lock table stream_states in access exclusive mode")
+        cursor.execute(f"lock table {table} in access exclusive mode")
         progress = look(observer).progress
         assert isinstance(progress, Away) and "too slow" in progress.why
     seen = look(observer)

@@ -1,5 +1,6 @@
 """Outages are kept by one API process, also when nobody asks: what, why, and truly from when until when."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -7,14 +8,17 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
+from api import outage_recorder
 from api.health import Problem
-from api.outage_recorder import OutageRecorder
+from api.observer import Observed, Observer
+from api.outage_recorder import OutageRecorder, start_recording
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect
 from netheal.store.outages import begin_outage, page_of_outages, record_outage
 from tests.api.served import Serve
 from tests.api.stored_rows import read, refused
+from tests.deadlines import DEADLINE_S, REQUEST_S
 from tests.stack.harness import eventually
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -191,10 +195,30 @@ def test_outages_are_listed_in_pages_newest_first(client: FlaskClient, database:
     assert refused(client, "/outages", cursor="x") == (422, "invalid")
 
 
+def test_an_error_that_nobody_thought_of_ends_no_recording(
+    api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage_recorder, "LOOK_S", 0.01)
+    looked_on = threading.Event()
+
+    class Broken(Observer):
+        looks = 0
+
+        def look(self) -> Observed:
+            self.looks += 1
+            if self.looks > 2:
+                looked_on.set()
+            raise RuntimeError("can't start new thread")
+
+    dsn = api_settings.postgres_dsn.get_secret_value()
+    start_recording(Broken(api_settings), dsn, ending=looked_on.is_set)
+    assert looked_on.wait(DEADLINE_S)
+
+
 def test_a_running_api_records_though_nobody_asks(serve: Serve, database: Connection) -> None:
     api = serve().wait_ready()
     (found,) = eventually(lambda: page_of_outages(database), "the outage of the broker is recorded")
     assert (found.subject, found.ended_at) == ("broker", None)
     health = f"{api.address['url']}/health"
-    shown = eventually(lambda: requests.get(health, timeout=20).json()["recent_outages"], "health shows it")
+    shown = eventually(lambda: requests.get(health, timeout=REQUEST_S).json()["recent_outages"], "health shows it")
     assert [outage["id"] for outage in shown] == [found.id]
