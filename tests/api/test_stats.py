@@ -164,12 +164,15 @@ def test_a_minute_has_a_rate_once_some_of_it_is_over() -> None:
     assert [minute.rows_per_s(NOW + at * SECOND) for at in (4, 5, 30, 60, 600)] == [None, 6, 1, 0.5, 0.5]
 
 
-def test_the_pace_is_that_of_the_batches_just_done(client: FlaskClient, database: Connection) -> None:
+def test_the_pace_is_that_of_the_batches_just_done(
+    client: FlaskClient, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "_PACE_S", 1200.0)  # of which no test takes a noticeable part
     now = datetime.now(UTC)
-    store_batch(database, 1, (0, 9_000), opened_at=now - 60 * SECOND, closed_at=now - 50 * SECOND)
-    store_batch(database, 2, (9_000, 9_500), opened_at=now - 10 * SECOND, closed_at=now - 5 * SECOND)
-    store_batch(database, 3, (9_500, 9_900), opened_at=now - 4 * SECOND, closed_at=None, state="open")
-    store_batch(database, 4, (0, 9_000), topic="another", opened_at=now - SECOND, closed_at=now)
+    store_batch(database, 1, (0, 9_000), opened_at=now - 100 * MINUTE, closed_at=now - 90 * MINUTE)
+    store_batch(database, 2, (9_000, 59_000), opened_at=now - 1000 * SECOND, closed_at=now - 500 * SECOND)
+    store_batch(database, 3, (59_000, 60_000), opened_at=now - 400 * SECOND, closed_at=None, state="open")
+    store_batch(database, 4, (0, 90_000), topic="another", opened_at=now - SECOND, closed_at=now)
     assert read(client, "/predictions/summary")["verdicts_per_s"] == pytest.approx(50, rel=0.5)
 
 
