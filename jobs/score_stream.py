@@ -72,7 +72,11 @@ def stream_until_stopped(
                 stream.resuming.explain_failure()
             raise failure from error
         finally:
-            gate.close(query) if stop.is_set() else query.stop()
+            if stop.is_set():
+                Background("excuse-attempt", stream.excuse_attempt)
+                gate.close(query)
+            else:
+                query.stop()
 
 
 def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> None:

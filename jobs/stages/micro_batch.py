@@ -43,6 +43,8 @@ class MicroBatch:
     topic: str
     topic_id: str
     app_id: str
+    current: int | None = None
+    """The batch that was begun last."""
 
     def __call__(self, records: DataFrame, batch_id: int) -> None:
         """Pin, score and write, commit, count. Any exception leaves the batch to be replayed.
@@ -50,6 +52,7 @@ class MicroBatch:
         Raises BatchFailed for what fails after the pin.
         """
         began = time.monotonic()
+        self.current = batch_id
         pinned = self.pin(batch_id)
         if pinned is None:
             emit("batch.skipped", batch_id=batch_id)

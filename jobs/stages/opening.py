@@ -50,6 +50,20 @@ class Stream:
         self.upkeep.look_after(self.logs)
         self._batch(records, batch_id)
 
+    def excuse_attempt(self) -> None:
+        """Let the batch that runs not count as failed where the job's stop cuts it, by whatever means.
+
+        To be called once a stop is requested, as later nobody may be left to say so; on a connection of its own.
+        """
+        batch = self._batch
+        if batch is None or batch.current is None:
+            return
+        connection = connect(self.settings.postgres_dsn.get_secret_value())
+        try:
+            Ledger(connection, batch.ledger.query_id).excuse_attempt(batch.current)
+        finally:
+            connection.close()
+
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
         ledger = Ledger(self.connection, query_id)

@@ -1,6 +1,5 @@
 """The ways out that the refusals name. All of them run under the topic's fence, and may be run again after a crash."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,8 +7,17 @@ from netheal.errors import StreamRefused
 from netheal.recovery.checkpoint import CheckpointFiles, checkpoint_files
 from netheal.recovery.resume import Found, database_behind, in_words, lost_ranges, resume_point
 from netheal.store.database import Connection, Cursor, transaction
-from netheal.store.delta import DeltaLog
-from netheal.store.ledger import BatchPins, Ledger, LedgerEnd, OffsetRanges, Offsets, begin_query, read_ledger_end
+from netheal.store.delta import DeltaLog, application_id
+from netheal.store.ledger import (
+    BatchPins,
+    Ledger,
+    LedgerEnd,
+    OffsetRanges,
+    Offsets,
+    begin_query,
+    has_rejected_rows,
+    read_ledger_end,
+)
 from netheal.store.outages import add_outage
 from netheal.store.topics import Incarnation
 from netheal.verdicts.counts import count_rows
@@ -23,7 +31,7 @@ class Stores:
 
     connection: Connection
     topic: Incarnation
-    logs: Sequence[DeltaLog]
+    logs: tuple[DeltaLog, DeltaLog]
 
     def ledger_end(self) -> LedgerEnd:
         """Where the ledger ends now."""
@@ -40,8 +48,9 @@ def rebuild_checkpoint(files: CheckpointFiles, topic: str, end: LedgerEnd) -> st
 def adopt_gap(stores: Stores, found: Found) -> OffsetRanges:
     """Record the offsets that retention removed, and go on behind them; the ranges, none where nothing is lost.
 
-    A batch that was open is closed where Delta has its rows, and given up where it has not: what the broker still has
-    of it is read again under another batch. Raises StreamRefused where the database is older than Delta.
+    A batch that was open is closed where Delta has all its rows. Else it is given up, and what Delta has of it taken
+    out: what the broker still has of it is read again under another batch.
+    Raises StreamRefused where the database is older than Delta.
     """
     reason = database_behind(found)
     if reason is not None:
@@ -50,8 +59,12 @@ def adopt_gap(stores: Stores, found: Found) -> OffsetRanges:
     if not lost_ranges(end, found.broker):
         return {}
     if end.open is not None and found.delta_batch >= end.last_batch:
-        _close_from_delta(stores, end, end.open)
-        end = stores.ledger_end()
+        if _is_whole(stores, end, end.open):
+            _close_from_delta(stores, end, end.open)
+            end = stores.ledger_end()
+        else:
+            for log in stores.logs:
+                log.delete_rows_from(end.position, stores.topic.offset_base)
     lost = lost_ranges(end, found.broker)
     if lost:
         with transaction(stores.connection) as cursor:
@@ -87,6 +100,18 @@ def _start_behind(end: LedgerEnd, broker: OffsetRanges) -> Offsets:
 
 def _begin_behind(cursor: Cursor, topic: Incarnation, end: LedgerEnd, broker: OffsetRanges) -> None:
     begin_query(cursor, topic.name, topic.id, end, _start_behind(end, broker), topic.offset_base)
+
+
+def _is_whole(stores: Stores, end: LedgerEnd, pins: BatchPins) -> bool:
+    """Whether Delta has all of a batch of which it has something.
+
+    The quarantine is committed last, and not at all for a batch without a rejected row.
+    """
+    _, quarantine = stores.logs
+    version = quarantine.committed(application_id(str(end.query_id)))
+    if version is not None and version >= end.last_batch:
+        return True
+    return not has_rejected_rows(stores.connection, end.last_batch, pins, stores.topic.offset_base)
 
 
 def _close_from_delta(stores: Stores, end: LedgerEnd, pins: BatchPins) -> None:

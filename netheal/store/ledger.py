@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -56,20 +57,16 @@ class BatchPins:
 class LedgerEntry:
     """A batch's row: its pins, and whether it is done.
 
-    `opened_at`, UTC, is the time of its first attempt, `attempts` counts them with this one, and `failure` is
-    what the last one that told of its end failed with, empty for none.
+    `new` says whether this is its first attempt, `opened_at`, UTC, is the time of that. `attempts` counts those that
+    failed, and this one; `failure` is what the last one that told of its end failed with, empty for none.
     """
 
     pins: BatchPins
     state: Literal["open", "done"]
     opened_at: datetime
+    new: bool
     attempts: int = 1
     failure: str = ""
-
-    @property
-    def new(self) -> bool:
-        """Whether this is the batch's first attempt."""
-        return self.attempts == 1
 
 
 @dataclass(frozen=True)
@@ -159,8 +156,8 @@ class Ledger:
     """The ledger of one stream."""
 
     def __init__(self, connection: Connection, query_id: str) -> None:
+        self.query_id = query_id
         self._connection = connection
-        self._query_id = query_id
 
     def open_batch(self, batch_id: int, pins: BatchPins, policy: dict[str, Any]) -> LedgerEntry:
         """Pin a batch, and count the attempt; a batch that was pinned before keeps its first pins."""
@@ -183,7 +180,7 @@ class Ledger:
             " policy_version, state) values (%s, %s, %s, %s, %s, %s, %s, %s, 'open') on conflict do nothing"
             " returning opened_at",
             (
-                self._query_id,
+                self.query_id,
                 batch_id,
                 pins.topic,
                 pins.topic_id,
@@ -199,9 +196,9 @@ class Ledger:
         cursor.execute(
             "update topics set last_query_id = %s where topic = %s and topic_id = %s"
             " and last_query_id is distinct from %s",
-            (self._query_id, pins.topic, pins.topic_id, self._query_id),
+            (self.query_id, pins.topic, pins.topic_id, self.query_id),
         )
-        return LedgerEntry(pins, "open", inserted[0].astimezone(UTC))
+        return LedgerEntry(pins, "open", inserted[0].astimezone(UTC), new=True)
 
     def _count_attempt(self, cursor: Cursor, batch_id: int) -> LedgerEntry:
         """The row of a batch that was pinned before, one attempt later."""
@@ -209,24 +206,33 @@ class Ledger:
             "update batches set attempts = attempts + 1 where query_id = %s and batch_id = %s returning"
             " topic, topic_id, start_offsets, end_offsets, models, policy_version,"
             " state, opened_at, attempts, failure",
-            (self._query_id, batch_id),
+            (self.query_id, batch_id),
         )
         *first, state, opened_at, attempts, failure = cursor.fetchone() or ()
-        return LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), attempts, failure)
+        return LedgerEntry(BatchPins(*first), state, opened_at.astimezone(UTC), False, attempts, failure)
 
     def record_failure(self, batch_id: int, failure: str) -> None:
         """Keep what an attempt at an open batch failed with, for whoever asks after this process has ended."""
         with transaction(self._connection) as cursor:
             cursor.execute(
                 "update batches set failure = %s where query_id = %s and batch_id = %s and state = 'open'",
-                (failure, self._query_id, batch_id),
+                (failure, self.query_id, batch_id),
+            )
+
+    def excuse_attempt(self, batch_id: int) -> None:
+        """Take the attempt at an open batch out of the count: it ends, or may end, because somebody stops the job."""
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "update batches set attempts = attempts - 1"
+                " where query_id = %s and batch_id = %s and state = 'open' and attempts > 0",
+                (self.query_id, batch_id),
             )
 
     def pin_again(self, cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
         """Bind an open batch to other models, in the caller's transaction; what tasks stored of it is taken back."""
         cursor.execute(
             "update batches set models = %s where query_id = %s and batch_id = %s and state = 'open'",
-            (Json(pins.models), self._query_id, batch_id),
+            (Json(pins.models), self.query_id, batch_id),
         )
         take_back(cursor, batch_id, pins, offset_base)
 
@@ -236,7 +242,7 @@ class Ledger:
             cursor.execute(
                 "update batches set state = 'done', closed_at = now(), verdicts = %s, rejected = %s"
                 " where query_id = %s and batch_id = %s and state = 'open' returning topic, topic_id, end_offsets",
-                (verdicts, rejected, self._query_id, batch_id),
+                (verdicts, rejected, self.query_id, batch_id),
             )
             closed = cursor.fetchone()
             if closed is None:
@@ -293,16 +299,31 @@ def _advance(cursor: Cursor, topic: str, topic_id: str, ends: Offsets) -> None:
 
 def take_back(cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
     """Delete what tasks stored of an open batch."""
+    for events in _events_of(batch_id, pins, offset_base):
+        for statement in _TAKE_BACK:
+            cursor.execute(statement, events)
+
+
+def has_rejected_rows(connection: Connection, batch_id: int, pins: BatchPins, offset_base: int) -> bool:
+    """Whether tasks stored rejected rows of an open batch: they are in Postgres before anything is in Delta."""
+    with transaction(connection) as cursor:
+        for events in _events_of(batch_id, pins, offset_base):
+            cursor.execute(_HAS_REJECTED, events)
+            if cursor.fetchone() == (True,):
+                return True
+    return False
+
+
+def _events_of(batch_id: int, pins: BatchPins, offset_base: int) -> Iterator[dict[str, int]]:
+    """The parameters of `_OF_BATCH`, for each partition."""
     for partition, end in pins.end_offsets.items():
-        events = {
+        yield {
             "batch": batch_id,
             "partition": int(partition),
             "first": (offset_base + pins.start_offsets.get(partition, 0)) * PARTITIONS_PER_TOPIC,
             "end": (offset_base + end) * PARTITIONS_PER_TOPIC,
             "all": PARTITIONS_PER_TOPIC,
         }
-        for statement in _TAKE_BACK:
-            cursor.execute(statement, events)
 
 
 _OF_BATCH = (
@@ -310,6 +331,7 @@ _OF_BATCH = (
     " and batch_id = %(batch)s"
 )
 _TAKE_BACK = tuple(f"delete from {table}{_OF_BATCH}" for table in ("verdicts", "rejected"))
+_HAS_REJECTED = f"select exists (select 1 from rejected{_OF_BATCH})"
 
 
 def record_policy(cursor: Cursor, version: str, document: dict[str, Any]) -> None:

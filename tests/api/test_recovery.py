@@ -195,6 +195,49 @@ def test_a_gap_under_a_batch_that_is_in_delta_loses_none_of_its_rows(stores: Sto
         assert cursor.fetchone() == (0,)
 
 
+def reject(connection: Connection, batch_id: int, *events: int) -> None:
+    """What a task stores of rejected rows before anything is in Delta."""
+    with transaction(connection) as cursor:
+        for number in events:
+            cursor.execute(
+                'insert into rejected (event_id, recorded_at, batch_id, topic, "partition", "offset", reason,'
+                " field, detail, head) values (%s, %s, %s, 'in', %s, %s, 'nan', '', '', '')",
+                (number, NOON, batch_id, number % 1024, number // 1024),
+            )
+
+
+def test_a_gap_under_a_batch_whose_quarantine_is_not_in_delta_gives_it_up(stores: Stores, tmp_path: Path):
+    """The driver was killed between its two commits: closing the batch would lose its rejected rows silently."""
+    connection = stores.connection
+    write_delta(stores, 0, [event(9)], [event(8)])
+    batch(connection, 0, {"0": 0}, {"0": 10})
+    begin(connection, 1, {"0": 10}, {"0": 20})
+    reject(connection, 1, event(16), event(19))
+    write_delta(stores, 1, [event(n) for n in range(10, 20) if n not in (16, 19)], [])
+    found = surveyed(stores, LocalFiles(tmp_path / "none"), p0=(15, 90))
+    assert adopt_gap(stores, found) == {"0": OffsetRange(10, 15)}
+    end = stores.ledger_end()
+    assert (end.done, end.open) == ({"0": 15}, None), "what the broker has is not read again"
+    assert events_in(stores) == [[event(9)], [event(8)]], "what is read again would stand twice"
+    with transaction(connection) as cursor:
+        cursor.execute("select count(*) from rejected where batch_id = 1")
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_gap_under_a_batch_without_a_rejected_row_loses_none_of_its_rows(stores: Stores, tmp_path: Path):
+    connection = stores.connection
+    batch(connection, 0, {"0": 0}, {"0": 10})
+    reject(connection, 0, event(3))
+    begin(connection, 1, {"0": 10}, {"0": 20})
+    write_delta(stores, 1, [event(n) for n in range(10, 20)], [])
+    assert stores.logs[1].committed(application_id(QUERY)) is None
+    found = surveyed(stores, LocalFiles(tmp_path / "none"), p0=(15, 90))
+    assert adopt_gap(stores, found) == {}
+    with transaction(connection) as cursor:
+        cursor.execute("select state, verdicts, rejected from batches where batch_id = 1")
+        assert cursor.fetchone() == ("done", 10, 0)
+
+
 def test_an_older_database_takes_its_rows_out_of_delta_and_nothing_else(stores: Stores, tmp_path: Path):
     """Batches 1 and 2 are in Delta; the database was restored to when batch 1 was open."""
     connection, files = stores.connection, LocalFiles(tmp_path / "checkpoint")
