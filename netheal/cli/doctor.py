@@ -36,18 +36,11 @@ def checkpoint_check(settings: Settings) -> Check:
 def _running(settings: Settings) -> Check:
     """Not running is no defect; running without a stream that runs is one."""
     found = glance(settings)
-    stream = found.figures.stream if found.figures else None
     if not found.running:
         return Check(RUNNING, True, f"netheal does not run in {found.var_dir}")
     where = f"netheal runs in {found.var_dir} (process {found.pid})"
-    dead = [name for name, service in found.services.items() if service["pid"] is None]
-    if found.disk or found.trouble or dead:
-        why = found.disk or found.trouble or f"not running: {', '.join(dead)}"
-        return Check(RUNNING, False, f"{where}, but {why}; see `netheal status` and {settings.log_dir}")
-    if stream is None or not stream.alive or stream.state != "running":
-        state = "has not reported yet" if stream is None else f"is {stream.state_now}"
-        reason = f": {stream.reason}" if stream is not None and stream.reason else ""
-        return Check(RUNNING, False, f"{where}, but its stream {state}{reason}; see `netheal status`")
+    if found.problem:
+        return Check(RUNNING, False, f"{where}, but {found.problem}; see `netheal status` and {settings.log_dir}")
     return Check(RUNNING, True, f"{where}, and its stream runs")
 
 

@@ -17,6 +17,7 @@ _TIMEOUT_S = 10.0
 class Status:
     """Rows since the store was made, as the API counts them; `last_batch` as the ledger has it.
 
+    `batches` are the micro-batches of the streaming query, as Spark numbers them from its checkpoint's first on.
     `lag` in rows, None where the broker does not answer; `stream` is what the job last said of itself.
     """
 
@@ -60,8 +61,9 @@ class StatusReader:
             rows = total_counts(cursor)
             pace = verdicts_per_s(cursor, self._topic)
             cursor.execute(
-                "select count(*) over (), verdicts + rejected, extract(epoch from closed_at - opened_at)::float8"
-                " from batches where state = 'done' order by closed_at desc limit 1"
+                "select batch_id + 1, verdicts + rejected, extract(epoch from closed_at - opened_at)::float8"
+                " from batches where state = 'done' and topic = %s order by opened_at desc limit 1",
+                (self._topic,),  # the newest by the index on `opened_at`: the ledger grows for ever
             )
             batches, last_rows, seconds = cursor.fetchone() or (0, 0, 0.0)
             cursor.execute("select model_version from models where state = 'active' order by model_type desc")

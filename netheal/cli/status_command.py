@@ -21,11 +21,10 @@ from netheal.embedded.running import (
 )
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
-from netheal.store.outages import Outage, page_of_outages
+from netheal.store.outages import Outage, open_outages
 
 _BROKER_S = 3.0
 _NOT_RUNNING = 1
-_OPEN_OUTAGES = 100
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,21 @@ class Glance:
     trouble: str = ""
     figures: Status | None = None
     outages: tuple[Outage, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """What keeps the stream from running, as the end of a sentence that begins with netheal; empty where it runs.
+
+        It may run without `netheal up`, as a job of its own whose services the settings name.
+        """
+        dead = [name for name, service in self.services.items() if service["pid"] is None]
+        if self.disk or self.trouble or dead:
+            return self.disk or self.trouble or f"not running: {', '.join(dead)}"
+        stream = self.figures.stream if self.figures else None
+        if stream is not None and stream.alive and stream.state == "running":
+            return ""
+        state = "has not reported yet" if stream is None else f"is {stream.state_now}"
+        return f"its stream {state}" + (f": {stream.reason}" if stream is not None and stream.reason else "")
 
 
 def glance(settings: Settings) -> Glance:
@@ -70,9 +84,7 @@ def status_command(settings: Settings, as_json: bool, console: Console | None = 
         print(json.dumps(document(found), indent=1, ensure_ascii=False))
     else:
         _print(found, console or Console(highlight=False))
-    stream = found.figures.stream if found.figures else None
-    well = stream is not None and stream.alive and stream.state == "running"
-    return 0 if well and not found.trouble and not found.disk else _NOT_RUNNING
+    return _NOT_RUNNING if found.problem else 0
 
 
 def document(found: Glance) -> dict[str, Any]:
@@ -151,14 +163,14 @@ def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str
         reader = StatusReader(named, _BROKER_S)
         try:
             status = reader.read()
-            outages = page_of_outages(reader.connection(), limit=_OPEN_OUTAGES)
+            outages = tuple(open_outages(reader.connection()))
         finally:
             reader.close()
     except ServiceUnavailable as error:
         return None, (), str(error)
     except psycopg2.errors.UndefinedTable:
         return None, (), "the tables are not made yet: the streaming job makes them as it starts"
-    return status, tuple(outage for outage in outages if outage.ended_at is None), ""
+    return status, outages, ""
 
 
 def _print(found: Glance, console: Console) -> None:

@@ -2,24 +2,21 @@
 
 import json
 import sys
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from netheal.background import Background, Stopped
 from netheal.cli.order import Order
 from netheal.cli.preflight import preflight
 from netheal.cli.stopping import StopRequests
 from netheal.embedded.stack import SERVICES_S, LocalStack
-from netheal.errors import NethealError, SettingsError
+from netheal.errors import SettingsError
 from netheal.settings import Settings
 
 if TYPE_CHECKING:
     from netheal.cli.session import Session
 
-_REPORT_LOOK_S = 0.2
 _REPORT_LEAVES_S = 8.0
 """What has to be left of the time to end when a report is given up for a request to stop."""
 
@@ -63,29 +60,17 @@ def up(settings: Settings, order: Order) -> int:
 
 
 def _report(stack: LocalStack, session: "Session", stop: StopRequests) -> Report | None:
-    """The report; None where a request to stop leaves no time for it."""
+    """The report; None where nothing was prepared, or a request to stop leaves no time for it."""
     from netheal.cli.report import drained_report
 
-    future: Future[Report] = Future()
-
-    def read() -> None:
-        try:
-            if session.preparation.run is not None:
-                sent = session.feed.sent if session.feed else 0
-                future.set_result(drained_report(stack.settings, session.preparation.run, sent))
-        except NethealError as error:
-            future.set_exception(error)
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-
-    Thread(target=read, name="report", daemon=True).start()
-    while True:
-        try:
-            return future.result(_REPORT_LOOK_S)
-        except NotYet:
-            if stop.requested and stop.left_s < _REPORT_LEAVES_S:
-                return None
+    run, sent = session.preparation.run, session.feed.sent if session.feed else 0
+    if run is None:
+        return None
+    report = Background("report", lambda: drained_report(stack.settings, run, sent))
+    try:
+        return report.result(lambda: stop.requested and stop.left_s < _REPORT_LEAVES_S)
+    except Stopped:
+        return None
 
 
 def _last_words(session: "Session") -> str:

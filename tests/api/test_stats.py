@@ -176,6 +176,24 @@ def test_the_pace_is_that_of_the_batches_just_done(
     assert read(client, "/predictions/summary")["verdicts_per_s"] == pytest.approx(50, rel=0.5)
 
 
+def test_the_terminal_has_the_newest_batch_of_its_own_topic(
+    database: Connection, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    for batch_id, (start, end), age_s in ((40, (0, 9_000), 60), (41, (9_000, 9_500), 30)):
+        opened_at = now - age_s * SECOND
+        store_batch(database, batch_id, (start, end), opened_at=opened_at, closed_at=opened_at + 5 * SECOND)
+    store_batch(database, 42, (9_500, 9_900), opened_at=now - 4 * SECOND, closed_at=None, state="open")
+    store_batch(database, 3, (0, 700), topic="another", opened_at=now - SECOND, closed_at=now)
+    monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
+    reader = StatusReader(api_settings)
+    try:
+        status = reader.read()
+    finally:
+        reader.close()
+    assert (status.batches, status.last_batch_rows, status.last_batch_s) == (42, 500, pytest.approx(5))
+
+
 @pytest.mark.usefixtures("totals")
 def test_the_terminal_has_the_numbers_of_the_api(
     client: FlaskClient, api_settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,55 @@
+"""`netheal status` and `netheal doctor` agree on what is well, and name what is not."""
+
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from netheal.cli import doctor as doctoring
+from netheal.cli.status import Status, StatusReader
+from netheal.cli.status_command import Glance, glance, status_command
+from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.outages import begin_outage, record_outage
+from netheal.store.stream_state import StreamState
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+RUNS = Status(stream=StreamState("running", ""))
+
+
+def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", trouble: str = "") -> Glance:
+    return Glance(True, "var", 1, 2.0, {"job": {"pid": job, "port": None}}, "", disk, trouble, figures)
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (seen(), ""),
+        (seen(disk="disk full: at /data"), "disk full: at /data"),
+        (seen(figures=None, trouble="Postgres does not answer"), "Postgres does not answer"),
+        (seen(job=None), "not running: job"),
+        (seen(Status()), "its stream has not reported yet"),
+        (seen(Status(stream=StreamState("retrying", "batch 7 failed"))), "its stream is retrying: batch 7 failed"),
+        (seen(Status(stream=StreamState("running", "", heartbeat_age_s=60.0))), "its stream is silent"),
+    ],
+)
+def test_both_commands_tell_the_same_problem(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, found: Glance, problem: str
+) -> None:
+    monkeypatch.setattr("netheal.cli.status_command.glance", lambda _: found)
+    monkeypatch.setattr(doctoring, "glance", lambda _: found)
+    assert found.problem == problem
+    assert status_command(settings, as_json=False, console=Console(quiet=True)) == (1 if problem else 0)
+    check = doctoring.doctor(settings)[-1]
+    assert check.ok is not bool(problem) and problem in check.text
+
+
+def test_an_outage_that_lasts_is_shown_however_many_came_after_it(
+    database: Connection, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_outage(database, "job", "it froze", NOW)
+    for _ in range(101):
+        record_outage(database, "broker", "it was away", NOW, NOW)
+    monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
+    named = api_settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    assert [outage.subject for outage in glance(named).outages] == ["job"]
