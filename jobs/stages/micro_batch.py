@@ -127,8 +127,13 @@ class MicroBatch:
 
     def commit(self, receipts: list[Receipt], batch_id: int) -> None:
         """Make the parts visible, once a batch."""
-        self.verdicts.commit([p for r in receipts for p in r.verdict_parts], self.app_id, batch_id)
-        self.quarantine.commit([p for r in receipts for p in r.quarantine_parts], self.app_id, batch_id)
+        written = (
+            (self.verdicts, [part for receipt in receipts for part in receipt.verdict_parts]),
+            (self.quarantine, [part for receipt in receipts for part in receipt.quarantine_parts]),
+        )
+        for log, parts in written:
+            if not log.commit(parts, self.app_id, batch_id) and parts:
+                self.scoring.remove_leftovers(batch_id)  # an earlier attempt has committed its own
 
     def close(self, receipts: list[Receipt], batch_id: int) -> None:
         """Add the counts and mark the batch done, in one transaction."""

@@ -53,6 +53,7 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
     if not stop.is_set():
         tell("creating the topics")
         ensure_stream_topics(settings)
+        tell("awaiting the Spark session")
 
 
 def _ask_broker(settings: Settings) -> None:

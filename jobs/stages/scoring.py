@@ -51,12 +51,12 @@ class Scoring:
         """
         failed: set[str] = set()
         if not entry.new:
-            self._remove_leftovers(batch_id)
+            self.remove_leftovers(batch_id)
         while True:
             try:
                 return self._attempt(records, batch_id, entry, policy)
             except ModelFailure as failure:
-                self._remove_leftovers(batch_id)  # of the tasks that did not meet the failure
+                self.remove_leftovers(batch_id)  # of the tasks that did not meet the failure
                 failed.add(failure.bundle_hash)
                 entry = replace(entry, pins=self._pin_others(batch_id, entry.pins, failure, failed))
 
@@ -80,14 +80,14 @@ class Scoring:
             if not all(part in str(error) for part in _OVERFLOW):
                 raise
             emit("batch.reread", batch_id=batch_id)
-            self._remove_leftovers(batch_id)
+            self.remove_leftovers(batch_id)
             receipts = self._receipts(self._ranges(pins), replace(task, reader=self._reader(pins)), pins)
         for receipt in receipts:
             if receipt.failure is not None:
                 raise ModelFailure(*receipt.failure)
         return receipts
 
-    def _remove_leftovers(self, batch_id: int) -> None:
+    def remove_leftovers(self, batch_id: int) -> None:
         """Remove the Delta parts that an attempt wrote which came to nothing: they would fill the disk."""
         for log in self.logs:
             try:

@@ -18,7 +18,8 @@ from netheal.telemetry import emit
 _BEFORE_SPARK = 1000
 _STOP_BOUND_S = 30.0
 _FINISH_S = 20.0
-_CUT_STATUS = 3
+CUT_STATUS = 3
+"""The exit status of a job that had to be cut."""
 _ANSWER_S = 0.5
 END_BOUND_S = 27.0
 """A request to stop is answered by then, in whatever state the job is."""
@@ -123,7 +124,7 @@ class StopGate:
         jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
         if jvm is not None:
             jvm.kill()
-        os._exit(_CUT_STATUS)
+        os._exit(CUT_STATUS)
 
     def guard(self, function: BatchFunction) -> BatchFunction:
         """`function`, run under the gate."""

@@ -3,10 +3,13 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
+from netheal.store.delta import quarantine_layout, verdicts_layout
 from tests.stack.harness import Record, World
 
 _SERVING = (
@@ -63,6 +66,14 @@ def assert_exactly_once(world: World, events: Events | None = None, model_failed
     _assert_output(world, verdicts, model_failed)
     _assert_counts(world, verdicts, quarantine)
     _assert_ledger(world, verdicts, quarantine)
+
+
+def assert_no_part_left_over(world: World) -> None:
+    """Attempts that came to nothing left no file; for a stream that was neither compacted nor repaired."""
+    for layout in (verdicts_layout(), quarantine_layout()):
+        uri = layout.uri(world.settings.delta_root)
+        on_disk = {str(path) for path in Path(uri).glob("date=*/*.parquet")}
+        assert on_disk == set(DeltaTable(uri).file_uris()), "an attempt left its parts behind"
 
 
 def _difference(ids: list[int], events: Events) -> str:

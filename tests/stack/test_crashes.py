@@ -15,7 +15,7 @@ from netheal.bundles.served import ServedBundle, read_served
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.generator import TrafficGenerator
-from tests.stack.exactly_once import assert_exactly_once, assert_nothing_twice
+from tests.stack.exactly_once import assert_exactly_once, assert_no_part_left_over, assert_nothing_twice
 from tests.stack.failpoint_job import STEPS, WORKER_DIES
 from tests.stack.harness import Job, World
 
@@ -105,6 +105,7 @@ def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_fo
     world.stop(job)
     assert pins(world).items() >= pinned.items()
     assert_exactly_once(world)
+    assert_no_part_left_over(world)
     for column in ("attack_model_hash", "policy_version"):
         assert len(set(world.verdicts()[column].to_pylist()) - {None}) > 1, f"{column} never changed"
 

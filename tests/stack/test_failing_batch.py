@@ -9,16 +9,17 @@ import psycopg2
 import pytest
 
 from jobs.stages.attempt import TRIES_BEFORE_ALARM
+from jobs.stages.stopping import CUT_STATUS
 from netheal.store.database import connect
 from netheal.store.stream_state import StreamState, read_state
 from netheal.traffic.generator import TrafficGenerator
-from tests.stack.exactly_once import assert_exactly_once
+from tests.deadlines import STOP_S
+from tests.stack.exactly_once import assert_exactly_once, assert_no_part_left_over
 from tests.stack.harness import World, eventually
 
 pytestmark = pytest.mark.stack
 
 FAILING_JOB = (sys.executable, "-m", "tests.stack.failing_job")
-STOP_BOUND_S = 30.0
 BATCH_ROWS = 100
 FAILURE = "ValueError: no sink takes\ufffdthis"
 
@@ -45,12 +46,11 @@ def wait_attempts(world: World, number: int) -> StreamState:
         assert not failed or (state is not None and state.state == "retrying"), "it hid a failing batch"
         return bool(failed) and failed[-1].details["attempts"] >= number
 
-    eventually(look, f"{number} attempts are told of", 150)
+    eventually(look, f"{number} attempts are told of")
     return failed[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_batch_that_fails_on_each_attempt(make_world: Callable[..., World], var_folder: Path) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     switch = var_folder / "failing"
@@ -66,7 +66,7 @@ def test_a_batch_that_fails_on_each_attempt(make_world: Callable[..., World], va
     assert state.reason.startswith(f"Micro-batch 1 (partition 0, offsets {first['start']} to {first['end'] - 1}; ")
     assert f"failed {state.details['attempts']} times: {FAILURE}. " in state.reason
     assert world.done_rows() == BATCH_ROWS
-    world.stop(job, STOP_BOUND_S)
+    world.stop(job)
     stopped = state_of(world)
     assert stopped is not None and stopped.state == "stopped"
     ((attempts, failure),) = world.ask("select attempts, failure from batches where batch_id = 1")
@@ -77,12 +77,15 @@ def test_a_batch_that_fails_on_each_attempt(make_world: Callable[..., World], va
     state = wait_attempts(world, attempts)
     assert f"failed {attempts} times: {FAILURE}. " in state.reason, "it does not say at once what failed before"
     job.terminate()
-    assert job.wait_exit(STOP_BOUND_S) == 0, "a task that hangs keeps the job from stopping"
-    assert world.ask("select failure from batches where batch_id = 1") == [(FAILURE,)], "a stop is no failure"
+    # Which of the two depends on how long the machine takes to cut the query.
+    assert job.wait_exit(STOP_S) in (0, CUT_STATUS), "a task that hangs keeps the job from stopping"
+    told = world.ask("select attempts, failure from batches where batch_id = 1")
+    assert told == [(attempts, FAILURE)], "a stop is no failure"
 
     switch.unlink()
     job = world.start(FAILING_JOB, FAILING=str(switch))
     world.wait_done(3 * BATCH_ROWS)
-    eventually(lambda: (state_of(world) or stopped).state == "running", "it runs again", 30)
+    eventually(lambda: (state_of(world) or stopped).state == "running", "it runs again")
     world.stop(job)
     assert_exactly_once(world)
+    assert_no_part_left_over(world)
