@@ -140,6 +140,7 @@ def main() -> int:
     gate.listen()
     try:
         settings = load_settings()
+        gate.stop_s = settings.job_stop_s
         if not under_spark_submit():
             use_scratch_folder(settings.scratch_dir, "job")
         return run(settings, gate)

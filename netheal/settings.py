@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from netheal.errors import SettingsError
 from netheal.loopback import is_loopback, split_host
+from netheal.stop_bounds import JOB_ALONE_S, JOB_LEAST_S
 
 _CONF_VARIABLE = "NETHEAL_CONF"
 _DATA_VARIABLE = "NETHEAL_SHARED_DATA"
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
     min_free_disk_mb: int = Field(2048, ge=0, description="MB that must be free under var_dir for a start")
     stop_drain_s: float = Field(
         10.0, ge=0, description="Seconds that `netheal up`, asked to stop, goes on scoring rows that wait"
+    )
+    job_stop_s: float = Field(
+        JOB_ALONE_S,
+        ge=JOB_LEAST_S,
+        description="Seconds in which the streaming job, asked to stop, ends; `netheal up` gives it what it has",
     )
 
     kafka_bootstrap_servers: str = Field("", description="Empty: the embedded broker")

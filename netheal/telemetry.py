@@ -47,6 +47,7 @@ Event = Literal[
     "child.stopped",
     "child.died",
     "child.not_started",
+    "child.not_stopped",
     "thread.failed",
     "disk.full",
     "disk.free_again",

@@ -1,10 +1,11 @@
-"""A clean stop: the micro-batch that runs is finished, none is begun after it. It takes half a minute at most."""
+"""A clean stop: the micro-batch that runs is finished, none is begun after it. `stop_bounds` says in what time."""
 
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -13,16 +14,13 @@ from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from netheal.stop_bounds import JOB_ALONE_S, batch_bound_s, cut_bound_s
 from netheal.telemetry import emit
 
 _BEFORE_SPARK = 1000
-_STOP_BOUND_S = 30.0
-_FINISH_S = 20.0
 CUT_STATUS = 3
 """The exit status of a job that had to be cut."""
 _ANSWER_S = 0.5
-END_BOUND_S = 27.0
-"""A request to stop is answered by then, in whatever state the job is."""
 
 BatchFunction = Callable[[DataFrame, int], None]
 
@@ -59,11 +57,11 @@ class StopGate:
     """Between a stop signal and the micro-batches; also remembers what became of them.
 
     `failure` is what the last one failed with, `batches_done` how many have succeeded, `opened` whether the stream
-    was ever ready for one.
+    was ever ready for one. A request to stop is answered within `stop_s`, in whatever state the job is.
     """
 
-    def __init__(self, end_bound_s: float = END_BOUND_S) -> None:
-        self._end_bound_s = end_bound_s
+    def __init__(self, stop_s: float = JOB_ALONE_S) -> None:
+        self.stop_s = stop_s
         self.requested = threading.Event()
         self.finished = threading.Event()
         self.failure: BaseException | None = None
@@ -92,13 +90,13 @@ class StopGate:
         java = gateway.jvm
         seconds = java.java.util.concurrent.TimeUnit.SECONDS
         manager = java.org.apache.hadoop.util.ShutdownHookManager.get()
-        manager.addShutdownHook(_JvmEnding(self), _BEFORE_SPARK, int(_STOP_BOUND_S), seconds)
+        manager.addShutdownHook(_JvmEnding(self), _BEFORE_SPARK, ceil(self.stop_s), seconds)
 
     def hold_jvm(self) -> None:
         """Called as the JVM ends: ask the job to stop, and wait until it has."""
         self._jvm_waits = True
         self._request()
-        self.finished.wait(_STOP_BOUND_S)
+        self.finished.wait(self.stop_s)
 
     def finish(self) -> None:
         """Called as the job's last act; a JVM that waits for it gets the time to hear the answer."""
@@ -119,8 +117,8 @@ class StopGate:
 
         Also where the job is done and the interpreter waits for a thread: this one lives until the very end.
         """
-        time.sleep(self._end_bound_s)
-        emit("job.cut", reason=f"it did not end within {self._end_bound_s:g} s of the request to stop")
+        time.sleep(cut_bound_s(self.stop_s))
+        emit("job.cut", reason=f"it did not end within {cut_bound_s(self.stop_s):g} s of the request to stop")
         jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
         if jvm is not None:
             jvm.kill()
@@ -148,6 +146,6 @@ class StopGate:
         The lock is let go before that: `stop` waits for a batch that has just begun, which must be turned away.
         """
         self.requested.set()
-        if self._batch.acquire(timeout=_FINISH_S):
+        if self._batch.acquire(timeout=batch_bound_s(self.stop_s)):
             self._batch.release()
         query.stop()

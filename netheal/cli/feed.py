@@ -9,13 +9,13 @@ from pathlib import Path
 from netheal.errors import NethealError, reason_of
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import Settings
+from netheal.stop_bounds import FEED_S
 from netheal.telemetry import emit
 from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.send import send_messages
 
 _SLICES_PER_S = 10
-_STOP_BOUND_S = 6.0
 Chunks = Iterator[Sequence[bytes]]
 
 
@@ -48,10 +48,10 @@ class Feed:
         self._stopped.set()
 
     def stop(self) -> None:
-        """Send no more, and wait for what is on its way, which takes a few seconds where the broker is away."""
+        """Send no more, and wait for what is on its way, but not for a broker that is away."""
         self.stop_soon()
         if self._thread.is_alive():
-            self._thread.join(_STOP_BOUND_S)
+            self._thread.join(FEED_S)
 
     def _run(self) -> None:
         settings = self._settings

@@ -6,8 +6,8 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-END_BOUND_S = 18.0
-"""What is left after the drain, in which everything has to end."""
+from netheal.stop_bounds import END_S
+
 UNHURRIED_S = 90.0
 """The same where nobody asked and the order is fulfilled."""
 
@@ -50,8 +50,8 @@ class StopRequests:
         """Seconds in which everything is to have ended."""
         if self._at is None:
             return UNHURRIED_S
-        left_s = self._at + self._drain_s + END_BOUND_S - time.monotonic()
-        return min(left_s, END_BOUND_S) if self._count > 1 else left_s
+        left_s = self._at + self._drain_s + END_S - time.monotonic()
+        return min(left_s, END_S) if self._count > 1 else left_s
 
     def pause(self, seconds: float) -> None:
         """Wait that long, or until the first request."""

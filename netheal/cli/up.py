@@ -10,14 +10,15 @@ from netheal.background import Background, Stopped
 from netheal.cli.order import Order
 from netheal.cli.preflight import preflight
 from netheal.cli.stopping import StopRequests
-from netheal.embedded.stack import SERVICES_S, LocalStack
+from netheal.embedded.stack import LocalStack
 from netheal.errors import SettingsError
 from netheal.settings import Settings
+from netheal.stop_bounds import KEEPERS_S, SERVICES_S
 
 if TYPE_CHECKING:
     from netheal.cli.session import Session
 
-_REPORT_LEAVES_S = 8.0
+_REPORT_LEAVES_S = KEEPERS_S + SERVICES_S
 """What has to be left of the time to end when a report is given up for a request to stop."""
 
 Report = dict[str, object]

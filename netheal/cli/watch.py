@@ -11,6 +11,7 @@ from netheal.cli.status import Status, StatusReader
 from netheal.embedded.disk import DiskSpace, DiskWatch, written_folders
 from netheal.errors import ServiceUnavailable, reason_of
 from netheal.settings import Settings
+from netheal.stop_bounds import WATCH_S
 from netheal.telemetry import emit
 
 _BROKER_S = 2.0
@@ -56,7 +57,7 @@ class StreamWatch:
     def close(self) -> None:
         """Look no more; a look that a service holds up is left to itself."""
         self._ending.set()
-        self._thread.join(_BROKER_S + _PAUSE_S)
+        self._thread.join(WATCH_S)
 
     def _run(self) -> None:
         while not self._ending.is_set():

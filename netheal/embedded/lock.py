@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,9 +32,10 @@ class FolderLock:
                 f"netheal is already running in {self.folder} (process {holder}): "
                 "stop it first, or give this one a folder of its own with NETHEAL_VAR_DIR"
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
         self._file = file
+        with suppress(OSError):  # on a full disk: the lock holds, only its holder is not named
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Let it go; the file stays."""

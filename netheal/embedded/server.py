@@ -65,9 +65,11 @@ class EmbeddedServer(ABC):
         self._end(bound_s)
 
     def _end(self, bound_s: float) -> None:
-        if self._child is not None:
-            self._child.stop(bound_s)
-        self._lock.release()
+        try:
+            if self._child is not None:
+                self._child.stop(bound_s)
+        finally:
+            self._lock.release()
 
     def kill(self) -> None:
         """SIGKILL, for tests of what comes after."""

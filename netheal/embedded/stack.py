@@ -5,13 +5,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Self
 
 from pydantic import SecretStr
 
+from netheal.background import Background, Stopped
 from netheal.embedded.child import Cancelled, Child, Command
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.keeper import Condition, Keepable, Keeper
@@ -20,19 +20,18 @@ from netheal.embedded.ports import settle_port
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.running import forget_running, note_running
 from netheal.embedded.server import EmbeddedServer
-from netheal.errors import NethealError, SettingsError, StreamRefused
+from netheal.errors import NethealError, SettingsError, StreamRefused, reason_of
 from netheal.settings import PROJECT_ROOT, Settings
+from netheal.stop_bounds import END_S, JOB_S, KEEPERS_S, SERVICES_S
+from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
 API_MODULE = "api.server"
 BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming job", "the API"
 _REFUSED = 2
-_STOP_BOUND_S = 25.0
-_API_STOP_BOUND_S = 12.0
-SERVICES_S = 6.0
-"""What the services get of the time in which everything has to end."""
 _LEAST_S = 2.0
-_JOIN_S = 3.0
+_KILL_S = 0.5
+"""What a process that is killed takes to be gone."""
 _SPAWN_S = 5.0
 _LOOK_S = 0.1
 
@@ -94,7 +93,7 @@ class LocalStack:
     def _start_services(self) -> None:
         """Settle all addresses first, so that what needs a service can be started beside it."""
         settings, var = self.settings, self.settings.var_dir
-        found: dict[str, object] = {}
+        found: dict[str, object] = {"job_stop_s": min(settings.job_stop_s, JOB_S)}
         if not settings.postgres_dsn.get_secret_value():
             self._postgres = EmbeddedPostgres(var / "postgres", settings.embedded_postgres_port, settings.log_dir)
             self._postgres.settle()
@@ -138,34 +137,55 @@ class LocalStack:
         self._tell("starting the streaming job")
         self._keep(Keepable(JOB, self._start_job, self._job_alive, self._job_refusal)).wait_ready(_SPAWN_S)
 
-    def stop_job(self, bound_s: float = _STOP_BOUND_S) -> None:
+    def stop_job(self, bound_s: float = JOB_S) -> None:
         """Let the job finish its micro-batch and end; killed after the bound, its batch is then replayed."""
         keeper = self._keepers.get(JOB)
         if keeper is not None:
             keeper.end()
-            keeper.join(_JOIN_S)
+            keeper.join(KEEPERS_S)
         if self._job is not None:
-            self._job.stop(bound_s)
+            self._end({JOB: partial(self._job.stop, bound_s)}, bound_s)
             self._job = None
 
-    def stop(self, bound_s: float = _STOP_BOUND_S) -> None:
-        """End everything within about the bound: the API and the job, then the services that they need."""
+    def stop(self, bound_s: float = END_S) -> None:
+        """End everything within about the bound: the API and the job, then the services that they need.
+
+        What cannot be ended, or not cleared up after, is told, and the rest is ended all the same.
+        """
         limit = time.monotonic() + bound_s
         for keeper in self._keepers.values():
             keeper.end()
-        joined_by = time.monotonic() + _JOIN_S
+        joined_by = time.monotonic() + KEEPERS_S
         for keeper in self._keepers.values():
             keeper.join(max(0.0, joined_by - time.monotonic()))
-        ending = [partial(self.stop_job, max(_LEAST_S, limit - time.monotonic() - SERVICES_S))]
-        if self._api is not None:
-            ending.append(partial(self._api.stop, _API_STOP_BOUND_S))
-        _all_at_once(ending)
-        self._api = None
+        left_s = max(_LEAST_S, limit - time.monotonic() - SERVICES_S)
+        children = {JOB: self._job, API: self._api}
+        self._end({name: partial(child.stop, left_s) for name, child in children.items() if child is not None}, left_s)
+        self._job = self._api = None
         left_s = max(_LEAST_S, limit - time.monotonic())
-        _all_at_once([partial(server.stop, left_s) for server in (self._kafka, self._postgres) if server is not None])
+        servers = {BROKER: self._kafka, POSTGRES: self._postgres}
+        self._end(
+            {name: partial(server.stop, left_s) for name, server in servers.items() if server is not None}, left_s
+        )
         self._kafka = self._postgres = None
-        forget_running(self.settings.var_dir)
+        self._end({"the note of what runs": partial(forget_running, self.settings.var_dir)}, _LEAST_S)
         self._lock.release()
+
+    def _end(self, calls: Mapping[str, Callable[[], None]], bound_s: float) -> None:
+        """Make the calls side by side, each on its own, and return when all are done or out of time."""
+        limit = time.monotonic() + bound_s + _KILL_S
+        ends = {name: Background(f"end of {name}", call) for name, call in calls.items()}
+        for name, end in ends.items():
+            try:
+                end.result(lambda: time.monotonic() > limit)
+            except Stopped:
+                self._not_ended(name, "it does not end even when it is killed")
+            except Exception as error:  # noqa: BLE001 - the others are to be ended all the same
+                self._not_ended(name, reason_of(error))
+
+    def _not_ended(self, name: str, reason: str) -> None:
+        emit("child.not_stopped", child=name, reason=reason)
+        self._tell(f"{name} could not be ended cleanly: {reason}")
 
     def _keep(self, child: Keepable) -> Keeper:
         keeper = self._keepers[child.name] = Keeper(child, self._fail)
@@ -224,13 +244,6 @@ def _server_start(server: EmbeddedServer) -> Callable[[threading.Event], None]:
 
 def _server_alive(server: EmbeddedServer) -> Callable[[], bool]:
     return lambda: server.alive
-
-
-def _all_at_once(calls: Sequence[Callable[[], None]]) -> None:
-    """Make the calls side by side, and return when all are done; the first exception of one is raised."""
-    with ThreadPoolExecutor(max(1, len(calls))) as pool:
-        for done in [pool.submit(call) for call in calls]:
-            done.result()
 
 
 def job_environment(settings: Settings) -> dict[str, str]:

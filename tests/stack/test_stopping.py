@@ -101,7 +101,7 @@ def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path)
         "from jobs.stages.stopping import StopGate\n"
         "from netheal.telemetry import configure_logging\n"
         "configure_logging()\n"
-        "gate = StopGate(end_bound_s=0.5)\n"
+        "gate = StopGate(stop_s=1.5)\n"
         "gate.listen()\n"
         "print('listening', flush=True)\n"
         "while True:\n"

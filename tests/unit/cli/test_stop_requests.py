@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from netheal.cli.stopping import END_BOUND_S, StopRequests
+from netheal.cli.stopping import StopRequests
+from netheal.settings import Settings
+from netheal.stop_bounds import END_S, JOB_ALONE_S, JOB_S, PROMISED_S, batch_bound_s, cut_bound_s
 
 Eventually = Callable[[Callable[[], object]], None]
 
@@ -22,7 +24,7 @@ def test_the_first_drains_and_the_second_ends_it(number: signal.Signals, eventua
         assert not stop.out_of_patience
         os.kill(os.getpid(), number)
         eventually(lambda: stop.out_of_patience)
-        assert 0 < stop.left_s <= END_BOUND_S
+        assert 0 < stop.left_s <= END_S
     assert signal.getsignal(number) is before
 
 
@@ -31,10 +33,12 @@ def test_a_drain_is_bounded(eventually: Eventually) -> None:
         begun = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
         eventually(lambda: stop.out_of_patience)
-        assert stop.left_s <= 0.1 + END_BOUND_S - (time.monotonic() - begun) + 1.0
+        assert stop.left_s <= 0.1 + END_S - (time.monotonic() - begun) + 1.0
 
 
 def test_the_shipped_bounds_keep_what_is_promised() -> None:
-    from netheal.settings import Settings
-
-    assert Settings.model_fields["stop_drain_s"].default + END_BOUND_S <= 30.0
+    assert PROMISED_S <= 30.0
+    assert Settings.model_fields["stop_drain_s"].default + END_S < PROMISED_S
+    assert Settings.model_fields["job_stop_s"].default == JOB_ALONE_S < PROMISED_S
+    for job_stop_s in (JOB_S, JOB_ALONE_S):
+        assert 0 < batch_bound_s(job_stop_s) < cut_bound_s(job_stop_s) < job_stop_s

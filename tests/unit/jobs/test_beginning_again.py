@@ -69,6 +69,21 @@ def test_a_full_disk_before_the_beginning_is_no_refusal(
     assert score_stream.main() == status
 
 
+def test_a_stop_has_the_time_that_the_settings_give_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    gates: list[StopGate] = []
+
+    def run(_: Settings, gate: StopGate) -> int:
+        gates.append(gate)
+        return 0
+
+    monkeypatch.setattr(score_stream, "run", run)
+    monkeypatch.setattr(score_stream, "use_scratch_folder", lambda *_: None)
+    monkeypatch.setattr(score_stream, "load_settings", lambda: settings.model_copy(update={"job_stop_s": 9.0}))
+    monkeypatch.setattr(score_stream.StopGate, "listen", lambda _: None)
+    assert score_stream.main() == 0
+    assert [gate.stop_s for gate in gates] == [9.0]
+
+
 def test_a_jvm_that_is_gone_ends_the_process_at_once(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:

@@ -15,7 +15,7 @@ from netheal.settings import PROJECT_ROOT
 STUCK = """
 import threading
 from jobs.stages.stopping import StopGate
-gate = StopGate(end_bound_s=0.2)
+gate = StopGate(stop_s=1.2)
 gate.listen()
 print("ready", flush=True)
 while True:
@@ -25,7 +25,7 @@ while True:
 DONE_BUT_FOR_A_THREAD = """
 import os, signal, threading
 from jobs.stages.stopping import StopGate
-gate = StopGate(end_bound_s=0.2)
+gate = StopGate(stop_s=1.2)
 gate.listen()
 threading.Thread(target=threading.Event().wait).start()
 os.kill(os.getpid(), signal.SIGTERM)
