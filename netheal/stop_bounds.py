@@ -9,6 +9,8 @@ What `netheal up` spends, one after the other, from the request on:
     job        JOB_S                  the micro-batch that runs is finished; the API ends beside it
     services   SERVICES_S             the broker and PostgreSQL end, side by side
 
+Job and services that are killed at the end of their time get KILLED_S each to be gone.
+
 The streaming job knows its share as NETHEAL_JOB_STOP_S, and ends within it by itself: it waits for its micro-batch,
 then closes the query, and cuts itself short where it is still there. All are in seconds.
 """
@@ -17,8 +19,9 @@ PROMISED_S = 30.0
 FEED_S = 1.0
 WATCH_S = 1.0
 KEEPERS_S = 2.0
-JOB_S = 9.0
+JOB_S = 8.0
 SERVICES_S = 6.0
+KILLED_S = 1.0
 END_S = FEED_S + WATCH_S + KEEPERS_S + JOB_S + SERVICES_S
 """All that comes after the drain."""
 

@@ -22,7 +22,7 @@ from netheal.embedded.running import forget_running, note_running
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import NethealError, SettingsError, StreamRefused, reason_of
 from netheal.settings import PROJECT_ROOT, Settings
-from netheal.stop_bounds import END_S, JOB_S, KEEPERS_S, SERVICES_S
+from netheal.stop_bounds import END_S, JOB_S, KEEPERS_S, KILLED_S, SERVICES_S
 from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
@@ -30,8 +30,6 @@ API_MODULE = "api.server"
 BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming job", "the API"
 _REFUSED = 2
 _LEAST_S = 2.0
-_KILL_S = 0.5
-"""What a process that is killed takes to be gone."""
 _SPAWN_S = 5.0
 _LOOK_S = 0.1
 
@@ -164,16 +162,15 @@ class LocalStack:
         self._job = self._api = None
         left_s = max(_LEAST_S, limit - time.monotonic())
         servers = {BROKER: self._kafka, POSTGRES: self._postgres}
-        self._end(
-            {name: partial(server.stop, left_s) for name, server in servers.items() if server is not None}, left_s
-        )
+        ends = {name: partial(server.stop, left_s) for name, server in servers.items() if server is not None}
+        self._end(ends, left_s)
         self._kafka = self._postgres = None
         self._end({"the note of what runs": partial(forget_running, self.settings.var_dir)}, _LEAST_S)
         self._lock.release()
 
     def _end(self, calls: Mapping[str, Callable[[], None]], bound_s: float) -> None:
         """Make the calls side by side, each on its own, and return when all are done or out of time."""
-        limit = time.monotonic() + bound_s + _KILL_S
+        limit = time.monotonic() + bound_s + KILLED_S
         ends = {name: Background(f"end of {name}", call) for name, call in calls.items()}
         for name, end in ends.items():
             try:
