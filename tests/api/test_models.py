@@ -243,7 +243,9 @@ def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, mo
     shipped = json.loads((models / ATTACK / "attack_classifier_profile.json").read_text("utf-8"))
     assert profile["expected_features"] == shipped["expected_features"]
     assert profile["preprocessing_pipeline"] == shipped["preprocessing_pipeline"]
-    assert client.get("/api/v1/models/profile/other").status_code == 404
+    unknown = client.get("/api/v1/models/profile/other")
+    assert unknown.status_code == 404
+    assert unknown.json["error"]["message"].startswith('there is no model type "other": ')
 
 
 def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api_settings: Settings) -> None:
