@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
+from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout, Part
 from netheal.store.delta_sync import sync_parts
@@ -144,20 +144,20 @@ def remove_uncommitted(log: DeltaLog, owner: str, batch_id: int) -> int:
     there may be committed later. Raises ServiceUnavailable or OSError where files or log cannot be read.
     """
     files, folder = _filesystem(log.uri)
-    found = list(_parts_named(files, folder, _prefix(owner, batch_id)))
-    known = log.paths_in_log() if found else set()
-    left = [info.path for info in found if info.path.removeprefix(f"{folder}/") not in known]
+    found = set(_parts_named(files, folder, _prefix(owner, batch_id)))
+    left = found - log.paths_in_log() if found else found
     for path in left:
-        files.delete_file(path)
+        files.delete_file(f"{folder}/{path}")
     return len(left)
 
 
-def _parts_named(files: FileSystem, folder: str, prefix: str) -> Iterator[FileInfo]:
+def _parts_named(files: FileSystem, folder: str, prefix: str) -> Iterator[str]:
+    """Paths from the table on, as the log has them."""
     for day in files.get_file_info(FileSelector(folder)):
         if day.type == FileType.Directory and day.base_name.startswith(f"{DATE_COLUMN}="):
             for info in files.get_file_info(FileSelector(day.path, allow_not_found=True)):
                 if info.base_name.startswith(prefix):
-                    yield info
+                    yield f"{day.base_name}/{info.base_name}"
 
 
 def _prefix(owner: str, batch_id: int) -> str:
