@@ -131,9 +131,10 @@ class MicroBatch:
             (self.verdicts, [part for receipt in receipts for part in receipt.verdict_parts]),
             (self.quarantine, [part for receipt in receipts for part in receipt.quarantine_parts]),
         )
-        for log, parts in written:
-            if not log.commit(parts, self.app_id, batch_id) and parts:
-                self.scoring.remove_leftovers(batch_id)  # an earlier attempt has committed its own
+        committed = [log.commit(parts, self.app_id, batch_id) or not parts for log, parts in written]
+        if not all(committed):
+            # An earlier attempt had committed its own. Not before all commits: what waits for one looks left over.
+            self.scoring.remove_leftovers(batch_id)
 
     def close(self, receipts: list[Receipt], batch_id: int) -> None:
         """Add the counts and mark the batch done, in one transaction."""

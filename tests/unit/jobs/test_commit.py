@@ -1,0 +1,44 @@
+"""A replay commits what an earlier attempt had not, and leaves no part of what it had."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from jobs.stages.micro_batch import MicroBatch
+from jobs.stages.receipt import Receipt
+from jobs.stages.score_task import SinkPlan
+from jobs.stages.scoring import Scoring
+from netheal.store.delta import DeltaLog, Layout
+from netheal.store.delta_part import DeltaPartWriter
+
+SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC"))])
+LAYOUTS = Layout("verdicts", SCHEMA), Layout("quarantine", SCHEMA)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def written(root: Path) -> Receipt:
+    parts = []
+    for layout in LAYOUTS:
+        writer = DeltaPartWriter(layout, str(root), 4, "query")
+        writer.write(pa.table({"event_id": [1], "recorded_at": [NOON]}, schema=SCHEMA))
+        parts.append(writer.receipt())
+    return Receipt(1, 1, 1, *parts, [])
+
+
+def test_a_driver_that_was_killed_between_the_two_commits(tmp_path: Path) -> None:
+    logs = DeltaLog(LAYOUTS[0], str(tmp_path)), DeltaLog(LAYOUTS[1], str(tmp_path))
+    none: Any = None
+    plan = SinkPlan(str(tmp_path), "", "", {}, "out", "query")
+    scoring = Scoring(none, none, none, none, plan, logs, 0, 1)
+    batch = MicroBatch(none, none, none, scoring, *logs, none, none, "in", "id", "app")
+    first = written(tmp_path)
+    logs[0].commit(first.verdict_parts, "app", 4)
+    scoring.remove_leftovers(4)
+    batch.commit([written(tmp_path)], 4)
+    for log in logs:
+        table = DeltaTable(log.uri)
+        assert table.to_pyarrow_table().num_rows == 1
+        assert {str(path) for path in Path(log.uri).glob("date=*/*")} == set(table.file_uris())
