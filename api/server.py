@@ -29,7 +29,7 @@ from netheal.store.tokens import admin_exists
 from netheal.telemetry import configure_logging, emit
 
 _REFUSED = 2
-_GRACE_S = 10
+_GRACE_S = 5
 _HEARTBEAT_S = 120
 _PORT_PATIENCE_S = 5.0
 

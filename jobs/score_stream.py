@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from jobs.stages.attempt import BatchFailed, cause_of
 from jobs.stages.preparing import prepare_services
 from jobs.stages.retry import Backoff
-from jobs.stages.session import spark_ended, spark_session, under_spark_submit
+from jobs.stages.session import settle_environment, spark_ended, spark_session, under_spark_submit
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
 from netheal.background import Background
@@ -90,6 +90,7 @@ def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> 
 
 def run(settings: Settings, gate: StopGate, open_sinks: "OpenSinks | None" = None) -> int:
     """Stream, and begin again after whatever may pass; the exit status."""
+    settle_environment()
     backoff = Backoff()
     with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
         while not gate.requested.is_set():

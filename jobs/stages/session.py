@@ -19,6 +19,8 @@ _LOCAL_CHECKPOINTS = (
 )
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_SET_BY_SPARK = {"SPARK_AUTH_SOCKET_TIMEOUT": "15", "SPARK_BUFFER_SIZE": "65536"}
+"""Variables that pyspark sets as it starts, whatever stands in them."""
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -33,8 +35,28 @@ def under_spark_submit() -> bool:
     return "SPARK_ENV_LOADED" in os.environ
 
 
+def settle_environment() -> None:
+    """Set every variable that this process is going to set; to be called before it has a second thread.
+
+    A variable that is added may move the table of all of them under a thread in C code, libpq's or librdkafka's, that
+    reads it, which ends the process. One that is there is replaced in place. A second call changes nothing.
+    """
+    variables = {"ORT_DISABLE_TELEMETRY": "1", **_SET_BY_SPARK}
+    if not under_spark_submit():
+        variables |= {
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "POLARS_MAX_THREADS": "1",
+            "SPARK_LAUNCHER_OPTS": NO_PERF_DATA,
+        }
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
 def spark_session(settings: Settings) -> SparkSession:
     """The session of spark-submit where there is one, else a local one with the jars of `settings`."""
+    settle_environment()
     builder = SparkSession.builder
     if not under_spark_submit():
         builder = _local(builder, settings)
@@ -59,11 +81,6 @@ def spark_ended() -> bool:
 
 
 def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    os.environ.setdefault("SPARK_LAUNCHER_OPTS", NO_PERF_DATA)
     jars = ",".join(str(jar) for jar in sorted((settings.tools_dir / "spark").glob("*.jar")))
     scratch = settings.var_dir / "spark"
     properties = read_properties(settings.conf_dir / "spark.properties")

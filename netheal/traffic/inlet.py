@@ -29,6 +29,10 @@ _FIRST_WINDOW = 16 * 2**10
 _CLOSING = '}]"'
 _LONGEST_TOKEN = 16
 """Of those that JSON's reader complains of as a whole: `-Infinity`, an escaped character."""
+_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"|["\[{\]}]', re.DOTALL)
+"""What says where an item ends; a quotation mark alone begins a string that has no end."""
+_SCALAR = re.compile(r"[^,\]\s]+")
+_TOO_LARGE = "too_large"
 _SKIM = json.JSONDecoder(parse_int=str, parse_float=str)
 """Finds where items end; numbers stay texts, so that none is too long for it."""
 
@@ -55,12 +59,20 @@ class Items:
 
     def add(self, index: int, value: bytes) -> None:
         """Take an item as it came."""
-        if index >= self.most:
-            raise TooManyItems(f"there are more than {self.most} items")
         if value.startswith(b"{"):
+            self._require_room(index)
             self.values.append((index, value))
         else:
-            self.refused.append(Refused(index, "not_an_object"))
+            self.refuse(index, "not_an_object")
+
+    def refuse(self, index: int, reason: str) -> None:
+        """Leave an item out."""
+        self._require_room(index)
+        self.refused.append(Refused(index, reason))
+
+    def _require_room(self, index: int) -> None:
+        if index >= self.most:
+            raise TooManyItems(f"there are more than {self.most} items")
 
 
 def array_items(text: str, most: int) -> Items:
@@ -71,7 +83,11 @@ def array_items(text: str, most: int) -> Items:
     at = _skip(text, at + 1)
     while text[at : at + 1] != "]" or index:
         end = _item_end(text, at, index)
-        items.add(index, text[at:end].encode())
+        if end is None:
+            end = _end_by_brackets(text, at, index)
+            items.refuse(index, _TOO_LARGE)
+        else:
+            items.add(index, text[at:end].encode())
         at, index = _skip(text, end), index + 1
         separator = text[at : at + 1]
         if separator == "]":
@@ -96,8 +112,8 @@ def _skip(text: str, at: int) -> int:
     return at + len(found[0]) if (found := _SPACES.match(text, at)) else at
 
 
-def _item_end(text: str, at: int, index: int) -> int:
-    """Where the JSON value ends that begins at `at`.
+def _item_end(text: str, at: int, index: int) -> int | None:
+    """Where the JSON value ends that begins at `at`; None where that is longer than any message of the stream.
 
     Python's objects take 30 times the room of the text they are made of, so they are made of windows that grow, up
     to the length of the longest message that the stream takes.
@@ -118,10 +134,23 @@ def _item_end(text: str, at: int, index: int) -> int:
             if not is_cut or window[end - 1] in _CLOSING or end < size - len("e+"):
                 return at + end
         if size > MAX_VALUE_BYTES:
-            raise ValueError(
-                f"item {index} is longer than {MAX_VALUE_BYTES} characters: the stream takes no such message"
-            )
+            return None
         size = min(4 * size, MAX_VALUE_BYTES + 1)
+
+
+def _end_by_brackets(text: str, at: int, index: int) -> int:
+    """Where an item ends that is too long to be read: by its brackets and strings alone, in one pass."""
+    if text[at] not in '{["':
+        return at + len(found[0]) if (found := _SCALAR.match(text, at)) else at
+    depth = 0
+    for token in _BRACKET_OR_STRING.finditer(text, at):
+        first = text[token.start()]
+        if first == '"' and token.end() - token.start() == 1:
+            break
+        depth += 1 if first in "{[" else -1 if first in "}]" else 0
+        if depth == 0:
+            return token.end()
+    raise ValueError(f"item {index} does not end")
 
 
 def _comes_of_cut(error: json.JSONDecodeError, size: int) -> bool:
@@ -154,7 +183,7 @@ class Inlet:
         for position, (index, value) in enumerate(values):
             if not self._produced(producer, topic, value, partial(receipts.deliver, position), deadline):
                 receipts.skip(position)
-                refused.append(Refused(index, "too_large"))
+                refused.append(Refused(index, _TOO_LARGE))
         while receipts.open:
             if time.monotonic() > deadline + 1:
                 raise ServiceUnavailable(f"the broker acknowledged {receipts.taken} of {len(values)} rows in time")

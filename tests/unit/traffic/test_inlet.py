@@ -82,11 +82,36 @@ def test_memory_is_bounded_whatever_an_item_is_made_of(filling: str) -> None:
     text = '[{"a": [' + filling * ((12 << 20) // len(filling)) + "1]}]"
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="item 0 is longer than 1048576 characters"):
-            array_items(text, 10)
+        items = array_items(text, 10)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
+    assert (items.values, items.refused) == ([], [Refused(0, "too_large")])
+
+
+LONG = "x" * MAX_VALUE_BYTES
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        f'{{"a": "{LONG}"}}',
+        f'{{"a": ["]", "\\"}}", {{"b": "{LONG}"}}]}}',
+        f'["{LONG}"]',
+        f'"{LONG}\\""',
+        "1" * (MAX_VALUE_BYTES + 9),
+    ],
+)
+def test_an_item_that_is_too_long_is_left_out_alone(item: str) -> None:
+    items = array_items(f'[{{"a": 1}}, {item} , {{"b": 2}}]', 10)
+    assert items.values == [(0, b'{"a": 1}'), (2, b'{"b": 2}')]
+    assert items.refused == [Refused(1, "too_large")]
+
+
+@pytest.mark.parametrize("item", [f'{{"a": "{LONG}"', f'{{"a": "{LONG}', '"' + '\\"' * MAX_VALUE_BYTES])
+def test_an_item_that_is_too_long_and_does_not_end_is_told_in_one_pass(item: str) -> None:
+    with pytest.raises(ValueError, match="item 0 does not end"):
+        array_items(f"[{item}", 10)
 
 
 def test_an_item_may_be_as_long_as_a_message() -> None:
