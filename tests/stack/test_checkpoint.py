@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from netheal.cli.status import StatusReader
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.generator import TrafficGenerator
+from tests.stack.conftest import Services
 from tests.stack.exactly_once import assert_exactly_once, assert_nothing_twice, events_of
 from tests.stack.harness import NETHEAL, Job, World, eventually
 
@@ -145,24 +146,26 @@ def restore(world: World, dsn: str) -> World:
     return World(world.settings.model_copy(update={"postgres_dsn": SecretStr(dsn)}), world.jobs)
 
 
-def copy_of_database(world: World) -> str:
+def copy_of_database(services: Services, world: World) -> str:
     """A backup, as of now; nothing may be connected."""
     server, _, name = world.dsn.rpartition("/")
-    connection = psycopg2.connect(f"{server}/postgres")
+    connection = psycopg2.connect(services.postgres.superuser_dsn)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        statement = sql.SQL("create database {} template {}")
+        statement = sql.SQL("create database {} owner netheal template {}")
         cursor.execute(statement.format(sql.Identifier(f"{name}_old"), sql.Identifier(name)))
     connection.close()
     return f"{server}/{name}_old"
 
 
 @pytest.mark.slow
-def test_an_older_database_is_refused_and_its_missing_rows_are_scored_again(make_world: Callable[..., World]):
+def test_an_older_database_is_refused_and_its_missing_rows_are_scored_again(
+    services: Services, make_world: Callable[..., World]
+):
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(600, 7))
     dies_at(world, "rows_stored", 1)
-    backup = copy_of_database(world)
+    backup = copy_of_database(services, world)
     run_until_done(world, 600)
     world.send(generated(300, 8))
     run_until_done(world, 900)
