@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from jobs.stages.attempt import BatchFailed, cause_of
 from jobs.stages.preparing import prepare_services
 from jobs.stages.retry import Backoff
-from jobs.stages.session import settle_environment, spark_ended, spark_session, under_spark_submit
+from jobs.stages.session import end_jvm, settle_environment, spark_ended, spark_session, under_spark_submit
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
 from netheal.background import Background
@@ -152,6 +152,7 @@ def main() -> int:
         emit("job.failed", reason=str(error))
         return _REFUSED_STATUS
     finally:
+        end_jvm()
         gate.finish()
 
 

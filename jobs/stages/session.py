@@ -1,8 +1,10 @@
 """The Spark session: as spark-submit made it, or on this machine alone."""
 
 import os
+import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from netheal.embedded.java import NO_PERF_DATA, contained
+from netheal.embedded.process import kill_children
 from netheal.settings import Settings
 
 _LOCAL_CHECKPOINTS = (
@@ -19,6 +22,7 @@ _LOCAL_CHECKPOINTS = (
 )
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_JVM_END_S = 2.0
 _SET_BY_SPARK = {"SPARK_AUTH_SOCKET_TIMEOUT": "15", "SPARK_BUFFER_SIZE": "65536"}
 """Variables that pyspark sets as it starts, whatever stands in them."""
 
@@ -78,6 +82,19 @@ def spark_ended() -> bool:
         return context is not None and bool(context._jsc.sc().isStopped())
     except (Py4JError, OSError):
         return True
+
+
+def end_jvm() -> None:
+    """End the JVM of this process, and whatever else it has started.
+
+    A JVM that is asked to end while it starts, or makes its context, may stay for ever: it is killed.
+    """
+    jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit, nor while it is launched
+    if jvm is not None:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            jvm.stdin.close()  # what it takes as the request
+            jvm.wait(_JVM_END_S)
+    kill_children()
 
 
 def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:

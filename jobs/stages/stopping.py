@@ -9,11 +9,11 @@ from math import ceil
 from types import FrameType
 from typing import Any, ClassVar
 
-from pyspark import SparkContext
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from netheal.embedded.process import kill_children
 from netheal.stop_bounds import JOB_ALONE_S, batch_bound_s, cut_bound_s
 from netheal.telemetry import emit
 
@@ -119,9 +119,7 @@ class StopGate:
         """
         time.sleep(cut_bound_s(self.stop_s))
         emit("job.cut", reason=f"it did not end within {cut_bound_s(self.stop_s):g} s of the request to stop")
-        jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit
-        if jvm is not None:
-            jvm.kill()
+        kill_children()
         os._exit(CUT_STATUS)
 
     def guard(self, function: BatchFunction) -> BatchFunction:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,6 +77,21 @@ def working_in(folder: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def kill_children() -> None:
+    """SIGKILL to every process that this one started and that still runs."""
+    for entry in PROC.iterdir() if PROC.is_dir() else ():
+        if entry.name.isdigit() and _parent_of(entry) == os.getpid():
+            with suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _parent_of(entry: Path) -> int | None:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def wait_gone(identity: Identity, bound_s: float) -> bool:

@@ -110,7 +110,7 @@ def _others_of_the_folder_find_it(var: Path, url: str) -> None:
 
     def scored() -> bool:
         totals = json.loads(_netheal(var, "status", "--json").stdout)["totals"]
-        return sum(totals["prediction"].values()) == sum(before["totals"]["prediction"].values()) + 1
+        return bool(totals["total_predictions"] == before["totals"]["total_predictions"] + 1)
 
     eventually(scored, "the row that was sent is scored")
     shown = _netheal(var, "status")
