@@ -20,6 +20,12 @@ from netheal.settings import Settings
 Eventually = Callable[[Callable[[], object]], None]
 
 
+@pytest.fixture(autouse=True)
+def keep_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of this process are the servers of other tests."""
+    monkeypatch.setattr(score_stream, "end_jvm", lambda: None)
+
+
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the job said of itself."""
