@@ -129,7 +129,7 @@ def test_from_training_to_deletion(running: Path, trained: Path, shared_data: Pa
     assert api.post(f"/models/rollback/{ATTACK}")["model"]["model_version"] == "decision_tree_v1_20261122"
     assert versions_of(api, csv) == before
     assert api.delete(f"/models/{model['id']}?delete_file=true")["model"]["state"] == "deleted"
-    assert api.get("/health")["ready"]
+    eventually(lambda: api.get("/health")["ready"], "health, which is some seconds old, says that all is well")
     assert_published(api, trained, csv)
 
 
