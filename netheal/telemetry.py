@@ -10,7 +10,6 @@ import structlog
 
 Event = Literal[
     "job.started",
-    "job.stopping",
     "job.stopped",
     "job.cut",
     "job.failed",
@@ -51,7 +50,6 @@ Event = Literal[
     "thread.failed",
     "disk.full",
     "disk.free_again",
-    "store.migrated",
 ]
 """Every event name there is, so that an alert can rely on it."""
 
