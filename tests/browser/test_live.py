@@ -87,7 +87,7 @@ def test_a_row_that_is_not_stored_yet_is_waited_for(site: Site, open_page: Calla
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("on its way to the store")
     page.unroute(detail)
-    expect(dialog).to_contain_text("Where it came from")
+    expect(dialog).to_contain_text("Origin")
     watched.faults[:] = [fault for fault in watched.faults if "status of 404" not in fault]
 
 

@@ -25,7 +25,7 @@ def bundle(models: Path) -> tuple[Path, Path, Path]:
 @pytest.fixture
 def form_page(page: Page) -> Iterator[Page]:
     """With the form for models open."""
-    page.get_by_text("Upload a model").click()
+    page.get_by_text("Upload a model file").click()
     yield page
 
 
@@ -37,7 +37,7 @@ def hand_in(page: Page, file: Path, profile: Path | None = None, card: Path | No
     if card is not None:
         form.get_by_label("Card").set_input_files(card)
     form.get_by_label("Description").fill("a tree from a test")
-    form.get_by_role("button", name="Upload and examine").click()
+    form.get_by_role("button", name="Upload and validate").click()
 
 
 def confirm(page: Page, name: str, why: str = "") -> None:
@@ -78,7 +78,7 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     expect(dialog.locator(".text h4").first).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name=f"Delete {version}", exact=True).click()
-    page.locator("#confirm-dialog").get_by_label("Delete its file").press("Enter")
+    page.locator("#confirm-dialog").get_by_label("Also delete its file").press("Enter")
     expect(page.locator("#confirm-dialog")).to_be_visible()
     page.locator("#confirm-dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#models-note")).to_contain_text("deleted")
@@ -104,7 +104,7 @@ def test_a_refused_file_shows_where_and_why(
     open_page: Callable[..., Watched], tmp_path: Path, bundle: tuple[Path, Path, Path]
 ) -> None:
     watched = open_page()
-    watched.page.get_by_text("Upload a model").click()
+    watched.page.get_by_text("Upload a model file").click()
     broken = tmp_path / "bundle.joblib"
     broken.write_bytes(bundle[0].read_bytes()[:3000])
     hand_in(watched.page, broken)

@@ -62,7 +62,7 @@ def test_everybody_can_use_it(open_page: Callable[..., Watched], width: int, sch
     page.wait_for_selector("#health-state[data-state=good]")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="Pause").click()
-    page.get_by_text("Upload a model").click()
+    page.get_by_text("Upload a model file").click()
     assert serious_findings(page) == []
     page.locator("#feed-rows tr", has_text="decision_tree").first.click()
     page.wait_for_selector("#row-dialog table")
@@ -282,10 +282,10 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
         watched = open_page(url, ready="#token-dialog[open]")
         page = watched.page
         page.locator("#token-input").fill("nh_wrong")
-        page.get_by_role("button", name="Use it").click()
+        page.get_by_role("button", name="Use token").click()
         expect(page.locator("#token-text")).to_contain_text("not known")
         page.locator("#token-input").fill(token)
-        page.get_by_role("button", name="Use it").click()
+        page.get_by_role("button", name="Use token").click()
         page.wait_for_selector("#socket-state[data-state=good]")
         for place, told in {
             "#feed-empty": "No verdicts yet",
@@ -294,7 +294,7 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
             "#rejected-reasons": "No row was ever rejected",
             "#batches": "No micro-batch yet",
             "#outages": "None so far",
-            "#healing-actions": "No action but logging so far",
+            "#healing-actions": "No action so far",
             "#models-list": "There is none: upload one below",
         }.items():
             expect(page.locator(place)).to_contain_text(told)

@@ -75,7 +75,7 @@ function writeLine(line, row) {
   set(flow, ends(row) || "–");
   flow.title = ends(row);
   const done = row.self_healing_action;
-  set(action, [actionName(done.action_type), target(done)].filter(Boolean).join(" "));
+  set(action, [actionName(done.action_type, done.status), target(done)].filter(Boolean).join(" "));
   action.title = done.action_description;
   set(model, versions(row) || "–");
   model.title = versions(row);

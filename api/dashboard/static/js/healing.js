@@ -25,10 +25,10 @@ export class Healing {
   list(groups) {
     const place = find("healing-actions");
     if (!groups.length) {
-      fill(place, make("p", { class: "empty" }, "No action but logging so far. An attack gets one by the policy in conf/healing_policy.json."));
+      fill(place, make("p", { class: "empty" }, "No action so far. Which attack gets which action is set in conf/healing_policy.json."));
       return;
     }
-    const heads = ["Action", "Target", "Because of", { cell: `Of the latest ${SAMPLE}`, class: "number" }, "Last", "State"];
+    const heads = ["Action", "Target", "Triggered by", { cell: `Of the latest ${SAMPLE}`, class: "number" }, "Last", "State"];
     fill(place, table("The latest healing actions, by type and target", heads, groups.map(row)));
   }
 
@@ -55,7 +55,7 @@ function grouped(rows) {
 
 function row({ action, rows, last, classes }) {
   return [
-    { cell: actionName(action.action_type), class: "plain" },
+    { cell: actionName(action.action_type, action.status), class: "plain" },
     target(action) || "–",
     [...classes].sort().join(", "),
     { cell: count(rows), class: "number" },

@@ -46,12 +46,12 @@ export class Health {
   show() {
     const problems = this.problems;
     const state = find("health-state");
-    if (!this.reachable) paint(state, "bad", "API away");
+    if (!this.reachable) paint(state, "bad", "API unreachable");
     else if (this.starting && !this.refusals.length) paint(state, "wait", "Starting");
     else if (problems.length) paint(state, "warn", `${problems.length} to look at`);
     else if (this.known) paint(state, "good", "All well");
     const place = find("problems");
-    const title = this.starting && this.reachable ? "Starting" : "Needs a look";
+    const title = this.starting && this.reachable ? "Starting" : "Needs attention";
     const text = [title, ...problems].join("\n");
     if (place.dataset.text === text) return;
     place.dataset.text = text;

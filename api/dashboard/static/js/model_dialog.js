@@ -16,7 +16,7 @@ export class ModelDialog {
   async open(id) {
     const turn = ++this.turn;
     const body = find("model-dialog-body");
-    fill(body, make("p", { class: "empty" }, "Asking the API…"));
+    fill(body, make("p", { class: "empty" }, "Loading…"));
     if (!this.dialog.open) this.dialog.showModal();
     try {
       const [model, { events }] = await Promise.all([get(`/models/${id}`), get(`/models/${id}/history`)]);
@@ -38,7 +38,7 @@ function about(model) {
     ["Damaged", model.damage],
     ["Contract", `${model.contract ?? "unknown"}, ${model.expected_features.length} features`],
     ["Threshold", model.threshold === null ? null : value(model.threshold)],
-    ["Answers", model.class_labels.join(", ")],
+    ["Classes", model.class_labels.join(", ")],
     ["File", model.file_name ? `${model.file_name} (${bytes(model.file_bytes)})` : null],
     ["Uploaded", make("span", {}, time(model.created_at), ` by ${model.created_by}`)],
     ["Activated", model.activated_at ? time(model.activated_at) : "never"],

@@ -41,7 +41,7 @@ export class ModelUpload {
     const bar = find("model-progress");
     bar.hidden = false;
     bar.value = share ?? 0;
-    say(find("model-upload-note"), share === 1 ? "Examining it: reading, structure, test prediction…" : `Uploading ${percent(100 * (share ?? 0))}`);
+    say(find("model-upload-note"), share === 1 ? "Validating: reading, structure, test prediction…" : `Uploading ${percent(100 * (share ?? 0))}`);
   }
 
   report(title, validation) {

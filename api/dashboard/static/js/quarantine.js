@@ -41,7 +41,7 @@ export class Quarantine {
       fill(place, make("p", { class: "empty" }, "Nothing here. A row that does not fit a contract is kept with its reason, and can be read whole."));
       return;
     }
-    const heads = ["Time", "Reason", "Field", "What was wrong", "Beginning of the row"];
+    const heads = ["Time", "Reason", "Field", "Detail", "Start of the row"];
     fill(place, table("The latest rejected rows", heads, rejected.map((row) => this.row(row))));
     this.roving.settle();
   }

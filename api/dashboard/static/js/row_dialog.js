@@ -40,7 +40,7 @@ export class RowDialog {
 
   begin(title) {
     find("row-dialog-title").textContent = title;
-    this.say("Asking the API…");
+    this.say("Loading…");
     if (!this.dialog.open) this.dialog.showModal();
     return ++this.turn;
   }
@@ -86,15 +86,15 @@ function about(row) {
     threat ? [make("h3", {}, "Threat detector"), facts([["Score", `${score(threat.prediction_score)}, attack from ${value(threat.threshold ?? 0.5)} on`], ["Model", by(threat)]])] : [],
     attack ? [make("h3", {}, "Attack classifier"), facts([["Class", `${attack.attack_type_name} (${attack.attack_type_encoded})`], ["Confidence", score(attack.confidence)], ["Model", by(attack)]])] : [],
     make("h3", {}, "Healing action"),
-    facts([["Action", actionName(action.action_type)], ["What", action.action_description], ["State", words(action.status)], ["Policy", row.policy_version]]),
-    make("h3", {}, "Where it came from"),
+    facts([["Action", actionName(action.action_type, action.status)], ["Description", action.action_description], ["State", words(action.status)], ["Policy", row.policy_version]]),
+    make("h3", {}, "Origin"),
     facts([...place(row), ...envelope(row)]),
-    row.note ? make("p", { class: "note", role: "status" }, `Not all is known yet: ${row.note}.`) : null,
+    row.note ? make("p", { class: "note", role: "status" }, `Incomplete: ${row.note}.`) : null,
   ].flat();
 }
 
 function place(row) {
-  if (row.upload) return [["File", row.upload.source_name], ["Upload", row.upload.batch_id], ["Running number", String(row.offset)]];
+  if (row.upload) return [["File", row.upload.source_name], ["Upload", row.upload.batch_id], ["Row number", String(row.offset)]];
   const known = row.topic !== null;
   return [
     ["Topic", row.topic], ["Partition", known ? String(row.partition) : null], ["Offset", known ? String(row.offset) : null],
@@ -128,7 +128,7 @@ function rejected(row) {
   const raw = row.value ?? row.head;
   return [
     facts([
-      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["What was wrong", row.detail], ["Time", instant(row.timestamp)],
+      ["Reason", words(row.reason)], ["Field", row.field.trim()], ["Detail", row.detail], ["Time", instant(row.timestamp)],
       ["Topic", row.topic], ["Partition", String(row.partition)], ["Offset", String(row.offset)], ["Key", row.key?.text],
     ]),
     row.note ? make("p", { class: "note" }, row.note) : null,

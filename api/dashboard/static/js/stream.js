@@ -39,7 +39,7 @@ export class Stream {
       fill(place, make("p", { class: "empty" }, "No micro-batch yet: the job makes one when rows come in."));
       return;
     }
-    const heads = ["Batch", "Began", ...["Scored", "Rejected", "Took", "Rows/s"].map((head) => ({ cell: head, class: "number" }))];
+    const heads = ["Batch", "Started", ...["Scored", "Rejected", "Duration", "Rows/s"].map((head) => ({ cell: head, class: "number" }))];
     fill(place, table("The latest micro-batches", heads, batches.map(row)));
   }
 }

@@ -62,7 +62,7 @@ export class FileUpload {
     const rows = predictions.map((row) => {
       const action = row.self_healing_action;
       const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "open", "aria-label": `Open the row of line ${row.line}` });
-      return [open, verdictBadge(row.is_attack), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, { cell: score(confidenceOf(row)), class: "number" }, [actionName(action.action_type), target(action)].filter(Boolean).join(" ")];
+      return [open, verdictBadge(row.is_attack), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, { cell: score(confidenceOf(row)), class: "number" }, [actionName(action.action_type, action.status), target(action)].filter(Boolean).join(" ")];
     });
     const heads = ["Line", "Verdict", "Class", { cell: "Score", class: "number" }, { cell: "Confidence", class: "number" }, "Action"];
     return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
@@ -72,7 +72,7 @@ export class FileUpload {
 function rejected(rows, all) {
   if (!rows.length) return [];
   const cells = rows.slice(0, REJECTED).map((row) => [count(row.line), make("span", { class: "badge warn" }, words(row.reason)), row.field.trim(), row.detail]);
-  return framed(`Rejected rows, ${cells.length} of ${count(all)}`, table("Rejected rows", ["Line", "Reason", "Field", "What was wrong"], cells));
+  return framed(`Rejected rows, ${cells.length} of ${count(all)}`, table("Rejected rows", ["Line", "Reason", "Field", "Detail"], cells));
 }
 
 function framed(title, content) {

@@ -1,6 +1,7 @@
 // What a verdict says, whether it came over the socket or from REST.
 
 import { make } from "./dom.js";
+import { words } from "./format.js";
 
 export const BENIGN = "BENIGN";
 
@@ -25,10 +26,14 @@ const ACTIONS = {
   restart_service: "restart service",
   block_ip: "block address",
   alert_admin: "alert admin",
-  log_only: "log only",
 };
 
-export const actionName = (type) => ACTIONS[type] ?? type;
+/** An action that is only logged is told as what it would do. */
+export function actionName(type, status = "logged") {
+  const name = ACTIONS[type];
+  if (name === undefined) return words(type);
+  return status === "logged" ? `would ${name}` : name;
+}
 
 /** What the action is about: an address, a service, or nothing. */
 export function target(action) {
