@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.postgres import EmbeddedPostgres
+from netheal.registry.starters import examine_starters
 from netheal.settings import load_settings
 from tests.deadlines import TEST_S
 from tests.stack.harness import World, clear_away
@@ -47,6 +49,12 @@ def free_api_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETHEAL_API_PORT", "0")
 
 
+@pytest.fixture(autouse=True)
+def quick_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark's JVM lives for seconds here, in which a third of its time would go into the second compiler."""
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
 def _open_folder() -> Path:
     """Open to every user, which the folders of pytest are not: PostgreSQL may run as another."""
     folder = Path(tempfile.mkdtemp(prefix="netheal-test-"))
@@ -73,10 +81,19 @@ def services() -> Iterator[Services]:
         clear_away(folder, failed=False)
 
 
+@pytest.fixture(scope="session")
+def examinations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the examination of the starter models finds: five seconds of both cores, which every stack would take."""
+    folder = tmp_path_factory.mktemp("examinations")
+    examine_starters(load_settings().starter_models_dir, folder)
+    return folder
+
+
 @pytest.fixture
-def var_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A new folder; afterwards no process may have to do with it."""
+def var_folder(request: pytest.FixtureRequest, examinations: Path) -> Iterator[Path]:
+    """A new folder, with the starter models examined; afterwards no process may have to do with it."""
     folder = _open_folder()
+    shutil.copytree(examinations, load_settings(var_dir=folder).examinations_dir)
     yield folder
     clear_away(folder, failed=not request.node.stash.get(_PASSED, False))
 
