@@ -7,9 +7,9 @@ from apiflask.fields import Dict, Float, Integer, List, Nested, String
 from api.schemas.batches import Batch, Upload, batch_document, upload_document
 from api.schemas.predictions import Prediction, prediction_document
 from netheal.contracts import envelope_spellings, wire_contracts
+from netheal.contracts.schema import category_column
 from netheal.store.archive import Row
 from netheal.store.events import VerdictEvent
-from netheal.store.schema import category_column
 
 _BATCH_OPEN = "its micro-batch is not finished: features and envelope can be read when it is"
 _NOT_ARCHIVED = "the archive does not have this row: this is what the serving store has"

@@ -12,9 +12,9 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ServiceUnavailable
 from netheal.kafka_clients import topic_reader
-from netheal.store.schema import RAW_SCHEMA
 
 RANGES_SCHEMA = StructType(
     [

@@ -2,10 +2,10 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.recovery.checkpoint import INITIAL, OFFSETS, CheckpointFiles, read_offsets
 from netheal.settings import Settings
 from netheal.store.ledger import Offsets
-from netheal.store.schema import RAW_SCHEMA
 
 
 def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) -> DataFrame:

@@ -12,16 +12,15 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from netheal.contracts import attack_classes
+from netheal.contracts.event_id import Ids, offset_of, partition_of
 from netheal.contracts.verdict import NO_CLASS, UNCLASSIFIED, is_attack_class
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import Layout, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Offsets
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 from netheal.traffic.topics import end_offsets, topic_reader
 
-Ids = npt.NDArray[np.int64]
 _POLL_S = 0.1
 _PATIENCE_S = 30.0
 _POLL_MESSAGES = 10_000
@@ -41,9 +40,9 @@ class Run:
         first = np.zeros(partitions, dtype=np.int64)
         for partition, offset in self.start.items():
             first[int(partition)] = offset + self.offset_base
-        of = event_ids % PARTITIONS_PER_TOPIC
+        of = partition_of(event_ids)
         of_topic = of < partitions  # rows of uploads are of none
-        mine: npt.NDArray[np.bool_] = of_topic & (event_ids // PARTITIONS_PER_TOPIC >= first[np.where(of_topic, of, 0)])
+        mine: npt.NDArray[np.bool_] = of_topic & (offset_of(event_ids) >= first[np.where(of_topic, of, 0)])
         return mine
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from psycopg2 import sql
 
+from netheal.contracts.event_id import offset_of, partition_of
 from netheal.store.bounded import bounded, page
 from netheal.store.database import Connection, Cursor
 from netheal.store.ledger import Offsets
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 BatchPosition = tuple[datetime, str, int]
 """Where a page ended: `opened_at`, `query_id` and `batch_id` of its last row."""
@@ -80,11 +80,10 @@ def page_of_batches(connection: Connection, before: BatchPosition | None = None,
 
 def find_batch(connection: Connection, batch_id: int, event_id: int) -> Batch | None:
     """The micro-batch of that number whose offsets hold the event; several streams number their batches alike."""
-    place, partition = divmod(event_id, PARTITIONS_PER_TOPIC)
     with bounded(connection) as cursor:
         cursor.execute(
             sql.SQL("{} join topics using (topic, topic_id) {}").format(_SELECT, _HOLDS),
-            {"batch_id": batch_id, "place": place, "partition": str(partition)},
+            {"batch_id": batch_id, "place": offset_of(event_id), "partition": str(partition_of(event_id))},
         )
         return next(iter(_batches(cursor, cursor.fetchall())), None)
 

@@ -12,9 +12,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
+from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, UPLOAD_PARTITION, event_id
+from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.errors import ServiceUnavailable
 from netheal.store.delta_sync import sync_commits, sync_table, synced_rewrite
-from netheal.store.schema import PARTITIONS_PER_TOPIC, rejected_schema, verdict_schema
 
 DATE_COLUMN = "date"
 PROPERTIES = {
@@ -25,8 +26,6 @@ PROPERTIES = {
 """A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
-_UPLOADS = str(PARTITIONS_PER_TOPIC - 1)
-"""In place of a partition, for rows that came in a file."""
 
 
 @dataclass(frozen=True)
@@ -94,21 +93,22 @@ def _rows_from(offsets: Mapping[str, int], offset_base: int) -> pc.Expression:
 
     By the event id alone, as the parts' statistics have it: a column without any matches nothing in a filter.
     """
-    event_id = pc.field("event_id")
-    partition = pc.bit_wise_and(event_id, PARTITIONS_PER_TOPIC - 1)
-    found = ~partition.isin([int(p) for p in [*offsets, _UPLOADS]]) & (event_id >= offset_base * PARTITIONS_PER_TOPIC)
+    stored = pc.field("event_id")
+    partition = pc.bit_wise_and(stored, PARTITIONS_PER_TOPIC - 1)
+    others = ~partition.isin([*map(int, offsets), UPLOAD_PARTITION])
+    found = others & (stored >= event_id(0, 0, offset_base))
     for p, offset in offsets.items():
-        found |= (partition == int(p)) & (event_id >= (offset_base + offset) * PARTITIONS_PER_TOPIC)
+        found |= (partition == int(p)) & (stored >= event_id(0, offset, offset_base))
     return found
 
 
 def _rows_from_sql(offsets: Mapping[str, int], offset_base: int) -> str:
     """The same as an SQL condition; nothing but numbers is put into it."""
     of = f"event_id % {PARTITIONS_PER_TOPIC}"
-    named = ", ".join(str(int(p)) for p in [*offsets, _UPLOADS])
-    found = [f"({of} not in ({named}) and event_id >= {offset_base * PARTITIONS_PER_TOPIC})"]
+    named = ", ".join(str(int(p)) for p in [*offsets, UPLOAD_PARTITION])
+    found = [f"({of} not in ({named}) and event_id >= {event_id(0, 0, offset_base)})"]
     for p, offset in offsets.items():
-        found.append(f"({of} = {int(p)} and event_id >= {(offset_base + offset) * PARTITIONS_PER_TOPIC})")
+        found.append(f"({of} = {int(p)} and event_id >= {event_id(0, offset, offset_base)})")
     return " or ".join(found)
 
 

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 from psycopg2.extras import Json
 
+from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.errors import StreamRefused
 from netheal.store.counts import Counts, add_counts
 from netheal.store.database import Connection, Cursor, transaction
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 _PAUSE_S = 0.1
 
@@ -320,8 +320,8 @@ def _events_of(batch_id: int, pins: BatchPins, offset_base: int) -> Iterator[dic
         yield {
             "batch": batch_id,
             "partition": int(partition),
-            "first": (offset_base + pins.start_offsets.get(partition, 0)) * PARTITIONS_PER_TOPIC,
-            "end": (offset_base + end) * PARTITIONS_PER_TOPIC,
+            "first": event_id(0, pins.start_offsets.get(partition, 0), offset_base),
+            "end": event_id(0, end, offset_base),
             "all": PARTITIONS_PER_TOPIC,
         }
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from psycopg2 import sql
 
 from netheal.contracts import attack_classes
+from netheal.contracts.event_id import UPLOAD_PARTITION, partition_of
 from netheal.contracts.verdict import NO_CLASS, is_attack_class
 from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection, Cursor
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 Position = tuple[datetime, int]
 """Where a page ended: `recorded_at` and `event_id` of its last row."""
@@ -51,7 +51,7 @@ class Verdict:
     @property
     def from_upload(self) -> bool:
         """Whether it came in a file; `batch_id` is then the upload's."""
-        return self.event_id % PARTITIONS_PER_TOPIC == PARTITIONS_PER_TOPIC - 1
+        return partition_of(self.event_id) == UPLOAD_PARTITION
 
     @property
     def attack_class(self) -> str | None:

@@ -15,10 +15,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from netheal.contracts.event_id import event_id
 from netheal.errors import ServiceUnavailable
 from netheal.kafka_clients import idempotent_producer
 from netheal.records.exact import MAX_VALUE_BYTES
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 _BOUND_S = 8.0
 _POLL_S = 0.05
@@ -193,7 +193,7 @@ class Inlet:
                 f"the broker took {receipts.taken} of {len(values)} rows: {receipts.error.str()}; send again later"
             )
         places = [place for place in receipts.places if place is not None]
-        return [(offset + offset_base) * PARTITIONS_PER_TOPIC + partition for partition, offset in places], refused
+        return [event_id(partition, offset, offset_base) for partition, offset in places], refused
 
     def _produced(self, producer: Producer, topic: str, value: bytes, deliver: Any, deadline: float) -> bool:
         while True:

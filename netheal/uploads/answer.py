@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.contracts import Contract
-from netheal.store.schema import category_column
+from netheal.contracts.schema import category_column
 from netheal.store.totals import RowCounts, by_kind
 from netheal.uploads.storing import TOPIC, Ticket
 from netheal.verdicts.counts import MinuteCounts, count_rows

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netheal.contracts import wire_contracts
+from netheal.contracts.event_id import UPLOAD_PARTITION
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ModelFailure, NethealError, ServiceUnavailable
 from netheal.healing.policy import parse_policy, read_document
 from netheal.records.decode import MessageDecoder
@@ -20,7 +22,6 @@ from netheal.registry.models import ActiveModel
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.pool import Pool
-from netheal.store.schema import PARTITIONS_PER_TOPIC, RAW_SCHEMA
 from netheal.store.serving_rows import ServingRows, joined_rows, serving_rows
 from netheal.telemetry import emit
 from netheal.uploads.answer import Answer
@@ -29,8 +30,6 @@ from netheal.uploads.models import ActiveModels, require_model
 from netheal.uploads.storing import TOPIC, Outcome, Sender, Ticket, UploadStore
 from netheal.verdicts.judge import Judge, Judged
 
-UPLOAD_PARTITION = PARTITIONS_PER_TOPIC - 1
-"""No topic has as many partitions, so no event of a topic has an upload's id."""
 _MOST_FAILURES = 5
 
 

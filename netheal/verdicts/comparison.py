@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from netheal.contracts import Contract, wire_contracts
 from netheal.contracts.contract import Feature
+from netheal.contracts.schema import category_column
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import category_column
 
 Matrix = npt.NDArray[np.float64]
 

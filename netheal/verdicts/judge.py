@@ -12,6 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.contracts import attack_classes
+from netheal.contracts.event_id import event_id
+from netheal.contracts.schema import (
+    RAW_SCHEMA,
+    TIMESTAMP,
+    category_column,
+    rejected_schema,
+    verdict_schema,
+)
 from netheal.contracts.verdict import NO_CLASS, is_attack
 from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
@@ -19,14 +27,6 @@ from netheal.records.decode import Decoded, MessageDecoder
 from netheal.records.reasons import Rejection
 from netheal.records.timestamps import reject_unusable, unusable
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import (
-    PARTITIONS_PER_TOPIC,
-    RAW_SCHEMA,
-    TIMESTAMP,
-    category_column,
-    rejected_schema,
-    verdict_schema,
-)
 
 Columns = dict[str, pa.Array]
 _TEXT = pa.dictionary(pa.int8(), pa.string())
@@ -108,7 +108,7 @@ class Judge:
         partition = records.column("partition").to_numpy()
         offset = records.column("offset").to_numpy()
         return {
-            "event_id": pa.array((self.offset_base + offset) * PARTITIONS_PER_TOPIC + partition),
+            "event_id": pa.array(event_id(partition, offset, self.offset_base)),
             "recorded_at": records.column("timestamp"),
             "topic": constant(self.topic, rows),
             "partition": records.column("partition"),

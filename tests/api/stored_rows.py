@@ -15,13 +15,12 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from psycopg2.extras import Json, execute_values
 
+from netheal.contracts.event_id import event_id
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog, Layout, Part
-from netheal.store.schema import PARTITIONS_PER_TOPIC
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SECOND = timedelta(seconds=1)
-UPLOADS = PARTITIONS_PER_TOPIC - 1
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Row:
 
 
 def event(offset: int, partition: int = 0) -> int:
-    return offset * PARTITIONS_PER_TOPIC + partition
+    return event_id(partition, offset)
 
 
 def rows(number: int) -> list[Row]:

@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from netheal.contracts import contract, wire_contracts
+from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import verdicts_layout
-from tests.api.stored_rows import NOW, UPLOADS, Row, commit_part, event, read, refused, store, store_batch
+from tests.api.stored_rows import NOW, Row, commit_part, event, read, refused, store, store_batch
 
 EVENT = event(5)
 
@@ -124,8 +125,8 @@ def test_a_row_of_an_upload_names_its_file(client: FlaskClient, database: Connec
             "insert into uploads (batch_id, actor, source_name, models, policy_version, state)"
             " values ('20241201_143022_abc123', 'me', 'flows.csv', '{}', 'abc', 'done')"
         )
-    store(database, [Row(event(1, UPLOADS), batch_id=1)])
-    found = read(client, f"/predictions/{event(1, UPLOADS)}")
+    store(database, [Row(event(1, UPLOAD_PARTITION), batch_id=1)])
+    found = read(client, f"/predictions/{event(1, UPLOAD_PARTITION)}")
     assert (found["source"], found["upload"]["batch_id"]) == ("upload", "20241201_143022_abc123")
     assert found["batch"] is None
 

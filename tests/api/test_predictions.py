@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from api.live.filters import read_wish
 from api.services import Services
 from netheal.contracts import attack_classes
+from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.errors import TooBroad
 from netheal.store import predictions as stored
 from netheal.store.bounded import bounded
@@ -22,7 +23,6 @@ from tests.api.live.rows import message
 from tests.api.stored_rows import (
     NOW,
     SECOND,
-    UPLOADS,
     Row,
     attack,
     event,
@@ -223,7 +223,7 @@ def test_an_older_row_tells_what_it_knows_and_no_more(client: FlaskClient, datab
 
 
 def test_the_last_partition_number_is_that_of_uploads(client: FlaskClient, database: Connection) -> None:
-    store(database, [Row(event(1, UPLOADS))])
+    store(database, [Row(event(1, UPLOAD_PARTITION))])
     assert read(client, "/predictions")["predictions"][0]["source"] == "upload"
 
 

@@ -13,11 +13,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import wire_contracts
+from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.healing.policy import parse_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import rejected_schema, verdict_schema
 from netheal.verdicts.encode import encode_verdicts
 from netheal.verdicts.judge import Judge, Judged
 from udfs.arrow import JudgePlan

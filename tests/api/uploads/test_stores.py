@@ -12,6 +12,7 @@ import pytest
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import wire_contracts
+from netheal.contracts.schema import RAW_SCHEMA, rejected_schema, verdict_schema
 from netheal.errors import ServiceUnavailable
 from netheal.healing.policy import read_policy
 from netheal.records.decode import MessageDecoder
@@ -21,7 +22,6 @@ from netheal.scoring.model import ServedModel
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
-from netheal.store.schema import RAW_SCHEMA, rejected_schema, verdict_schema
 from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from netheal.uploads import flows, storing

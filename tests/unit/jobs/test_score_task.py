@@ -10,12 +10,12 @@ import pytest
 
 from jobs.stages.receipt import Receipt, read_receipt
 from jobs.stages.score_task import ScoreTask, SinkPlan, Sinks
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ModelFailure
 from netheal.healing.policy import parse_policy, read_document
 from netheal.settings import PROJECT_ROOT
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
-from netheal.store.schema import RAW_SCHEMA
 from netheal.traffic.generator import TrafficGenerator
 from udfs.arrow import JudgePlan
 

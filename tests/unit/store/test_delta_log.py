@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from netheal.contracts.schema import RAW_SCHEMA, rejected_schema, verdict_schema
 from netheal.store.delta import DeltaLog, Layout, Part, quarantine_layout, verdicts_layout
-from netheal.store.schema import RAW_SCHEMA, rejected_schema, verdict_schema
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("word", pa.string())]))
 

@@ -9,11 +9,11 @@ import pytest
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import wire_contracts
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.healing.policy import read_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import RAW_SCHEMA
 from netheal.verdicts.judge import Judge
 
 START = datetime(2024, 12, 1, 14, 30, 22, 123_456, UTC)

@@ -8,9 +8,9 @@ import pytest
 
 from netheal.bundles.build import contract_for
 from netheal.bundles.served import ServedBundle
+from netheal.contracts.schema import category_column
 from netheal.scoring.comparison import Comparison, count_differing
 from netheal.scoring.model import ServedModel
-from netheal.store.schema import category_column
 from netheal.verdicts.comparison import columns_of, common_rows, has_stored_rows
 
 ROWS = 300

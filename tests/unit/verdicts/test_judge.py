@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from netheal.contracts import contract
-from netheal.store.schema import rejected_schema, verdict_schema
+from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts

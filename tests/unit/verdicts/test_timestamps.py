@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from netheal.contracts.schema import RAW_SCHEMA, TIMESTAMP
 from netheal.records.timestamps import EARLIEST, END
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
-from netheal.store.schema import RAW_SCHEMA, TIMESTAMP
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from netheal.store.schema import RAW_SCHEMA
+from netheal.contracts.schema import RAW_SCHEMA
 from netheal.store.serving_rows import serving_rows
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts

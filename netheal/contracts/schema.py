@@ -1,13 +1,11 @@
-"""The columns of a verdict and of a rejected row, as they are stored in Delta."""
+"""The columns of a Kafka record as the job reads it, and of verdicts and rejected rows as Delta stores them."""
 
 from functools import cache
 
 import pyarrow as pa
 
-from netheal.contracts import envelope_spellings, wire_contracts
-
-PARTITIONS_PER_TOPIC = 1024
-"""An event's id is `offset * 1024 + partition`."""
+from netheal.contracts.contract import wire_contracts
+from netheal.contracts.envelope import envelope_spellings
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
