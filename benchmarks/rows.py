@@ -11,9 +11,9 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from netheal.contracts import wire_contracts
 from netheal.errors import ServiceUnavailable
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import Settings
-from netheal.traffic.encode import encode_rows
 
 CONTRACT = "attack/v1"
 FLOWS = Path("cic-ids2017") / "original_90k.parquet"

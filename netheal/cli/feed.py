@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netheal.errors import NethealError, reason_of
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import Settings
 from netheal.stop_bounds import FEED_S
 from netheal.telemetry import emit
-from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.send import send_messages
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netheal.contracts import Contract, Feature
-from netheal.records.decode import Decoded, FloatArray
+from netheal.records.decoded import Decoded, FloatArray
 from netheal.records.reasons import Reason, Rejection
 from netheal.records.vocabulary import Vocabulary
 

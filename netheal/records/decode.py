@@ -5,47 +5,25 @@ what it refuses is looked at again. A duplicated key means its last value, in bo
 """
 
 import math
-from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from netheal.records.decoded import Decoded, FloatArray, split_category
+from netheal.records.envelope import envelope_table
 from netheal.records.exact import MAX_VALUE_BYTES, MessageRefused, parse_object, read_message
 from netheal.records.reasons import Rejection
 from netheal.records.shape import Shape
 from netheal.records.vocabulary import Vocabulary
 
-MAX_PORT = 65535
-MAX_ENVELOPE_CHARS = 1024
-"""A longer identity is no identity: it would only swell every sink."""
 _MOST_SHAPES = 64
 _ROWS_IN_CACHE = 256
 """Rows whose Python objects fit the processor's cache: decoding 10,000 at once takes nearly twice as long."""
-
-FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The messages of a batch that are flow records, as columns.
-
-    `position` int64 [n]: their places in the batch. `matrix` double [n, features of the vocabulary]:
-    NaN where a feature is absent or a category came as a string. `categories`: category -> its strings,
-    None where it came as a number or not at all (one None for the batch where none came as a string).
-    `envelope`: one row a message.
-    """
-
-    position: npt.NDArray[np.int64]
-    matrix: FloatArray
-    categories: dict[str, list[str | None] | None]
-    envelope: pa.Table
-    rejected: list[Rejection]
 
 
 class MessageDecoder:
@@ -163,30 +141,15 @@ class _Columns:
         """All of it, in the order of the batch."""
         position = np.array(self._position, dtype=np.int64)
         numbers = np.concatenate([np.empty((0, len(self._vocabulary.numbers))), *self._blocks])
-        split = {name: _split_category(column) for name, column in self._categories.items()}
+        split = {name: split_category(column) for name, column in self._categories.items()}
         matrix = np.column_stack([numbers, *(codes for codes, _ in split.values())])
         categories = {name: texts for name, (_, texts) in split.items()}
-        envelope = self._envelope()
+        envelope = envelope_table(self._others, self._vocabulary, len(position))
         if (np.diff(position) < 0).any():
             order = np.argsort(position)
             position, matrix, envelope = position[order], matrix[order], envelope.take(pa.array(order))
             categories = {n: t if t is None else [t[at] for at in order] for n, t in categories.items()}
         return Decoded(position, matrix, categories, envelope, sorted(self.rejected, key=attrgetter("position")))
-
-    def _envelope(self) -> pa.Table:
-        arrays = {}
-        for field, spellings in self._vocabulary.envelope.items():
-            found = self._others[spellings[0]]
-            for name in spellings[1:]:
-                column = self._others[name]
-                if None in found and column.count(None) < len(found):
-                    found = [old if old is not None else new for old, new in zip(found, column, strict=True)]
-            kind = pa.int32() if field == "src_port" else pa.string()
-            if found.count(None) == len(found):
-                arrays[field] = pa.nulls(len(found), kind)
-            else:
-                arrays[field] = _port_array(found) if field == "src_port" else _text_array(found)
-        return pa.table(arrays)
 
 
 def _plain(values: pa.Array) -> bool:
@@ -198,38 +161,3 @@ def _plain(values: pa.Array) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
-
-
-def _split_category(column: list[Any]) -> tuple[FloatArray, list[str | None] | None]:
-    if str not in set(map(type, column)):
-        return np.array(column, dtype=np.float64), None
-    texts = [value if isinstance(value, str) else None for value in column]
-    codes = [math.nan if isinstance(value, str) else value for value in column]
-    return np.array(codes, dtype=np.float64), texts
-
-
-def _text_array(values: list[Any]) -> pa.Array:
-    """Strings as they are, numbers as their text, None as null; cut to MAX_ENVELOPE_CHARS."""
-    try:
-        texts = pa.array(values, type=pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        texts = pa.array([None if v is None else str(v) for v in values], type=pa.string())
-    if (pc.max(pc.binary_length(texts)).as_py() or 0) > MAX_ENVELOPE_CHARS:
-        texts = pc.utf8_slice_codeunits(texts, 0, MAX_ENVELOPE_CHARS)
-    return texts
-
-
-def _port_array(values: list[Any]) -> pa.Array:
-    """Ports 0–65535 as int32, from whole numbers or their text; anything else is null."""
-    if not set(map(type, values)) <= {int, type(None)}:
-        values = list(map(_whole_number, values))
-    inside = [v if v is not None and 0 <= v <= MAX_PORT else None for v in values]
-    return pa.array(inside, type=pa.int32())
-
-
-def _whole_number(value: Any) -> int | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return int(number) if number.is_integer() else None

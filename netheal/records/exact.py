@@ -42,8 +42,7 @@ def parse_object(value: bytes | None) -> dict[str, Any]:
     """The JSON object in `value`, the last of duplicated keys winning; raises MessageRefused with a reason."""
     if value is None or not value.strip():
         raise MessageRefused(Reason.EMPTY)
-    if len(value) > MAX_VALUE_BYTES:
-        raise MessageRefused(Reason.TOO_LARGE, detail=f"{len(value)} bytes")
+    require_size(value)
     try:
         text = value.decode("utf-8").strip(" \t\r\n")
         document, end = _DECODER.raw_decode(text)
@@ -58,6 +57,12 @@ def parse_object(value: bytes | None) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise MessageRefused(Reason.NOT_AN_OBJECT, detail=f"it is {_JSON_TYPES[type(document)]}")
     return document
+
+
+def require_size(value: bytes) -> None:
+    """Raise MessageRefused for a message of more than `MAX_VALUE_BYTES`."""
+    if len(value) > MAX_VALUE_BYTES:
+        raise MessageRefused(Reason.TOO_LARGE, detail=f"{len(value)} bytes")
 
 
 def read_number(name: str, value: object) -> float:

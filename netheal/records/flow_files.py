@@ -15,13 +15,13 @@ from typing import IO, Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from netheal.contracts import Contract, envelope_spellings, wire_contracts
+from netheal.contracts import Contract, wire_contracts
 from netheal.errors import ContractError, SettingsError
 from netheal.records.headers import header_fault, lacking_features, wire_headers
+from netheal.records.text_cells import numbers_and_words
 from netheal.wording import quoted
 
 MALFORMED = "malformed_row"
@@ -39,7 +39,6 @@ difficulty""".split()
 _BLOCK_BYTES = 1 << 20
 _BREAKS = (EOFError, gzip.BadGzipFile, zlib.error, csv.Error)
 """What reading text raises where a file breaks off, or is none."""
-_NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)$"
 
 
 def read_flow_file(
@@ -223,57 +222,3 @@ def as_numbers(table: pa.Table, contracts: Sequence[Contract]) -> Iterator[pa.Ta
                 part.column_names.index(name), name, pa.array([words[row][name] for row in range(begin, end)])
             )
         yield part
-
-
-Words = dict[int, dict[str, str]]
-"""Row -> name -> its cell, a word in a column of numbers."""
-
-
-def numbers_and_words(table: pa.Table, contracts: Sequence[Contract]) -> tuple[pa.Table, Words]:
-    """`table`, under wire names, with what is a number in a message as numbers, and the words among them.
-
-    A word is null in the table; a column that has words only stays one of strings.
-    """
-    numbers = {feature.name for contract in contracts for feature in contract.features}
-    numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
-    words: Words = {}
-    for place, name in enumerate(table.column_names):
-        if name not in numbers or _is_number(table.schema.field(place).type):
-            continue
-        column = pc.utf8_trim_whitespace(table.column(place).cast(pa.string()))
-        column = pc.if_else(pc.equal(column, ""), None, column)
-        typed = _as_numbers(column)
-        if typed is None:
-            is_number = pc.match_substring_regex(column, _NUMBER, ignore_case=True)
-            if not pc.any(is_number).as_py():
-                table = table.set_column(place, name, column)
-                continue
-            for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
-                words.setdefault(row, {})[name] = column[row].as_py()
-            typed = _mixed_as_numbers(pc.if_else(is_number, column, None))
-        table = table.set_column(place, name, typed)
-    return table, words
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
-
-
-def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """int64 or else double; None where a cell is no number. Double first: Arrow's integers may be 0x10."""
-    try:
-        doubles = column.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    try:
-        return column.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return doubles
-
-
-def _mixed_as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """The same of cells that are numbers for Python, which Arrow need not read: +1, say."""
-    typed = _as_numbers(column)
-    if typed is not None:
-        return typed
-    return pa.array([None if cell is None else float(cell) for cell in column.to_pylist()], pa.float64())

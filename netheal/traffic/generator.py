@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from netheal.contracts import contract
+from netheal.records.encode import encode_rows
 from netheal.traffic.broken import BROKEN, break_message
-from netheal.traffic.encode import encode_rows
 from netheal.traffic.identity import Identities
 from netheal.traffic.mix import Kind, Mix, Plan, Schedule, default_mix
 from netheal.traffic.profiles import Matrix, Profile, shipped_profile

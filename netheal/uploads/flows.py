@@ -14,9 +14,9 @@ from typing import IO
 import pyarrow as pa
 
 from netheal.contracts import Contract
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd, numbers_and_words
 from netheal.records.headers import header_fault, known_places, lacking_features, wire_headers
-from netheal.traffic.encode import encode_rows
 from netheal.uploads.csv_rows import Row, csv_rows
 from netheal.uploads.refusal import FileRefused
 from netheal.wording import quoted

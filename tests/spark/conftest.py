@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.stages.session import spark_session
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.schema import RAW_SCHEMA
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import load_settings
-from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from udfs.arrow import JudgePlan
 

@@ -20,9 +20,9 @@ import pytest
 
 from netheal.contracts import attack_classes, contract
 from netheal.onnx_runtime import onnxruntime
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import NSL_KDD_COLUMNS, read_flow_file
 from netheal.settings import PROJECT_ROOT
-from netheal.traffic.encode import encode_rows
 from tests.deadlines import DEADLINE_S
 from tests.stack.exactly_once import assert_exactly_once
 from tests.stack.harness import NETHEAL, Record, left_behind, reopened

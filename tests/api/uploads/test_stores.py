@@ -16,13 +16,13 @@ from netheal.contracts.schema import RAW_SCHEMA, rejected_schema, verdict_schema
 from netheal.errors import ServiceUnavailable
 from netheal.healing.policy import read_policy
 from netheal.records.decode import MessageDecoder
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
-from netheal.traffic.encode import encode_rows
 from netheal.traffic.generator import TrafficGenerator
 from netheal.uploads import flows, storing
 from netheal.verdicts.judge import Judge

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from netheal.contracts import envelope_spellings
-from netheal.records.decode import MAX_ENVELOPE_CHARS, Decoded, MessageDecoder
+from netheal.records.decode import MessageDecoder
+from netheal.records.decoded import Decoded
+from netheal.records.envelope import MAX_ENVELOPE_CHARS
 
 Row = dict[str, Any]
 NOT_PLAIN = b"\xff"

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from netheal.contracts import contract, wire_contracts
+from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
-from netheal.traffic.encode import encode_rows
 from netheal.uploads import csv_rows, flows
 from netheal.uploads.flows import FlowChunk, open_flows
 from netheal.uploads.refusal import FileRefused

@@ -2,17 +2,16 @@
 
 import io
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Words = Mapping[int, Mapping[str, str]]
+from netheal.records.text_cells import NO_WORDS, Words
 
 
-def encode_rows(table: pa.Table, words: Words = MappingProxyType({})) -> list[bytes]:
+def encode_rows(table: pa.Table, words: Words = NO_WORDS) -> list[bytes]:
     """One JSON object a row, in the table's order, keys in the order of its columns.
 
     `words`: row -> name -> a string that stands in the message where the table, whose column is one of numbers, has
@@ -23,7 +22,7 @@ def encode_rows(table: pa.Table, words: Words = MappingProxyType({})) -> list[by
     """
     if table.num_rows == 0:
         return []
-    table = _plain(table)
+    table = json_columns(_without_empty_columns(table, words))
     rows = io.BytesIO()
     pl.DataFrame(table).write_ndjson(rows)
     messages = rows.getvalue().split(b"\n")
@@ -32,17 +31,30 @@ def encode_rows(table: pa.Table, words: Words = MappingProxyType({})) -> list[by
     return messages
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """`table` without columns that are all null, float32 as the double it is, not as its shortest text."""
-    for place in range(table.num_columns - 1, -1, -1):
-        column, name = table.column(place), table.column_names[place]
-        if column.null_count == table.num_rows and table.num_columns > 1:
-            table = table.remove_column(place)
-        elif pa.types.is_floating(column.type) and column.type != pa.float64():
+def encode_rows_at(table: pa.Table, words: Words, places: Sequence[int]) -> list[bytes]:
+    """The messages of `encode_rows` for the rows at these places, in their order, at the cost of these rows."""
+    words_there = {at: words[place] for at, place in enumerate(places) if place in words}
+    return encode_rows(table.take(pa.array(places, pa.int64())), words_there)
+
+
+def json_columns(table: pa.Table) -> pa.Table:
+    """`table` in the types that a message has: integers, doubles, booleans and strings.
+
+    float32 becomes the double it is, not its shortest text; what JSON has no type for becomes its text.
+    """
+    for place, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        if pa.types.is_floating(column.type) and column.type != pa.float64():
             table = table.set_column(place, name, column.cast(pa.float64()))
         elif not _is_json(column.type):
             table = table.set_column(place, name, column.cast(pa.string()))
     return table
+
+
+def _without_empty_columns(table: pa.Table, words: Words) -> pa.Table:
+    """The columns that have a value or a word; one at least, so that rows of nothing are rows."""
+    of_words = {name for cells in words.values() for name in cells}
+    names = [n for n in table.column_names if n in of_words or table[n].null_count < table.num_rows]
+    return table.select(names or table.column_names[:1])
 
 
 def _is_json(kind: pa.DataType) -> bool:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netheal.traffic.encode import encode_rows
+from netheal.records.encode import encode_rows
 
 CELLS = {
     "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
