@@ -1,4 +1,4 @@
-"""The Arrow function of the job: a pickled plan in, a Judge in each worker."""
+"""The Arrow function of the job: a pickled plan in, a scorer in each worker."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +7,13 @@ from typing import Any
 from pyspark import Broadcast
 
 from netheal.bundles.served import ServedBundle
-from netheal.verdicts.judge import Judge
+from netheal.verdicts.record_scorer import RecordScorer
+from netheal.verdicts.scorer import Scorer
 from udfs.workers import forget_models_but, loaded_model, parsed_policy, settle_collector, wire_decoder
 
 
 @dataclass(frozen=True)
-class JudgePlan:
+class ScoringPlan:
     """All that decides what a micro-batch's verdicts are; small, and equal on every replay of the batch.
 
     `models` maps contract ids to bundle hashes, `bundles` holds these bundles by hash.
@@ -26,18 +27,20 @@ class JudgePlan:
     policy_version: str
     policy: dict[str, Any]
     read_at: datetime
-    """Of the batch's first attempt; see `Judge`."""
+    """Of the batch's first attempt; see `RecordScorer`."""
 
-    def judge(self) -> Judge:
-        """The judge of this plan, made of what the worker keeps."""
+    def scorer(self) -> RecordScorer:
+        """The scorer of this plan, made of what the worker keeps."""
         bundles = self.bundles.value if self.models else {}
         settle_collector()
         forget_models_but(self.models.values())
-        return Judge(
+        return RecordScorer(
+            scorer=Scorer(
+                models={contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()},
+                policy=parsed_policy(self.policy_version, self.policy),
+            ),
+            decoder=wire_decoder(),
             topic=self.topic,
             offset_base=self.offset_base,
-            decoder=wire_decoder(),
-            models={contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()},
-            policy=parsed_policy(self.policy_version, self.policy),
             read_at=self.read_at,
         )

@@ -25,7 +25,8 @@ from netheal.contracts import Contract, Feature, attack_classes
 from netheal.contracts.contract import ModelType
 from netheal.errors import ContractError
 from netheal.records.check import ContractRows, check
-from netheal.records.decode import Decoded, FloatArray
+from netheal.records.decode_table import decode_table
+from netheal.records.decoded import FloatArray
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 from udfs.workers import loaded_model
@@ -95,21 +96,14 @@ def _confidences(model: ServedModel, rows: FloatArray) -> FloatArray:
 def _accepted(model: ServedModel, features: tuple[Any, ...]) -> ContractRows | None:
     """The rows that the stream's check accepts, as the model takes them."""
     contract = model.bundle.contract
-    words = vocabulary([contract])
     columns = _by_feature(contract, features)
-    split = [_codes_and_texts(feature, columns[feature.name]) for feature in words.features]
-    decoded = Decoded(
-        position=np.arange(len(features[0])),
-        matrix=np.column_stack([codes for codes, _ in split]),
-        categories={f.name: texts for f, (_, texts) in zip(words.features, split, strict=True) if f.category},
-        envelope=pa.table({}),
-        rejected=[],
-    )
-    checked = check(decoded, words, {contract.id: model.encoders})
+    table = pa.table({feature.name: _arrow_column(feature, columns[feature.name]) for feature in contract.features})
+    decoded = decode_table(table, vocabulary([contract]))
+    checked = check(decoded, {contract.id: model.encoders})
     if not checked.inputs:
         return None
     (taken,) = checked.inputs
-    return ContractRows(contract, checked.accepted[taken.rows], taken.matrix)
+    return ContractRows(contract, decoded.position[checked.accepted[taken.rows]], taken.matrix)
 
 
 def _by_feature(contract: Contract, features: tuple[Any, ...]) -> dict[str, pd.Series]:
@@ -126,14 +120,13 @@ def _by_feature(contract: Contract, features: tuple[Any, ...]) -> dict[str, pd.S
     return dict(zip(contract.names, features, strict=True))
 
 
-def _codes_and_texts(feature: Feature, column: pd.Series) -> tuple[FloatArray, list[str | None] | None]:
-    """A column as the decoder would give it: numbers, and the strings of a category."""
+def _arrow_column(feature: Feature, column: pd.Series) -> pa.Array:
+    """Numbers as doubles, a category's strings as strings; pandas has NaN for null, so NaN becomes null."""
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in _NUMBERS:
-        return column.to_numpy(np.float64, na_value=np.nan), None
+        return pa.array(column.to_numpy(np.float64, na_value=np.nan), from_pandas=True)
     if kind == "empty":
-        return np.full(len(column), np.nan), None
+        return pa.nulls(len(column), pa.float64())
     if feature.category and kind == "string":
-        texts: list[str | None] = column.astype(object).where(column.notna(), None).tolist()
-        return np.full(len(column), np.nan), texts
+        return pa.array(column.astype(object), pa.string(), from_pandas=True)
     raise ContractError(f"{feature.name!r} is not a column of numbers{' or strings' if feature.category else ''}")

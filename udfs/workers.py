@@ -43,7 +43,9 @@ def forget_models_but(bundle_hashes: Collection[str]) -> None:
 
 
 def parsed_policy(version: str, document: Mapping[str, Any]) -> Policy:
-    """A policy, parsed once a process."""
+    """A policy, parsed once while it is in use: the one of the newest batch is kept."""
     if version not in _POLICIES:
-        _POLICIES[version] = parse_policy(dict(document))
+        policy = parse_policy(dict(document))
+        _POLICIES.clear()
+        _POLICIES[version] = policy
     return _POLICIES[version]

@@ -1,4 +1,4 @@
-"""The one pass inside a Spark task: judge each Arrow batch, hand it to the sinks, give back a receipt."""
+"""The one pass inside a Spark task: score each Arrow batch, hand it to the sinks, give back a receipt."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.serving_rows import PostgresRowWriter
 from netheal.verdicts.counts import MinuteCounts, count_rows
-from netheal.verdicts.judge import Judged
-from udfs.arrow import JudgePlan
+from netheal.verdicts.scorer import ScoredBatch
+from udfs.arrow import ScoringPlan
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Sinks:
         producer = handles.producer(plan.bootstrap_servers, plan.kafka_options)
         self.messages = OutputTopicWriter(producer, plan.output_topic)
 
-    def write(self, judged: Judged) -> None:
-        """Hand one judged batch to every sink."""
-        self.messages.write(judged.verdicts)
-        self.verdict_parts.write(judged.verdicts)
-        self.quarantine_parts.write(judged.rejected)
-        self.serving_rows.write(judged.verdicts, judged.rejected)
+    def write(self, scored: ScoredBatch) -> None:
+        """Hand one scored batch to every sink."""
+        self.messages.write(scored.verdicts)
+        self.verdict_parts.write(scored.verdicts)
+        self.quarantine_parts.write(scored.rejected)
+        self.serving_rows.write(scored.verdicts, scored.rejected)
 
     def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> Receipt:
         """Make everything durable but the Delta parts, which the driver commits."""
@@ -75,7 +75,7 @@ OpenSinks = Callable[[SinkPlan, int], Sinks]
 class ScoreTask:
     """The function that Spark runs in each task; picklable, and the same for every task of a batch."""
 
-    judge_plan: JudgePlan
+    plan: ScoringPlan
     sink_plan: SinkPlan
     open_sinks: OpenSinks = Sinks
     reader: RangeReader | None = None
@@ -84,13 +84,13 @@ class ScoreTask:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Arrow batches in `RAW_SCHEMA` in, or what `reader` takes, one receipt out."""
         try:
-            receipt = self._judge_and_write(batches if self.reader is None else self.reader(batches))
+            receipt = self._score_and_write(batches if self.reader is None else self.reader(batches))
         except ModelFailure as failure:
             receipt = Receipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
         yield receipt.to_batch()
 
-    def _judge_and_write(self, batches: Iterator[pa.RecordBatch]) -> Receipt:
-        sinks = self.open_sinks(self.sink_plan, self.judge_plan.batch_id)
+    def _score_and_write(self, batches: Iterator[pa.RecordBatch]) -> Receipt:
+        sinks = self.open_sinks(self.sink_plan, self.plan.batch_id)
         try:
             return self._write_all(batches, sinks)
         except BaseException:
@@ -98,18 +98,18 @@ class ScoreTask:
             raise
 
     def _write_all(self, batches: Iterator[pa.RecordBatch], sinks: Sinks) -> Receipt:
-        judge = self.judge_plan.judge()
+        scorer = self.plan.scorer()
         counts: MinuteCounts = Counter()
         verdicts = rejected = 0
         for batch in batches:
             try:
-                judged = judge.judge(batch, self.judge_plan.batch_id)
+                scored = scorer.score(batch, self.plan.batch_id)
             except ModelFailure:
                 # What is in the producer's queue must not come after the messages of the next attempt.
                 sinks.messages.receipt()
                 raise
-            sinks.write(judged)
-            counts.update(count_rows(judged.verdicts, judged.rejected))
-            verdicts += judged.verdicts.num_rows
-            rejected += judged.rejected.num_rows
+            sinks.write(scored)
+            counts.update(count_rows(scored.verdicts, scored.rejected))
+            verdicts += scored.verdicts.num_rows
+            rejected += scored.rejected.num_rows
         return sinks.receipt(verdicts, rejected, counts)

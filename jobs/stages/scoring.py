@@ -21,7 +21,7 @@ from netheal.store.delta import DeltaLog
 from netheal.store.delta_part import remove_uncommitted
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
-from udfs.arrow import JudgePlan
+from udfs.arrow import ScoringPlan
 
 _ROWS_WORTH_A_TASK = 5_000
 _OVERFLOW = ("KafkaIllegalStateException", "overflows when converting")
@@ -62,7 +62,7 @@ class Scoring:
 
     def _attempt(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
         pins = entry.pins
-        plan = JudgePlan(
+        plan = ScoringPlan(
             topic=pins.topic,
             offset_base=self.offset_base,
             batch_id=batch_id,

@@ -6,7 +6,12 @@ from importlib import import_module
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-_OF_A_TASK = ("jobs.stages.score_task", "netheal.scoring.model", "netheal.verdicts.judge", "netheal.onnx_runtime")
+_OF_A_TASK = (
+    "jobs.stages.score_task",
+    "netheal.scoring.model",
+    "netheal.verdicts.record_scorer",
+    "netheal.onnx_runtime",
+)
 
 
 def warm_up(spark: SparkSession, tasks: int) -> None:

@@ -47,13 +47,13 @@ class Checked:
     rejected: list[Rejection]
 
 
-def check(decoded: Decoded, vocabulary: Vocabulary, active: Mapping[str, Encoders]) -> Checked:
+def check(decoded: Decoded, active: Mapping[str, Encoders]) -> Checked:
     """Split decoded rows into accepted and rejected ones.
 
     `active` maps the id of each contract that has an active model to that model's encoders. A row must
     fit at least one contract, satisfy every contract it fits, and at least one of these must be active.
     """
-    faults = _Faults(decoded)
+    vocabulary, faults = decoded.vocabulary, _Faults(decoded)
     matrix = decoded.matrix.copy()
     present = ~np.isnan(matrix)
     for name in vocabulary.categories:
@@ -65,7 +65,7 @@ def check(decoded: Decoded, vocabulary: Vocabulary, active: Mapping[str, Encoder
     for contract in vocabulary.contracts:
         places = vocabulary.places(contract)
         encoders = active.get(contract.id, {})
-        _encode(matrix, decoded, contract, vocabulary, encoders, fits[contract.id], faults)
+        _encode(matrix, decoded, contract, encoders, fits[contract.id], faults)
         _check_ranges(matrix, contract, places, fits[contract.id], faults)
     served = [c for c in vocabulary.contracts if c.id in active]
     taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
@@ -116,7 +116,6 @@ def _encode(
     matrix: FloatArray,
     decoded: Decoded,
     contract: Contract,
-    vocabulary: Vocabulary,
     encoders: Encoders,
     fit: BoolArray,
     faults: _Faults,
@@ -126,7 +125,7 @@ def _encode(
         if not feature.category or feature.name not in encoders:
             continue
         codes = encoders[feature.name]
-        column = matrix[:, vocabulary.place[feature.name]]
+        column = matrix[:, decoded.vocabulary.place[feature.name]]
         texts = decoded.categories[feature.name]
         is_text = np.zeros(len(column), bool)
         if texts is not None:

@@ -149,7 +149,8 @@ class _Columns:
             order = np.argsort(position)
             position, matrix, envelope = position[order], matrix[order], envelope.take(pa.array(order))
             categories = {n: t if t is None else [t[at] for at in order] for n, t in categories.items()}
-        return Decoded(position, matrix, categories, envelope, sorted(self.rejected, key=attrgetter("position")))
+        rejected = sorted(self.rejected, key=attrgetter("position"))
+        return Decoded(self._vocabulary, position, matrix, categories, envelope, rejected)
 
 
 def _plain(values: pa.Array) -> bool:

@@ -51,6 +51,7 @@ def decode_table(table: pa.Table, vocabulary: Vocabulary, words: Words = NO_WORD
     spellings = (name for names in vocabulary.envelope.values() for name in names)
     envelope = {name: rows.envelope(name) for name in spellings}
     return Decoded(
+        vocabulary=vocabulary,
         position=position,
         matrix=np.column_stack([numbers[position], *(codes for codes, _ in split.values())]),
         categories={name: texts for name, (_, texts) in split.items()},

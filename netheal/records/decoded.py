@@ -9,20 +9,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.records.reasons import Rejection
+from netheal.records.vocabulary import Vocabulary
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The rows of a batch that are flow records, as columns.
+    """The rows of a batch that are flow records, as columns of the vocabulary.
 
-    `position` int64 [n]: their places in the batch. `matrix` double [n, features of the vocabulary]:
+    `position` int64 [n]: their places in the batch. `matrix` double [n, features]:
     NaN where a feature is absent or a category came as a string. `categories`: category -> its strings,
     None where it came as a number or not at all (one None for the batch where none came as a string).
     `envelope`: one row each.
     """
 
+    vocabulary: Vocabulary
     position: npt.NDArray[np.int64]
     matrix: FloatArray
     categories: dict[str, list[str | None] | None]

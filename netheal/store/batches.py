@@ -48,7 +48,7 @@ class Batch:
 
     @property
     def rows_per_s(self) -> float | None:
-        """Rows judged a second, while the batch was open."""
+        """Rows scored or rejected a second, while the batch was open."""
         if not self.seconds or self.verdicts is None or self.rejected is None:
             return None
         return (self.verdicts + self.rejected) / self.seconds

@@ -335,7 +335,7 @@ _HAS_REJECTED = f"select exists (select 1 from rejected{_OF_BATCH})"
 
 
 def record_policy(cursor: Cursor, version: str, document: dict[str, Any]) -> None:
-    """Keep the document of a policy that something is judged by."""
+    """Keep the document of a policy that something is decided by."""
     cursor.execute(
         "insert into policies (version, document) values (%s, %s) on conflict do nothing", (version, Json(document))
     )

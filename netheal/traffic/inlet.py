@@ -1,6 +1,6 @@
 """Flow records that clients hand in, to the input topic: taken apart, produced, and told where they lie.
 
-Nothing is judged here but whether an item is an object: what is in it is for the stream, which quarantines with the
+Nothing is checked here but whether an item is an object: what is in it is for the stream, which quarantines with the
 raw bytes and a reason what it cannot use.
 """
 

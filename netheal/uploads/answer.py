@@ -18,7 +18,7 @@ from netheal.store.totals import RowCounts, by_kind
 from netheal.uploads.storing import TOPIC, Ticket
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.encode import encode_verdicts
-from netheal.verdicts.judge import Judged
+from netheal.verdicts.scorer import ScoredBatch
 
 MOST_REJECTED = 1_000
 _IN_MEMORY_BYTES = 8 * 2**20
@@ -38,7 +38,7 @@ class _Message(msgspec.Struct):
 
 @dataclass
 class Answer:
-    """Grows with each judged chunk; predictions lie in a file, however many are asked for."""
+    """Grows with each scored chunk; predictions lie in a file, however many are asked for."""
 
     ticket: Ticket
     contracts: tuple[Contract, ...]
@@ -53,20 +53,20 @@ class Answer:
         default_factory=lambda: tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
     )
 
-    def add(self, judged: Judged, numbers: npt.NDArray[np.int64], lines: list[int]) -> None:
+    def add(self, scored: ScoredBatch, numbers: npt.NDArray[np.int64], lines: list[int]) -> None:
         """Take in the chunk whose rows have these row numbers and begin in these lines."""
-        shown = judged.verdicts.slice(0, max(0, self.limit - self.verdicts))
+        shown = scored.verdicts.slice(0, max(0, self.limit - self.verdicts))
         for document in _predictions(shown, self.contracts, self.ticket.batch_id, _lines(shown, numbers, lines)):
             if self._predictions.tell():
                 self._predictions.write(b",")
             self._predictions.write(document)
-        in_order = judged.rejected.select(["offset", "reason", "field", "detail"]).sort_by("offset")
+        in_order = scored.rejected.select(["offset", "reason", "field", "detail"]).sort_by("offset")
         told = in_order.slice(0, MOST_REJECTED - len(self._rejections))
         for line, row in zip(_lines(told, numbers, lines), told.drop_columns("offset").to_pylist(), strict=True):
             self._rejections.append({"line": line} | row)
-        self.counts.update(count_rows(judged.verdicts, judged.rejected))
-        self.verdicts += judged.verdicts.num_rows
-        self.rejected += judged.rejected.num_rows
+        self.counts.update(count_rows(scored.verdicts, scored.rejected))
+        self.verdicts += scored.verdicts.num_rows
+        self.rejected += scored.rejected.num_rows
 
     def body(self) -> Iterator[bytes]:
         """The answer as JSON, piece by piece, once."""

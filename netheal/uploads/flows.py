@@ -1,22 +1,30 @@
-"""A flow file as messages of the input topic: row by row the ones that `netheal traffic send` would send.
+"""A flow file as decoded rows: the same as of the messages that `netheal traffic send` would make of it.
 
-But for columns that mean nothing, which are left out. However a file is written, scoring it takes less than 400 MB:
-the header is bounded before it is read, and a row's message by what its own cells hold and the names of contracts.
+Columns that mean nothing are left out. However a file is written, scoring it takes less than 400 MB: the header is
+bounded before it is read, and the rows of a chunk by what their own cells hold.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from operator import attrgetter
 from typing import IO
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.contracts import Contract
-from netheal.records.encode import encode_rows
-from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd, numbers_and_words
+from netheal.records.decode_table import decode_table
+from netheal.records.decoded import Decoded
+from netheal.records.encode import encode_rows, encode_rows_at
+from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd
 from netheal.records.headers import header_fault, known_places, lacking_features, wire_headers
+from netheal.records.reasons import Reason, Rejection
+from netheal.records.text_cells import Words, numbers_and_words
+from netheal.records.vocabulary import Vocabulary, vocabulary
 from netheal.uploads.csv_rows import Row, csv_rows
 from netheal.uploads.refusal import FileRefused
 from netheal.wording import quoted
@@ -30,12 +38,25 @@ _CHUNK_CHARS = 2 * 2**20
 
 @dataclass(frozen=True)
 class FlowChunk:
-    """Messages in the order of the file, the line that each begins in, and what is wrong with malformed ones."""
+    """Rows in the order of the file, and the line that each begins in; rows of too few or too many cells are rejected.
 
-    messages: list[bytes]
+    `_table` and `_words` have the rows at the places `_whole`, `_malformed` has the cells of the others by place.
+    """
+
+    decoded: Decoded
     lines: list[int]
-    malformed: dict[int, str]
-    """Place in `messages` -> what is wrong."""
+    _table: pa.Table
+    _words: Words
+    _whole: npt.NDArray[np.int64]
+    _malformed: dict[int, list[str]]
+
+    def messages(self, places: Sequence[int]) -> list[bytes]:
+        """The rows at these places as messages: what is kept of rejected ones."""
+        malformed = [_text(self._malformed[place]) for place in places if place in self._malformed]
+        texts = iter(encode_rows(pa.table({MALFORMED: malformed})))
+        whole = np.searchsorted(self._whole, [place for place in places if place not in self._malformed])
+        rows = iter(encode_rows_at(self._table, self._words, whole.tolist()))
+        return [next(texts if place in self._malformed else rows) for place in places]
 
 
 @dataclass(frozen=True)
@@ -44,7 +65,7 @@ class FlowFile:
 
     names: list[str]
     contracts: tuple[Contract, ...]
-    _known: tuple[Contract, ...]
+    _vocabulary: Vocabulary
     _rows: Iterator[Row]
 
     def chunks(self) -> Iterator[FlowChunk]:
@@ -65,22 +86,22 @@ class FlowFile:
 
     def _chunk(self, rows: list[Row]) -> FlowChunk:
         width = len(self.names)
-        malformed = {
-            at: f"{len(row.cells)} cells, where the header has {width}"
-            for at, row in enumerate(rows)
-            if len(row.cells) != width
-        }
-        messages = iter(self._encode([row.cells for row in rows if len(row.cells) == width]))
-        texts = iter(encode_rows(pa.table({MALFORMED: [_text(rows[at].cells) for at in malformed]})))
-        ordered = [next(texts if at in malformed else messages) for at in range(len(rows))]
-        return FlowChunk(ordered, [row.line for row in rows], malformed)
+        whole = np.array([at for at, row in enumerate(rows) if len(row.cells) == width], np.int64)
+        malformed = {at: row.cells for at, row in enumerate(rows) if len(row.cells) != width}
+        rejected = [
+            Rejection(at, Reason.MALFORMED_ROW, detail=f"{len(cells)} cells, where the header has {width}")
+            for at, cells in malformed.items()
+        ]
+        table, words = self._typed([rows[at].cells for at in whole])
+        decoded = _placed(decode_table(table, self._vocabulary, words), whole, rejected)
+        return FlowChunk(decoded, [row.line for row in rows], table, words, whole, malformed)
 
-    def _encode(self, rows: list[list[str]]) -> list[bytes]:
-        """Only columns that mean something: the others would swell every row by names that nobody reads."""
-        places = known_places(self.names, self._known)
+    def _typed(self, rows: list[list[str]]) -> tuple[pa.Table, Words]:
+        """Only columns that mean something: the others would swell every rejected row."""
+        places = known_places(self.names, self._vocabulary.contracts)
         columns = [pa.array([cells[place] or None for cells in rows], pa.string()) for place in places]
         table = pa.table(dict(zip([self.names[place] for place in places], columns, strict=True)))
-        return encode_rows(*numbers_and_words(table, self._known))
+        return numbers_and_words(table, self._vocabulary.contracts)
 
 
 def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
@@ -102,7 +123,7 @@ def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
     if is_nsl_kdd(headers):
         headers, rows = NSL_KDD_COLUMNS[: len(headers)], chain([header], rows)
     names = wire_headers(headers, contracts)
-    return FlowFile(names, _complete(names, contracts), tuple(contracts), rows)
+    return FlowFile(names, _complete(names, contracts), vocabulary(contracts), rows)
 
 
 def _known_headers(cells: Sequence[str], features: Set[str], contracts: Sequence[Contract]) -> int:
@@ -136,6 +157,13 @@ def _pieces(rows: Iterator[Row]) -> Iterator[list[Row]]:
             piece, chars = [], 0
     if piece:
         yield piece
+
+
+def _placed(decoded: Decoded, places: npt.NDArray[np.int64], others: list[Rejection]) -> Decoded:
+    """Rows at `places` of a chunk, beside the rejected rows at other places of it."""
+    rejected = [replace(rejection, position=int(places[rejection.position])) for rejection in decoded.rejected]
+    in_order = sorted([*rejected, *others], key=attrgetter("position"))
+    return replace(decoded, position=places[decoded.position], rejected=in_order)
 
 
 def _text(cells: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A flow file from upload to answer: read, judged by the one pass of the stream, stored."""
+"""A flow file from upload to answer: read, scored as in the stream, stored."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,16 +7,12 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from netheal.contracts import wire_contracts
 from netheal.contracts.event_id import UPLOAD_PARTITION
-from netheal.contracts.schema import RAW_SCHEMA
+from netheal.contracts.schema import TIMESTAMP
 from netheal.errors import ModelFailure, NethealError, ServiceUnavailable
 from netheal.healing.policy import parse_policy, read_document
-from netheal.records.decode import MessageDecoder
-from netheal.records.reasons import Reason
-from netheal.records.vocabulary import vocabulary
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.models import ActiveModel
 from netheal.store.delta import quarantine_layout, verdicts_layout
@@ -28,7 +24,7 @@ from netheal.uploads.answer import Answer
 from netheal.uploads.flows import FlowChunk, FlowFile, open_flows
 from netheal.uploads.models import ActiveModels, require_model
 from netheal.uploads.storing import TOPIC, Outcome, Sender, Ticket, UploadStore
-from netheal.verdicts.judge import Judge, Judged
+from netheal.verdicts.scorer import Columns, Origin, ScoredBatch, Scorer
 
 _MOST_FAILURES = 5
 
@@ -70,17 +66,9 @@ class FlowUploads:
         loaded = {model.contract_id: self._models.load(model.bundle_hash) for model in active}
         hashes = {model.contract_id: model.bundle_hash for model in active}
         ticket = self._store.open(sender, hashes, policy.version, document)
-        judge = Judge(
-            topic=TOPIC,
-            offset_base=0,
-            decoder=MessageDecoder(vocabulary(wire_contracts())),
-            models=loaded,
-            policy=policy,
-            read_at=ticket.at,
-        )
         answer = Answer(ticket, flows.contracts, limit, models=_named(active), policy_version=policy.version)
         try:
-            self._judge_and_store(flows, judge, answer, active)
+            self._score_and_store(flows, Scorer(loaded, policy), answer, active)
         except BaseException as error:
             done = self._settled(ticket)
             if not (done and isinstance(error, ServiceUnavailable)):  # else only Postgres' last word was lost
@@ -89,14 +77,14 @@ class FlowUploads:
         emit("upload.scored", batch_id=ticket.batch_id, verdicts=answer.verdicts, rejected=answer.rejected)
         return answer
 
-    def _judge_and_store(self, flows: FlowFile, judge: Judge, answer: Answer, active: list[ActiveModel]) -> None:
+    def _score_and_store(self, flows: FlowFile, scorer: Scorer, answer: Answer, active: list[ActiveModel]) -> None:
         sinks = _Sinks(answer.ticket, self._store.delta_root, {model.bundle_hash: model.id for model in active})
         try:
             for chunk in flows.chunks():
-                numbers = self._store.row_numbers(len(chunk.messages))
-                judged = judge_chunk(judge, chunk, numbers, answer.ticket)
-                sinks.write(judged)
-                answer.add(judged, numbers, chunk.lines)
+                numbers = self._store.row_numbers(len(chunk.lines))
+                scored = score_chunk(scorer, chunk, numbers, answer.ticket)
+                sinks.write(scored)
+                answer.add(scored, numbers, chunk.lines)
             outcome = sinks.outcome(answer)
         except BaseException:
             sinks.discard()  # never after `close` began: the parts may be Delta's by then
@@ -121,11 +109,11 @@ class _Sinks:
         self._model_ids = model_ids
         self._rows: list[ServingRows] = []
 
-    def write(self, judged: Judged) -> None:
+    def write(self, scored: ScoredBatch) -> None:
         """Write one chunk."""
-        self._verdicts.write(judged.verdicts)
-        self._quarantine.write(judged.rejected)
-        self._rows.append(serving_rows(judged.verdicts, judged.rejected, self._model_ids))
+        self._verdicts.write(scored.verdicts)
+        self._quarantine.write(scored.rejected)
+        self._rows.append(serving_rows(scored.verdicts, scored.rejected, self._model_ids))
 
     def outcome(self, answer: Answer) -> Outcome:
         """All that is to be made visible."""
@@ -138,32 +126,22 @@ class _Sinks:
         self._quarantine.discard()
 
 
-def judge_chunk(judge: Judge, chunk: FlowChunk, numbers: npt.NDArray[np.int64], ticket: Ticket) -> Judged:
-    """Judge the messages as records of the topic `upload`, at these offsets and the upload's time."""
-    rows = len(chunk.messages)
-    columns = [
-        pa.repeat(pa.scalar(UPLOAD_PARTITION, RAW_SCHEMA.field("partition").type), rows),
-        pa.array(numbers),
-        pa.repeat(pa.scalar(ticket.at, RAW_SCHEMA.field("timestamp").type), rows),
-        pa.nulls(rows, pa.binary()),
-        pa.array(chunk.messages, pa.binary()),
-    ]
-    judged = judge.judge(pa.RecordBatch.from_arrays(columns, schema=RAW_SCHEMA), ticket.id)
-    malformed = {int(numbers[at]): detail for at, detail in chunk.malformed.items()}
-    return Judged(judged.verdicts, _say_malformed(judged.rejected, malformed), judged.rule)
+def score_chunk(scorer: Scorer, chunk: FlowChunk, numbers: npt.NDArray[np.int64], ticket: Ticket) -> ScoredBatch:
+    """Score the rows as records of the topic `upload`, at these offsets and the upload's time."""
+    rows = len(chunk.lines)
+    origin = Origin(
+        topic=TOPIC,
+        partition=pa.repeat(pa.scalar(UPLOAD_PARTITION, pa.int32()), rows),
+        offset=pa.array(numbers),
+        recorded_at=pa.repeat(pa.scalar(ticket.at, TIMESTAMP), rows),
+        batch_id=ticket.id,
+    )
+    return scorer.score(chunk.decoded, origin, lambda place: _raw_rows(chunk, place))
 
 
-def _say_malformed(rejected: pa.Table, malformed: dict[int, str]) -> pa.Table:
-    """A row of too many or too few cells has none of the features; the reason for that is what helps."""
-    if not malformed:
-        return rejected
-    details = [malformed.get(offset) for offset in rejected["offset"].to_pylist()]
-    mask = pc.is_valid(pa.array(details, pa.string()))
-    said = {"reason": Reason.MALFORMED_ROW.value, "detail": pa.array(details, pa.string())}
-    for name, value in said.items():
-        place = rejected.column_names.index(name)
-        rejected = rejected.set_column(place, name, pc.if_else(mask, value, rejected[name].combine_chunks()))
-    return rejected
+def _raw_rows(chunk: FlowChunk, place: pa.Array) -> Columns:
+    messages = chunk.messages(place.to_pylist())
+    return {"key": pa.nulls(len(place), pa.binary()), "value": pa.array(messages, pa.binary())}
 
 
 def _named(active: list[ActiveModel]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class UploadStore:
         self._logs: tuple[DeltaLog, DeltaLog] | None = None
 
     def open(self, sender: Sender, models: dict[str, str], version: str, policy: dict[str, Any]) -> Ticket:
-        """Write down who uploads what, and with which models (contract id -> bundle hash) and policy it is judged."""
+        """Write down who uploads what, and with which models (contract id -> bundle hash) and policy it is scored."""
         self._sweep()
         now = datetime.now(UTC)
         batch_id = f"{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""What a judged batch adds to the counts that are kept per minute."""
+"""What a scored batch adds to the counts that are kept per minute."""
 
 from collections import Counter
 from typing import Any

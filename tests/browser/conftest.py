@@ -62,7 +62,7 @@ class Site:
         assert self.producer.flush(30) == 0
 
     def row(self, kind: str, src_ip: str) -> bytes:
-        """A message that is judged as this kind, from this address."""
+        """A message that is scored as this kind, from this address."""
         return json.dumps({**self._examples[kind], "src_ip": src_ip, "dst_ip": "198.51.100.9"}).encode()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""One local Spark session for all tests of this folder, and the rows that they judge."""
+"""One local Spark session for all tests of this folder, and the rows that they score."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import load_settings
 from netheal.traffic.generator import TrafficGenerator
-from udfs.arrow import JudgePlan
+from udfs.arrow import ScoringPlan
 
 RECORDED_AT = datetime(2024, 12, 1, tzinfo=UTC)
 ROWS = 3_000
@@ -76,10 +76,10 @@ def traffic(request: pytest.FixtureRequest) -> Traffic:
 
 
 @pytest.fixture(scope="session")
-def plan(spark: SparkSession, root: Path, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> JudgePlan:
+def plan(spark: SparkSession, root: Path, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> ScoringPlan:
     """The starter models and the shipped policy, as the job hands them to its tasks."""
     bundles = {"threat/v1": threat_bundle, "attack/v1": attack_bundle}
-    return JudgePlan(
+    return ScoringPlan(
         topic="network-traffic",
         offset_base=0,
         batch_id=4,

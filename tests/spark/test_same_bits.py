@@ -19,71 +19,74 @@ from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 from netheal.verdicts.encode import encode_verdicts
-from netheal.verdicts.judge import Judge, Judged
-from udfs.arrow import JudgePlan
+from netheal.verdicts.record_scorer import RecordScorer
+from netheal.verdicts.scorer import ScoredBatch, Scorer
+from udfs.arrow import ScoringPlan
 from udfs.pandas import attack_class_udf, attack_confidence_udf, threat_score_udf
 
 
 @dataclass(frozen=True)
-class JudgeTask:
+class ScoringTask:
     """The job's task without its sinks: gives back what it would have written, as rows of `schema`."""
 
-    plan: JudgePlan
+    plan: ScoringPlan
     result: str
     schema: pa.Schema
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        judge = self.plan.judge()
+        scorer = self.plan.scorer()
         for batch in batches:
-            judged = judge.judge(batch, self.plan.batch_id)
-            yield from getattr(judged, self.result).cast(self.schema).to_batches()
+            scored = scorer.score(batch, self.plan.batch_id)
+            yield from getattr(scored, self.result).cast(self.schema).to_batches()
 
 
-def judged_in_tasks(frame: DataFrame, plan: JudgePlan, result: str, schema: pa.Schema) -> pa.Table:
-    rows = frame.mapInArrow(JudgeTask(plan, result, schema), from_arrow_schema(schema))
+def scored_in_tasks(frame: DataFrame, plan: ScoringPlan, result: str, schema: pa.Schema) -> pa.Table:
+    rows = frame.mapInArrow(ScoringTask(plan, result, schema), from_arrow_schema(schema))
     return rows.toArrow().cast(schema).sort_by("event_id").combine_chunks()
 
 
 @pytest.fixture(scope="module")
-def judged(traffic: Any, plan: JudgePlan, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> Judged:
+def scored(traffic: Any, plan: ScoringPlan, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> ScoredBatch:
     """The same records through the core alone."""
-    judge = Judge(
+    scorer = RecordScorer(
+        scorer=Scorer(
+            models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
+            policy=parse_policy(plan.policy),
+        ),
+        decoder=MessageDecoder(vocabulary(wire_contracts())),
         topic=plan.topic,
         offset_base=plan.offset_base,
-        decoder=MessageDecoder(vocabulary(wire_contracts())),
-        models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
-        policy=parse_policy(plan.policy),
         read_at=plan.read_at,
     )
-    result = judge.judge(traffic.records, plan.batch_id)
-    return Judged(
+    result = scorer.score(traffic.records, plan.batch_id)
+    return ScoredBatch(
         result.verdicts.cast(verdict_schema()).sort_by("event_id").combine_chunks(),
         result.rejected.cast(rejected_schema()).sort_by("event_id").combine_chunks(),
         result.rule,
     )
 
 
-def test_the_core_judges_nearly_every_row(traffic: Any, judged: Judged) -> None:
-    assert judged.verdicts.num_rows + judged.rejected.num_rows == len(traffic.messages)
-    assert judged.verdicts.num_rows > 0.95 * len(traffic.messages)
+def test_the_core_scores_nearly_every_row(traffic: Any, scored: ScoredBatch) -> None:
+    assert scored.verdicts.num_rows + scored.rejected.num_rows == len(traffic.messages)
+    assert scored.verdicts.num_rows > 0.95 * len(traffic.messages)
 
 
 @pytest.mark.parametrize("tasks", [1, 3])
-def test_spark_tasks_judge_as_the_core_does(
-    spark: SparkSession, traffic: Any, plan: JudgePlan, judged: Judged, tasks: int
+def test_spark_tasks_score_as_the_core_does(
+    spark: SparkSession, traffic: Any, plan: ScoringPlan, scored: ScoredBatch, tasks: int
 ) -> None:
     """However the rows are spread over tasks: a replay never spreads them as before."""
     frame = traffic.frame(spark, tasks)
-    verdicts = judged_in_tasks(frame, plan, "verdicts", verdict_schema())
-    assert verdicts.equals(judged.verdicts)
-    assert encode_verdicts(verdicts) == encode_verdicts(judged.verdicts)
-    rejected = judged_in_tasks(frame, plan, "rejected", rejected_schema())
-    assert rejected.equals(judged.rejected)
+    verdicts = scored_in_tasks(frame, plan, "verdicts", verdict_schema())
+    assert verdicts.equals(scored.verdicts)
+    assert encode_verdicts(verdicts) == encode_verdicts(scored.verdicts)
+    rejected = scored_in_tasks(frame, plan, "rejected", rejected_schema())
+    assert rejected.equals(scored.rejected)
 
 
-def test_a_replay_of_a_plan_gives_the_same_tables(spark: SparkSession, traffic: Any, plan: JudgePlan) -> None:
+def test_a_replay_of_a_plan_gives_the_same_tables(spark: SparkSession, traffic: Any, plan: ScoringPlan) -> None:
     frame = traffic.frame(spark, 2)
-    first, second = (judged_in_tasks(frame, plan, "verdicts", verdict_schema()) for _ in range(2))
+    first, second = (scored_in_tasks(frame, plan, "verdicts", verdict_schema()) for _ in range(2))
     assert first.equals(second)
 
 
@@ -94,13 +97,13 @@ def bits(column: pa.ChunkedArray) -> list[int | None]:
 @pytest.mark.parametrize("way", ["struct of columns", "struct of wire names", "columns in order"])
 def test_pandas_udfs_score_stored_rows_as_the_core_did(
     spark: SparkSession,
-    judged: Judged,
+    scored: ScoredBatch,
     threat_bundle: ServedBundle,
     attack_bundle: ServedBundle,
     way: str,
 ) -> None:
     """Over the verdicts as they are stored: their features are enough to score them again."""
-    stored = spark.createDataFrame(judged.verdicts).repartition(2)
+    stored = spark.createDataFrame(scored.verdicts).repartition(2)
     again = (
         stored.withColumn("score", threat_score_udf(spark, threat_bundle)(*arguments(threat_bundle, way)))
         .withColumn("class", attack_class_udf(spark, attack_bundle)(*arguments(attack_bundle, way)))
@@ -109,10 +112,10 @@ def test_pandas_udfs_score_stored_rows_as_the_core_did(
         .toArrow()
         .sort_by("event_id")
     )
-    assert bits(again["score"]) == bits(judged.verdicts["threat_score"])
-    assert bits(again["confidence"]) == bits(judged.verdicts["attack_confidence"])
-    assert again["class"].to_pylist() == judged.verdicts["attack_class"].to_pylist()
-    assert again.num_rows == judged.verdicts.num_rows
+    assert bits(again["score"]) == bits(scored.verdicts["threat_score"])
+    assert bits(again["confidence"]) == bits(scored.verdicts["attack_confidence"])
+    assert again["class"].to_pylist() == scored.verdicts["attack_class"].to_pylist()
+    assert again.num_rows == scored.verdicts.num_rows
 
 
 def arguments(bundle: ServedBundle, way: str) -> list[Any]:

@@ -1,1 +1,1 @@
-"""Sink writers: each takes the judged batches of one task and gives a receipt. Used inside Spark's Python workers."""
+"""Sink writers: each takes the scored batches of one task and gives a receipt. Used inside Spark's Python workers."""

@@ -25,7 +25,8 @@ from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
 from netheal.traffic.generator import TrafficGenerator
 from netheal.uploads import flows, storing
-from netheal.verdicts.judge import Judge
+from netheal.verdicts.record_scorer import RecordScorer
+from netheal.verdicts.scorer import Scorer
 from tests.api.uploads.conftest import NOTHING, THREAT_CSV, THREAT_ROW, Document, Upload, delta_rows
 
 
@@ -39,14 +40,14 @@ def test_every_row_is_in_every_store_once_with_the_streams_bits(
     attack_bundle: ServedBundle,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stream's judge over the messages that `traffic send` makes of the same file, in one piece."""
+    """The stream's scorer over the messages that `traffic send` makes of the same file, in one piece."""
     monkeypatch.setattr(flows, "_CHUNK_ROWS", 70)
     text = both_contracts(500)
     answer = upload(text).get_json()
     path = tmp_path / "flows.csv"
     path.write_text(text)
     messages = [message for table in read_flow_file(path) for message in encode_rows(table)]
-    expected = stream_judge(api_settings, threat_bundle, attack_bundle).judge(raw(messages), 1)
+    expected = stream_scorer(api_settings, threat_bundle, attack_bundle).score(raw(messages), 1)
     uri = api_settings.delta_root
     same = [name for name in verdict_schema().names if name not in VARYING]
     delta = delta_rows(f"{uri}/verdicts")
@@ -81,13 +82,15 @@ def plain(column: pa.ChunkedArray) -> list[Any]:
     return list(column.to_pylist())
 
 
-def stream_judge(settings: Settings, *bundles: ServedBundle) -> Judge:
-    return Judge(
+def stream_scorer(settings: Settings, *bundles: ServedBundle) -> RecordScorer:
+    return RecordScorer(
+        scorer=Scorer(
+            models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
+            policy=read_policy(settings.policy_path),
+        ),
+        decoder=MessageDecoder(vocabulary(wire_contracts())),
         topic="network-traffic",
         offset_base=0,
-        decoder=MessageDecoder(vocabulary(wire_contracts())),
-        models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
-        policy=read_policy(settings.policy_path),
         read_at=datetime(2024, 12, 1, tzinfo=UTC),
     )
 

@@ -17,7 +17,7 @@ from netheal.settings import PROJECT_ROOT
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
 from netheal.traffic.generator import TrafficGenerator
-from udfs.arrow import JudgePlan
+from udfs.arrow import ScoringPlan
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def task(tmp_path: Path) -> ScoreTask:
     """Without a model, so that every row is quarantined."""
     policy = read_document(PROJECT_ROOT / "conf" / "healing_policy.json")
     bundles: Any = None
-    plan = JudgePlan("flows", 0, 7, {}, bundles, parse_policy(policy).version, policy, NOON)
+    plan = ScoringPlan("flows", 0, 7, {}, bundles, parse_policy(policy).version, policy, NOON)
     return ScoreTask(plan, SinkPlan(str(tmp_path), "", "", {}, "out", "query"), FileSinks)
 
 

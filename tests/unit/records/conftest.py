@@ -47,6 +47,6 @@ def check_messages(decoder: MessageDecoder, starters: dict[str, Encoders]) -> Ch
 
     def run(*messages: bytes | Row | None, active: dict[str, Encoders] = starters) -> Checked:
         values = [json.dumps(m).encode() if isinstance(m, dict) else m for m in messages]
-        return check(decoder.decode(pa.array(values, pa.binary())), decoder.vocabulary, active)
+        return check(decoder.decode(pa.array(values, pa.binary())), active)
 
     return run

@@ -38,7 +38,7 @@ def test_what_is_no_object_is_named_by_its_place() -> None:
     assert lines.refused == [Refused(1, "not_an_object"), Refused(3, "not_an_object")]
 
 
-def test_a_broken_line_is_for_the_stream_to_judge() -> None:
+def test_a_broken_line_is_for_the_stream_to_reject() -> None:
     assert values(line_items(b'{"a": \xff\n', 10)) == [b'{"a": \xff']
 
 

@@ -13,8 +13,11 @@ import pyarrow as pa
 import pytest
 
 from netheal.contracts import contract, wire_contracts
+from netheal.records.decode_table import decode_table
+from netheal.records.decoded import Decoded
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
+from netheal.records.reasons import Reason, Rejection
 from netheal.uploads import csv_rows, flows
 from netheal.uploads.flows import FlowChunk, open_flows
 from netheal.uploads.refusal import FileRefused
@@ -30,7 +33,7 @@ def read(content: bytes | str) -> list[FlowChunk]:
 
 
 def messages(content: bytes | str) -> list[bytes]:
-    return [message for chunk in read(content) for message in chunk.messages]
+    return [message for chunk in read(content) for message in chunk.messages(range(len(chunk.lines)))]
 
 
 def lines(content: bytes | str) -> list[int]:
@@ -112,10 +115,31 @@ def test_a_row_keeps_the_line_in_which_it_begins() -> None:
 
 def test_rows_of_too_many_and_too_few_cells_stay_in_their_places() -> None:
     (chunk,) = read(f"{HEADER}\n{ROW}\n{ROW},1\nhttp,SF\n{ROW}\n")
-    assert chunk.malformed == {1: "11 cells, where the header has 10", 2: "2 cells, where the header has 10"}
-    assert [json.loads(m) for m in chunk.messages[1:3]] == [{"malformed_row": f"{ROW},1"}, {"malformed_row": "http,SF"}]
-    assert chunk.messages[0] == chunk.messages[3] == messages(PLAIN)[0]
+    assert chunk.decoded.rejected == [
+        Rejection(1, Reason.MALFORMED_ROW, detail="11 cells, where the header has 10"),
+        Rejection(2, Reason.MALFORMED_ROW, detail="2 cells, where the header has 10"),
+    ]
+    assert chunk.decoded.position.tolist() == [0, 3]
+    malformed = [json.loads(message) for message in chunk.messages([1, 2])]
+    assert malformed == [{"malformed_row": f"{ROW},1"}, {"malformed_row": "http,SF"}]
+    assert chunk.messages([3, 0]) == messages(PLAIN)
     assert chunk.lines == [2, 3, 4, 5]
+
+
+def test_rejected_rows_are_in_order_and_only_theirs_are_written_as_messages() -> None:
+    (chunk,) = read(f"{HEADER}\nhttp\n{ROW.replace('181', 'many')}\n{ROW}\n\nhttp,SF\n{ROW.replace('181', 'NaN')}\n")
+    rejected = chunk.decoded.rejected
+    assert [(r.position, r.reason, r.field) for r in rejected] == [
+        (0, "malformed_row", ""),
+        (1, "wrong_type", "src_bytes"),
+        (3, "malformed_row", ""),
+        (4, "nan", "src_bytes"),
+    ]
+    assert chunk.decoded.position.tolist() == [2]
+    kept = [json.loads(message) for message in chunk.messages([r.position for r in rejected])]
+    assert kept[0] == {"malformed_row": "http"}
+    assert kept[1]["src_bytes"] == "many"
+    assert math.isnan(kept[3]["src_bytes"])
 
 
 def test_order_and_lines_hold_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +152,7 @@ def test_order_and_lines_hold_over_chunks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_chunk_of_long_rows_has_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "_CHUNK_CHARS", 2 * len(ROW))
-    assert [len(chunk.messages) for chunk in read(f"{HEADER}\n" + f"{ROW}\n" * 5)] == [2, 2, 1]
+    assert [len(chunk.lines) for chunk in read(f"{HEADER}\n" + f"{ROW}\n" * 5)] == [2, 2, 1]
 
 
 def test_nsl_kdd_without_a_header_is_known() -> None:
@@ -190,19 +214,19 @@ def test_a_row_is_no_longer_for_long_names_that_mean_nothing() -> None:
 
 
 def test_words_among_numbers_stay_in_their_rows_without_a_table_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded: list[int] = []
+    decoded: list[int] = []
 
-    def counting(table: pa.Table, *words: Any) -> list[bytes]:
-        encoded.append(table.num_rows)
-        return encode_rows(table, *words)
+    def counting(table: pa.Table, *arguments: Any) -> Decoded:
+        decoded.append(table.num_rows)
+        return decode_table(table, *arguments)
 
-    monkeypatch.setattr(flows, "encode_rows", counting)
+    monkeypatch.setattr(flows, "decode_table", counting)
     cells = ["7", "many", "+1", "", " 2 ", "nan", "0x10", "-inf", "1e3"] * 50
     rows = "".join(f"http,SF,{cell},5450,8,1.0,0.5,9,1.0,0.11\n" for cell in cells)
     found = [json.loads(message).get("src_bytes") for message in messages(f"{HEADER}\n{rows}")]
     expected = [7, "many", 1, None, 2, math.nan, "0x10", -math.inf, 1000] * 50
     assert list(map(repr, map(float_or_word, found))) == list(map(repr, map(float_or_word, expected)))
-    assert len([rows for rows in encoded if rows]) == 1
+    assert decoded == [len(cells)]
 
 
 def float_or_word(value: object) -> object:

@@ -1,4 +1,4 @@
-"""A judge of the starter models and the shipped policy, and raw records of generated traffic."""
+"""A scorer of the starter models and the shipped policy, and raw records of generated traffic."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,8 @@ from netheal.healing.policy import read_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
-from netheal.verdicts.judge import Judge
+from netheal.verdicts.record_scorer import RecordScorer
+from netheal.verdicts.scorer import Scorer
 
 START = datetime(2024, 12, 1, 14, 30, 22, 123_456, UTC)
 READ_AT = datetime(2024, 12, 1, 15, 0, 0, 654_321, UTC)
@@ -22,13 +23,15 @@ MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
 
 
 @pytest.fixture(scope="session")
-def judge(root: Path, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> Judge:
-    return Judge(
+def scorer(root: Path, threat_bundle: ServedBundle, attack_bundle: ServedBundle) -> RecordScorer:
+    return RecordScorer(
+        scorer=Scorer(
+            models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
+            policy=read_policy(root / "conf" / "healing_policy.json"),
+        ),
+        decoder=MessageDecoder(vocabulary(wire_contracts())),
         topic="network-traffic",
         offset_base=0,
-        decoder=MessageDecoder(vocabulary(wire_contracts())),
-        models={"threat/v1": ServedModel(threat_bundle), "attack/v1": ServedModel(attack_bundle)},
-        policy=read_policy(root / "conf" / "healing_policy.json"),
         read_at=READ_AT,
     )
 

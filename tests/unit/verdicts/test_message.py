@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from netheal.contracts import contract
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.encode import encode_verdicts
-from netheal.verdicts.judge import Judge
 from netheal.verdicts.message import PredictionMessage
+from netheal.verdicts.record_scorer import RecordScorer
 
 MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
 ATTACK = dict.fromkeys(contract("attack/v1").names, 1)
@@ -42,12 +42,12 @@ KEYS = {
 }
 
 
-def written(judge: Judge, records: pa.RecordBatch) -> list[bytes]:
-    return encode_verdicts(judge.judge(records, 3).verdicts)
+def written(scorer: RecordScorer, records: pa.RecordBatch) -> list[bytes]:
+    return encode_verdicts(scorer.score(records, 3).verdicts)
 
 
-def test_a_message_has_exactly_the_promised_keys(judge: Judge, make_records: MakeRecords) -> None:
-    for value in written(judge, make_records(TrafficGenerator(5, broken_share=0.0).messages(500))):
+def test_a_message_has_exactly_the_promised_keys(scorer: RecordScorer, make_records: MakeRecords) -> None:
+    for value in written(scorer, make_records(TrafficGenerator(5, broken_share=0.0).messages(500))):
         document = json.loads(value)
         assert document["type"] == "prediction"
         assert document.keys() == KEYS.keys()
@@ -57,10 +57,10 @@ def test_a_message_has_exactly_the_promised_keys(judge: Judge, make_records: Mak
         STRICT.decode(value)
 
 
-def test_a_message_says_what_the_verdict_says(judge: Judge, make_records: MakeRecords) -> None:
+def test_a_message_says_what_the_verdict_says(scorer: RecordScorer, make_records: MakeRecords) -> None:
     records = make_records(TrafficGenerator(6, broken_share=0.0).messages(500))
-    rows = judge.judge(records, 3).verdicts.to_pylist()
-    for row, value in zip(rows, written(judge, records), strict=True):
+    rows = scorer.score(records, 3).verdicts.to_pylist()
+    for row, value in zip(rows, written(scorer, records), strict=True):
         message = STRICT.decode(value)
         action, threat, attack = message.self_healing_action, message.threat_prediction, message.attack_prediction
         assert message.is_attack == row["is_attack"]
@@ -77,12 +77,12 @@ def test_a_message_says_what_the_verdict_says(judge: Judge, make_records: MakeRe
             assert (attack.confidence, attack.model_version) == (row["attack_confidence"], row["attack_model_version"])
         assert (action.action_type, action.status) == (row["action_type"], "logged")
         assert action.action_params == json.loads(row["action_params"])
-        assert message.policy_version == judge.policy.version
+        assert message.policy_version == scorer.scorer.policy.version
         assert (message.flow.src_ip, message.flow.extractor) == (row["src_ip"], "netheal-generator")
 
 
-def test_the_timestamp_is_the_records_in_utc_with_a_z(judge: Judge, make_records: MakeRecords) -> None:
-    (value,) = written(judge, make_records([json.dumps(ATTACK).encode()]))
+def test_the_timestamp_is_the_records_in_utc_with_a_z(scorer: RecordScorer, make_records: MakeRecords) -> None:
+    (value,) = written(scorer, make_records([json.dumps(ATTACK).encode()]))
     assert STRICT.decode(value).timestamp == "2024-12-01T14:30:22.123Z"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", STRICT.decode(value).timestamp)
 
@@ -97,11 +97,11 @@ hostile = st.one_of(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(IDENTITY, hostile)), min_size=1, max_size=5))
 def test_hostile_identities_come_out_as_they_went_in(
-    judge: Judge, make_records: MakeRecords, identities: list[dict[str, str]]
+    scorer: RecordScorer, make_records: MakeRecords, identities: list[dict[str, str]]
 ) -> None:
     """Through JSON in, the verdict, the action of a block_ip, and JSON out."""
     values = [json.dumps(ATTACK | THREAT | identity).encode() for identity in identities]
-    for identity, value in zip(identities, written(judge, make_records(values)), strict=True):
+    for identity, value in zip(identities, written(scorer, make_records(values)), strict=True):
         flow = STRICT.decode(value).flow
         assert {name: getattr(flow, name) for name in IDENTITY} == identity
         assert "\n" not in value.decode("utf-8")
@@ -109,9 +109,9 @@ def test_hostile_identities_come_out_as_they_went_in(
 
 @pytest.mark.parametrize("score", [0.0, 5e-324, 1e-7, 0.1 + 0.2, 1 / 3, 1.0])
 def test_a_score_is_written_so_that_it_reads_back_to_the_bit(
-    judge: Judge, make_records: MakeRecords, score: float
+    scorer: RecordScorer, make_records: MakeRecords, score: float
 ) -> None:
-    verdicts = judge.judge(make_records([json.dumps(THREAT).encode()]), 3).verdicts
+    verdicts = scorer.score(make_records([json.dumps(THREAT).encode()]), 3).verdicts
     at = verdicts.schema.get_field_index("threat_score")
     (value,) = encode_verdicts(verdicts.set_column(at, "threat_score", pa.array([score])))
     prediction = STRICT.decode(value).threat_prediction

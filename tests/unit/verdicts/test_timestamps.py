@@ -17,7 +17,7 @@ from netheal.store.delta_part import DeltaPartWriter
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts
-from netheal.verdicts.judge import Judge
+from netheal.verdicts.record_scorer import RecordScorer
 from tests.unit.verdicts.conftest import READ_AT
 
 MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
@@ -49,35 +49,35 @@ GOOD = {"the first": us(EARLIEST), "the last": us(END - US), "seconds for millis
 
 @pytest.mark.parametrize(("time", "detail"), BAD.values(), ids=BAD.keys())
 def test_a_time_that_not_every_sink_holds_is_quarantined(
-    judge: Judge, make_records: MakeRecords, time: int | None, detail: str
+    scorer: RecordScorer, make_records: MakeRecords, time: int | None, detail: str
 ) -> None:
     sound = at_times(make_records(TrafficGenerator(1, broken_share=0).messages(3)), [MS_2024 * 1_000] * 3)
     times: list[int | None] = [MS_2024 * 1_000, time, MS_2024 * 1_000]
-    judged = judge.judge(at_times(sound, times), 3)
-    (row,) = judged.rejected.to_pylist()
+    scored = scorer.score(at_times(sound, times), 3)
+    (row,) = scored.rejected.to_pylist()
     assert (row["reason"], row["field"], row["recorded_at"]) == ("bad_timestamp", "timestamp", READ_AT)
     assert row["detail"].startswith(detail) and len(row["detail"]) < 100
     record = sound.slice(1, 1).to_pylist()[0]
     assert [row[name] for name in ("partition", "offset", "key", "value")] == [
         record[name] for name in ("partition", "offset", "key", "value")
     ]
-    neighbours = judge.judge(sound.take(pa.array([0, 2])), 3)
-    assert encode_verdicts(judged.verdicts) == encode_verdicts(neighbours.verdicts)
+    neighbours = scorer.score(sound.take(pa.array([0, 2])), 3)
+    assert encode_verdicts(scored.verdicts) == encode_verdicts(neighbours.verdicts)
 
 
 @pytest.mark.parametrize("time", GOOD.values(), ids=GOOD.keys())
-def test_a_time_of_any_other_day_is_kept(judge: Judge, make_records: MakeRecords, time: int) -> None:
+def test_a_time_of_any_other_day_is_kept(scorer: RecordScorer, make_records: MakeRecords, time: int) -> None:
     records = at_times(make_records(TrafficGenerator(1, broken_share=0).messages(1)), [time])
-    judged = judge.judge(records, 3)
-    assert judged.rejected.num_rows == 0
-    assert judged.verdicts["recorded_at"].cast(pa.int64()).to_pylist() == [time]
+    scored = scorer.score(records, 3)
+    assert scored.rejected.num_rows == 0
+    assert scored.verdicts["recorded_at"].cast(pa.int64()).to_pylist() == [time]
 
 
-def test_a_message_that_is_broken_as_well_is_rejected_once(judge: Judge, make_records: MakeRecords) -> None:
+def test_a_message_that_is_broken_as_well_is_rejected_once(scorer: RecordScorer, make_records: MakeRecords) -> None:
     records = at_times(make_records([b"", None, b"{}"]), [-1_000, 2**60, MS_2024 * 1_000])
-    judged = judge.judge(records, 3)
-    assert sorted(judged.rejected["reason"].to_pylist()) == ["bad_timestamp", "bad_timestamp", "no_contract"]
-    assert sum(count_rows(judged.verdicts, judged.rejected).values()) == 3
+    scored = scorer.score(records, 3)
+    assert sorted(scored.rejected["reason"].to_pylist()) == ["bad_timestamp", "bad_timestamp", "no_contract"]
+    assert sum(count_rows(scored.verdicts, scored.rejected).values()) == 3
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def few_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("few_files")
 def test_a_task_may_take_rows_of_more_days_than_files_may_be_open(
-    judge: Judge, make_records: MakeRecords, tmp_path: Path
+    scorer: RecordScorer, make_records: MakeRecords, tmp_path: Path
 ) -> None:
     rows = 400
     rng = np.random.default_rng(3)
@@ -100,9 +100,9 @@ def test_a_task_may_take_rows_of_more_days_than_files_may_be_open(
     layouts = verdicts_layout(), quarantine_layout()
     writers = [DeltaPartWriter(layout, str(tmp_path), 7) for layout in layouts]
     for start in range(0, rows, 100):
-        judged = judge.judge(records.slice(start, 100), 7)
-        writers[0].write(judged.verdicts)
-        writers[1].write(judged.rejected)
+        scored = scorer.score(records.slice(start, 100), 7)
+        writers[0].write(scored.verdicts)
+        writers[1].write(scored.rejected)
     stored = []
     for layout, writer in zip(layouts, writers, strict=True):
         parts = writer.receipt()
@@ -114,25 +114,25 @@ def test_a_task_may_take_rows_of_more_days_than_files_may_be_open(
     assert all(row["date"] == row["recorded_at"].date() for table in stored for row in table.to_pylist())
 
 
-def test_what_is_discarded_leaves_no_file(judge: Judge, make_records: MakeRecords, tmp_path: Path) -> None:
+def test_what_is_discarded_leaves_no_file(scorer: RecordScorer, make_records: MakeRecords, tmp_path: Path) -> None:
     rows = 60
     records = make_records(TrafficGenerator(4, broken_share=0).messages(rows))
     records = at_times(records, [us(EARLIEST) + at * 86_400_000_000 for at in range(rows)])
     writer = DeltaPartWriter(verdicts_layout(), str(tmp_path), 7)
-    writer.write(judge.judge(records, 7).verdicts)
+    writer.write(scorer.score(records, 7).verdicts)
     assert len(writer.receipt()) == rows
     writer.discard()
     assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_a_file_takes_tables_of_rows_for_different_models(
-    judge: Judge, make_records: MakeRecords, tmp_path: Path
+    scorer: RecordScorer, make_records: MakeRecords, tmp_path: Path
 ) -> None:
     messages = TrafficGenerator(9, broken_share=0).messages(600)
     of_attack = [m for m in messages if b" Flow Duration" in m and b"same_srv_rate" not in m]
     of_threat = [m for m in messages if b" Flow Duration" not in m and b"same_srv_rate" in m]
     assert of_attack and of_threat
-    tables = [judge.judge(make_records(part), 7).verdicts for part in (of_attack, of_threat, [b""], messages)]
+    tables = [scorer.score(make_records(part), 7).verdicts for part in (of_attack, of_threat, [b""], messages)]
     assert len({table.schema.to_string() for table in tables}) == 1
     writer = DeltaPartWriter(verdicts_layout(), str(tmp_path), 7)
     for table in tables:

@@ -1,9 +1,8 @@
-"""One pass: a batch of raw Kafka records in, verdicts and rejected rows out. Pure: it writes nothing."""
+"""Check, score, decide: decoded rows in, verdicts and rejected rows out. Pure: it writes nothing."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,19 +12,12 @@ import pyarrow as pa
 
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import event_id
-from netheal.contracts.schema import (
-    RAW_SCHEMA,
-    TIMESTAMP,
-    category_column,
-    rejected_schema,
-    verdict_schema,
-)
+from netheal.contracts.schema import category_column, rejected_schema, verdict_schema
 from netheal.contracts.verdict import NO_CLASS, is_attack
 from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
-from netheal.records.decode import Decoded, MessageDecoder
+from netheal.records.decoded import Decoded
 from netheal.records.reasons import Rejection
-from netheal.records.timestamps import reject_unusable, unusable
 from netheal.scoring.model import ServedModel
 
 Columns = dict[str, pa.Array]
@@ -43,9 +35,12 @@ _MODEL_TEXTS = dict.fromkeys(
 """The type of columns that are there only where a model took a row."""
 _STATUS = "logged"
 
+RawRows = Callable[[pa.Array], Columns]
+"""Places of rows int64 [k] -> `key` and `value` binary [k]: what is kept of these rows for a replay."""
+
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredBatch:
     """`verdicts` in `verdict_schema()`, `rejected` in `rejected_schema()`, `rule` int16: each verdict's rule."""
 
     verdicts: pa.Table
@@ -54,80 +49,58 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Judges records of one topic with some models and one policy.
+class Origin:
+    """Where the n rows of a batch come from.
 
-    `offset_base` is added to offsets in event ids: 0 until a topic was deleted and made again.
+    `partition` int32 [n], `offset` int64 [n], `recorded_at` microseconds UTC [n]. `offset_base` is added to offsets
+    in event ids: 0 until a topic was deleted and made again.
     """
 
     topic: str
-    offset_base: int
-    decoder: MessageDecoder
+    partition: pa.Array
+    offset: pa.Array
+    recorded_at: pa.Array
+    batch_id: int
+    offset_base: int = 0
+
+    @cached_property
+    def columns(self) -> Columns:
+        """As verdicts and rejected rows have them."""
+        rows = len(self.offset)
+        return {
+            "event_id": pa.array(event_id(self.partition.to_numpy(), self.offset.to_numpy(), self.offset_base)),
+            "recorded_at": self.recorded_at,
+            "topic": constant(self.topic, rows),
+            "partition": self.partition,
+            "offset": self.offset,
+            "batch_id": pa.array(np.full(rows, self.batch_id)),
+        }
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores rows with some models, whatever the rows were read from, and decides by one policy."""
+
     models: Mapping[str, ServedModel]
     """Contract id -> the active model that takes it."""
     policy: Policy
-    read_at: datetime
-    """When the records were read, the same on every replay: the time of those whose own is unusable."""
 
-    def judge(self, records: pa.RecordBatch, batch_id: int) -> Judged:
-        """Judge records in `RAW_SCHEMA`; every one of them is in exactly one of the two results.
+    def score(self, decoded: Decoded, origin: Origin, raw_rows: RawRows) -> ScoredBatch:
+        """Check, score and decide; every row of `origin` is in exactly one of the two results.
 
-        Raises ModelFailure where a model fails; never raises for what a record holds.
+        Raises ModelFailure where a model fails; never raises for what a row holds.
         """
-        untimed = unusable(records.column("timestamp"))
-        if untimed is None:
-            return self._judge_timed(records, batch_id)
-        judged = self._judge_timed(records.filter(pa.array(~untimed)), batch_id)
-        rejected = self._reject_untimed(records.filter(pa.array(untimed)), batch_id)
-        return replace(judged, rejected=pa.concat_tables([judged.rejected, rejected]))
-
-    def _reject_untimed(self, records: pa.RecordBatch, batch_id: int) -> pa.Table:
-        """Records without a usable time, as rejected rows of the time at which they were read."""
-        rejections = reject_unusable(records.column("timestamp"))
-        read_at = pa.repeat(pa.scalar(self.read_at, TIMESTAMP), records.num_rows)
-        timed = records.set_column(RAW_SCHEMA.get_field_index("timestamp"), "timestamp", read_at)
-        return _rejected(timed, self._origin(timed, batch_id), rejections)
-
-    def _judge_timed(self, records: pa.RecordBatch, batch_id: int) -> Judged:
-        decoded = self.decoder.decode(records.column("value"))
         encoders = {contract_id: model.encoders for contract_id, model in self.models.items()}
-        checked = check(decoded, self.decoder.vocabulary, encoders)
-        origin = self._origin(records, batch_id)
+        checked = check(decoded, encoders)
         place = pa.array(decoded.position[checked.accepted])
-        columns = {name: array.take(place) for name, array in origin.items()}
-        columns |= self._features(decoded, checked)
+        columns = {name: array.take(place) for name, array in origin.columns.items()}
+        columns |= _features(decoded, checked)
         predictions, class_id, threat_attack = self._predict(checked)
         decisions = self.policy.decide(class_id, threat_attack, columns["src_ip"])
         columns |= predictions | self._actions(decisions)
         columns["is_attack"] = pa.array(is_attack(threat_attack, class_id))
         verdicts = _table(columns, verdict_schema(), len(place))
-        return Judged(verdicts, _rejected(records, origin, checked.rejected), decisions.rule)
-
-    def _origin(self, records: pa.RecordBatch, batch_id: int) -> Columns:
-        rows = records.num_rows
-        partition = records.column("partition").to_numpy()
-        offset = records.column("offset").to_numpy()
-        return {
-            "event_id": pa.array(event_id(partition, offset, self.offset_base)),
-            "recorded_at": records.column("timestamp"),
-            "topic": constant(self.topic, rows),
-            "partition": records.column("partition"),
-            "offset": records.column("offset"),
-            "batch_id": pa.array(np.full(rows, batch_id)),
-        }
-
-    def _features(self, decoded: Decoded, checked: Checked) -> Columns:
-        columns: Columns = {}
-        take = pa.array(checked.accepted)
-        for name, at in self.decoder.vocabulary.place.items():
-            column = self.decoder.vocabulary.features[at].column
-            columns[column] = pa.array(checked.matrix[:, at], from_pandas=True)
-            texts = decoded.categories.get(name)
-            if texts is not None:
-                columns[category_column(column)] = pa.array(texts, pa.string()).take(take)
-        for field in decoded.envelope.column_names:
-            columns[field] = decoded.envelope.column(field).combine_chunks().take(take)
-        return columns
+        return ScoredBatch(verdicts, rejected_rows(origin, checked.rejected, raw_rows), decisions.rule)
 
     def _predict(self, checked: Checked) -> tuple[Columns, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
         rows = len(checked.accepted)
@@ -182,6 +155,20 @@ def constant(text: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text], pa.string()))
 
 
+def _features(decoded: Decoded, checked: Checked) -> Columns:
+    columns: Columns = {}
+    take = pa.array(checked.accepted)
+    for name, at in decoded.vocabulary.place.items():
+        column = decoded.vocabulary.features[at].column
+        columns[column] = pa.array(checked.matrix[:, at], from_pandas=True)
+        texts = decoded.categories.get(name)
+        if texts is not None:
+            columns[category_column(column)] = pa.array(texts, pa.string()).take(take)
+    for field in decoded.envelope.column_names:
+        columns[field] = decoded.envelope.column(field).combine_chunks().take(take)
+    return columns
+
+
 def _choose(at: npt.NDArray[np.integer[Any]], texts: list[str]) -> pa.DictionaryArray:
     """Row by row the text at that place."""
     return pa.DictionaryArray.from_arrays(pa.array(at), pa.array(texts, pa.string()))
@@ -233,11 +220,11 @@ def _table(columns: Columns, schema: pa.Schema, rows: int) -> pa.Table:
     return pa.table({name: array if isinstance(array, pa.Array) else pa.array(array) for name, array in arrays.items()})
 
 
-def _rejected(records: pa.RecordBatch, origin: Columns, rejected: list[Rejection]) -> pa.Table:
-    place = pa.array([r.position for r in rejected], pa.int64())
-    columns = {name: array.take(place) for name, array in origin.items()}
-    columns |= {name: records.column(name).take(place) for name in ("key", "value")}
-    columns["reason"] = pa.array([r.reason.value for r in rejected], pa.string())
-    columns["field"] = pa.array([r.field for r in rejected], pa.string())
-    columns["detail"] = pa.array([r.detail for r in rejected], pa.string())
-    return _table(columns, rejected_schema(), len(rejected))
+def rejected_rows(origin: Origin, rejections: list[Rejection], raw_rows: RawRows) -> pa.Table:
+    """Rejections of rows of `origin`, as they are stored."""
+    place = pa.array([r.position for r in rejections], pa.int64())
+    columns = {name: array.take(place) for name, array in origin.columns.items()} | raw_rows(place)
+    columns["reason"] = pa.array([r.reason.value for r in rejections], pa.string())
+    columns["field"] = pa.array([r.field for r in rejections], pa.string())
+    columns["detail"] = pa.array([r.detail for r in rejections], pa.string())
+    return _table(columns, rejected_schema(), len(rejections))

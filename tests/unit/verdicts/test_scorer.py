@@ -1,4 +1,4 @@
-"""Each record is judged once, for the same verdict whatever came with it."""
+"""Each record is scored once, for the same verdict whatever came with it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,7 +12,8 @@ from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts
-from netheal.verdicts.judge import Judge, Judged
+from netheal.verdicts.record_scorer import RecordScorer
+from netheal.verdicts.scorer import ScoredBatch
 
 MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
 ROWS = 3_000
@@ -25,8 +26,8 @@ def records(make_records: MakeRecords) -> pa.RecordBatch:
 
 
 @pytest.fixture(scope="module")
-def judged(judge: Judge, records: pa.RecordBatch) -> Judged:
-    return judge.judge(records, 17)
+def scored(scorer: RecordScorer, records: pa.RecordBatch) -> ScoredBatch:
+    return scorer.score(records, 17)
 
 
 def plain(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -34,32 +35,32 @@ def plain(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.cast(schema).combine_chunks()
 
 
-def test_every_record_is_in_exactly_one_of_the_two_results(records: pa.RecordBatch, judged: Judged) -> None:
-    ids = [*judged.verdicts["event_id"].to_pylist(), *judged.rejected["event_id"].to_pylist()]
+def test_every_record_is_in_exactly_one_of_the_two_results(records: pa.RecordBatch, scored: ScoredBatch) -> None:
+    ids = [*scored.verdicts["event_id"].to_pylist(), *scored.rejected["event_id"].to_pylist()]
     partitions, offsets = records.column("partition").to_pylist(), records.column("offset").to_pylist()
     assert sorted(ids) == sorted(o * 1024 + p for p, o in zip(partitions, offsets, strict=True))
-    assert 0.05 < judged.rejected.num_rows / ROWS < 0.15
+    assert 0.05 < scored.rejected.num_rows / ROWS < 0.15
 
 
-def test_the_results_have_the_stored_columns(judged: Judged) -> None:
-    assert plain(judged.verdicts, verdict_schema()).schema == verdict_schema()
-    assert plain(judged.rejected, rejected_schema()).schema == rejected_schema()
-    assert len(judged.rule) == judged.verdicts.num_rows
+def test_the_results_have_the_stored_columns(scored: ScoredBatch) -> None:
+    assert plain(scored.verdicts, verdict_schema()).schema == verdict_schema()
+    assert plain(scored.rejected, rejected_schema()).schema == rejected_schema()
+    assert len(scored.rule) == scored.verdicts.num_rows
 
 
-def test_a_rejected_record_keeps_all_that_a_replay_needs(records: pa.RecordBatch, judged: Judged) -> None:
+def test_a_rejected_record_keeps_all_that_a_replay_needs(records: pa.RecordBatch, scored: ScoredBatch) -> None:
     wanted = {(r["partition"], r["offset"]): r for r in records.to_pylist()}
-    for row in judged.rejected.to_pylist():
+    for row in scored.rejected.to_pylist():
         record = wanted[row["partition"], row["offset"]]
         assert (row["key"], row["value"], row["recorded_at"]) == (record["key"], record["value"], record["timestamp"])
         assert (row["topic"], row["batch_id"]) == ("network-traffic", 17)
         assert row["reason"]
 
 
-def test_a_message_gets_the_predictions_of_the_contracts_it_fits(records: pa.RecordBatch, judged: Judged) -> None:
+def test_a_message_gets_the_predictions_of_the_contracts_it_fits(records: pa.RecordBatch, scored: ScoredBatch) -> None:
     values = dict(zip(_ids(records), records.column("value").to_pylist(), strict=True))
     seen = set()
-    for row in judged.verdicts.to_pylist():
+    for row in scored.verdicts.to_pylist():
         message = json.loads(values[row["event_id"]])
         threat = all(name in message for name in contract("threat/v1").names)
         attack = all(name in message for name in contract("attack/v1").names)
@@ -69,9 +70,9 @@ def test_a_message_gets_the_predictions_of_the_contracts_it_fits(records: pa.Rec
     assert seen == {(True, False), (False, True), (True, True)}
 
 
-def test_stored_features_are_what_the_message_said(records: pa.RecordBatch, judged: Judged) -> None:
+def test_stored_features_are_what_the_message_said(records: pa.RecordBatch, scored: ScoredBatch) -> None:
     values = dict(zip(_ids(records), records.column("value").to_pylist(), strict=True))
-    for row in judged.verdicts.to_pylist()[:500]:
+    for row in scored.verdicts.to_pylist()[:500]:
         message = json.loads(values[row["event_id"]])
         for feature in contract("attack/v1").features:
             if feature.name in message:
@@ -81,21 +82,21 @@ def test_stored_features_are_what_the_message_said(records: pa.RecordBatch, judg
 
 
 def test_an_event_id_counts_offsets_on_past_a_topic_that_was_made_again(
-    judge: Judge, records: pa.RecordBatch, judged: Judged
+    scorer: RecordScorer, records: pa.RecordBatch, scored: ScoredBatch
 ) -> None:
-    again = replace(judge, offset_base=5_000).judge(records, 17)
-    ids = judged.verdicts["event_id"].to_numpy()
+    again = replace(scorer, offset_base=5_000).score(records, 17)
+    ids = scored.verdicts["event_id"].to_numpy()
     assert (again.verdicts["event_id"].to_numpy() == ids + 5_000 * 1024).all()
-    assert again.verdicts["offset"].equals(judged.verdicts["offset"])
+    assert again.verdicts["offset"].equals(scored.verdicts["offset"])
 
 
 @pytest.mark.parametrize("size", [1, 7, 255, 256, 257, 1_000])
 def test_the_bytes_do_not_depend_on_where_batches_end(
-    judge: Judge, records: pa.RecordBatch, judged: Judged, size: int
+    scorer: RecordScorer, records: pa.RecordBatch, scored: ScoredBatch, size: int
 ) -> None:
     part = records.slice(0, 300) if size == 1 else records
-    parts = [judge.judge(part.slice(at, size), 17) for at in range(0, part.num_rows, size)]
-    whole = judge.judge(part, 17)
+    parts = [scorer.score(part.slice(at, size), 17) for at in range(0, part.num_rows, size)]
+    whole = scorer.score(part, 17)
     for name, schema in (("verdicts", verdict_schema()), ("rejected", rejected_schema())):
         tables = [plain(getattr(one, name), schema) for one in parts]
         joined = pa.concat_tables(tables).sort_by("event_id")
@@ -105,30 +106,30 @@ def test_the_bytes_do_not_depend_on_where_batches_end(
     assert messages == encode_verdicts(whole.verdicts)
 
 
-def test_judging_twice_gives_the_same_bytes(judge: Judge, records: pa.RecordBatch, judged: Judged) -> None:
-    again = judge.judge(records, 17)
-    assert encode_verdicts(again.verdicts) == encode_verdicts(judged.verdicts)
-    assert plain(again.verdicts, verdict_schema()).equals(plain(judged.verdicts, verdict_schema()))
+def test_scoring_twice_gives_the_same_bytes(scorer: RecordScorer, records: pa.RecordBatch, scored: ScoredBatch) -> None:
+    again = scorer.score(records, 17)
+    assert encode_verdicts(again.verdicts) == encode_verdicts(scored.verdicts)
+    assert plain(again.verdicts, verdict_schema()).equals(plain(scored.verdicts, verdict_schema()))
 
 
-def test_the_counts_add_up(judged: Judged) -> None:
+def test_the_counts_add_up(scored: ScoredBatch) -> None:
     kinds: dict[str, int] = {}
-    for (minute, kind, _), n in count_rows(judged.verdicts, judged.rejected).items():
+    for (minute, kind, _), n in count_rows(scored.verdicts, scored.rejected).items():
         assert minute % 60 == 0
         kinds[kind] = kinds.get(kind, 0) + n
-    verdicts = judged.verdicts
+    verdicts = scored.verdicts
     assert kinds == {
         "prediction": verdicts.num_rows,
         "action": verdicts.num_rows,
         "class": len(verdicts) - verdicts["attack_class"].null_count,
         "threat": len(verdicts) - verdicts["threat_score"].null_count,
-        "rejected": judged.rejected.num_rows,
+        "rejected": scored.rejected.num_rows,
     }
 
 
-def test_the_counts_go_by_the_minute_of_the_record(judged: Judged) -> None:
-    counts = count_rows(judged.verdicts, judged.rejected)
-    table = judged.verdicts.to_pylist()
+def test_the_counts_go_by_the_minute_of_the_record(scored: ScoredBatch) -> None:
+    counts = count_rows(scored.verdicts, scored.rejected)
+    table = scored.verdicts.to_pylist()
     for (minute, kind, name), n in counts.items():
         if kind == "prediction":
             rows = [r for r in table if r["recorded_at"].timestamp() // 60 * 60 == minute]
@@ -137,19 +138,21 @@ def test_the_counts_go_by_the_minute_of_the_record(judged: Judged) -> None:
 
 @pytest.mark.parametrize("values", [[], [None], [b"", b"{}", b"\xff", b"[]", None] * 100])
 def test_a_batch_without_a_flow_record_goes_through(
-    judge: Judge, make_records: MakeRecords, values: list[bytes | None]
+    scorer: RecordScorer, make_records: MakeRecords, values: list[bytes | None]
 ) -> None:
-    judged = judge.judge(make_records(values), 1)
-    assert (judged.verdicts.num_rows, judged.rejected.num_rows) == (0, len(values))
-    assert encode_verdicts(judged.verdicts) == []
-    assert sum(count_rows(judged.verdicts, judged.rejected).values()) == len(values)
+    scored = scorer.score(make_records(values), 1)
+    assert (scored.verdicts.num_rows, scored.rejected.num_rows) == (0, len(values))
+    assert encode_verdicts(scored.verdicts) == []
+    assert sum(count_rows(scored.verdicts, scored.rejected).values()) == len(values)
 
 
-def test_without_models_every_flow_waits_in_quarantine(judge: Judge, records: pa.RecordBatch, judged: Judged) -> None:
-    idle = replace(judge, models={}).judge(records, 1)
+def test_without_models_every_flow_waits_in_quarantine(
+    scorer: RecordScorer, records: pa.RecordBatch, scored: ScoredBatch
+) -> None:
+    idle = replace(scorer, scorer=replace(scorer.scorer, models={})).score(records, 1)
     assert idle.verdicts.num_rows == 0
     reasons = idle.rejected["reason"].to_pylist()
-    assert reasons.count("no_active_model") >= judged.verdicts.num_rows
+    assert reasons.count("no_active_model") >= scored.verdicts.num_rows
 
 
 def _ids(records: pa.RecordBatch) -> list[int]:
