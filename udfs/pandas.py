@@ -24,11 +24,9 @@ from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract, Feature, attack_classes
 from netheal.contracts.contract import ModelType
 from netheal.errors import ContractError
-from netheal.records.check import ContractRows, check
-from netheal.records.decode_table import decode_table
 from netheal.records.decoded import FloatArray
-from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
+from netheal.verdicts.model_rows import model_rows
 from udfs.workers import loaded_model
 
 _NUMBERS = ("floating", "integer", "decimal")
@@ -79,8 +77,8 @@ def _udf(spark: SparkSession, bundle: ServedBundle, model_type: ModelType, kind:
 def _answers(model: ServedModel, features: tuple[Any, ...], answer: Answer) -> pd.Series:
     """The answer for each row, null where the row is not acceptable."""
     everywhere = pd.RangeIndex(len(features[0]))
-    rows = _accepted(model, features)
-    if rows is None:
+    rows = model_rows(model, _table(model.bundle.contract, features))
+    if not len(rows.rows):
         return pd.Series(None, index=everywhere, dtype=object)
     return pd.Series(answer(model, rows.matrix), index=rows.rows).reindex(everywhere)
 
@@ -91,19 +89,6 @@ def _class_names(model: ServedModel, rows: FloatArray) -> npt.NDArray[Any]:
 
 def _confidences(model: ServedModel, rows: FloatArray) -> FloatArray:
     return model.attack_scores(rows).confidence
-
-
-def _accepted(model: ServedModel, features: tuple[Any, ...]) -> ContractRows | None:
-    """The rows that the stream's check accepts, as the model takes them."""
-    contract = model.bundle.contract
-    columns = _by_feature(contract, features)
-    table = pa.table({feature.name: _arrow_column(feature, columns[feature.name]) for feature in contract.features})
-    decoded = decode_table(table, vocabulary([contract]))
-    checked = check(decoded, {contract.id: model.encoders})
-    if not checked.inputs:
-        return None
-    (taken,) = checked.inputs
-    return ContractRows(contract, decoded.position[checked.accepted[taken.rows]], taken.matrix)
 
 
 def _by_feature(contract: Contract, features: tuple[Any, ...]) -> dict[str, pd.Series]:
@@ -118,6 +103,12 @@ def _by_feature(contract: Contract, features: tuple[Any, ...]) -> dict[str, pd.S
     if len(features) != len(contract.features):
         raise ContractError(f"{contract.id} has {len(contract.features)} features, {len(features)} columns were given")
     return dict(zip(contract.names, features, strict=True))
+
+
+def _table(contract: Contract, features: tuple[Any, ...]) -> pa.Table:
+    """The features under wire names; raises ContractError where they are not those of the contract."""
+    columns = _by_feature(contract, features)
+    return pa.table({feature.name: _arrow_column(feature, columns[feature.name]) for feature in contract.features})
 
 
 def _arrow_column(feature: Feature, column: pd.Series) -> pa.Array:

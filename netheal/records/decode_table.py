@@ -1,7 +1,7 @@
 """A table to columns: what its rows would give as messages, without writing and reading these.
 
-`decode_table(table, words)` and `MessageDecoder.decode` of `encode_rows(table, words)` give the same values to the
-bit, and reject the same rows for the same reasons.
+`decode_table(vocabulary, table, words)` and a `MessageDecoder` of this vocabulary, given `encode_rows(table, words)`,
+give the same values to the bit, and reject the same rows for the same reasons.
 """
 
 import json
@@ -34,7 +34,7 @@ _LONGEST_ESCAPE = len("\\u0000")
 _LONGEST_NUMBER = 32
 
 
-def decode_table(table: pa.Table, vocabulary: Vocabulary, words: Words = NO_WORDS) -> Decoded:
+def decode_table(vocabulary: Vocabulary, table: pa.Table, words: Words = NO_WORDS) -> Decoded:
     """Decode the n rows of a table whose columns have names of the wire; others are ignored.
 
     A feature is a column of numbers; `words` has the cells that are none, as `text_cells.numbers_and_words` gives

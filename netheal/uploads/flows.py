@@ -93,7 +93,7 @@ class FlowFile:
             for at, cells in malformed.items()
         ]
         table, words = self._typed([rows[at].cells for at in whole])
-        decoded = _placed(decode_table(table, self._vocabulary, words), whole, rejected)
+        decoded = _placed(decode_table(self._vocabulary, table, words), whole, rejected)
         return FlowChunk(decoded, [row.line for row in rows], table, words, whole, malformed)
 
     def _typed(self, rows: list[list[str]]) -> tuple[pa.Table, Words]:

@@ -5,9 +5,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netheal.contracts import Contract, wire_contracts
-from netheal.contracts.contract import Feature
 from netheal.contracts.schema import category_column
+from netheal.records.stored_columns import wire_columns
+from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
+from netheal.verdicts.model_rows import model_rows
 
 Matrix = npt.NDArray[np.float64]
 
@@ -32,17 +34,12 @@ def columns_of(model: ServedModel) -> list[str]:
 
 
 def _matrix(model: ServedModel, rows: pa.Table) -> Matrix:
-    """Features in the order of the model's contract; NaN where a row lacks one or has a category it does not know."""
-    columns = [_values(model, feature, rows) for feature in model.bundle.contract.features]
-    return np.column_stack(columns) if columns else np.empty((rows.num_rows, 0))
-
-
-def _values(model: ServedModel, feature: Feature, rows: pa.Table) -> Matrix:
-    stored: Matrix = rows[feature.column].to_numpy().astype(np.float64)
-    codes = model.encoders.get(feature.name)
-    if not feature.category or codes is None:
-        return stored
-    texts = rows[category_column(feature.column)].to_pylist()
-    # A number on the wire was stored as it came; a string is coded as this model codes it.
-    coded = [value if text is None else codes.get(text, np.nan) for text, value in zip(texts, stored, strict=True)]
-    return np.array(coded, dtype=np.float64)
+    """Features in the order of the model's contract; NaN in a row that the model does not take."""
+    contract = model.bundle.contract
+    categories = [feature for feature in contract.features if feature.category]
+    # Without an encoder of its own, the model is shown the codes that the active one gave.
+    bare = [category_column(feature.column) for feature in categories if feature.name not in model.encoders]
+    taken = model_rows(model, *wire_columns(rows.drop_columns(bare), vocabulary([contract])))
+    matrix = np.full((rows.num_rows, len(contract.features)), np.nan)
+    matrix[taken.rows] = taken.matrix
+    return matrix

@@ -40,7 +40,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
 def assert_same(table: pa.Table, words: Words = NO_WORDS) -> Decoded:
-    found = decode_table(table, WORDS, words)
+    found = decode_table(WORDS, table, words)
     expected = DECODER.decode(pa.array(encode_rows(table, words), pa.binary()))
     assert found.rejected == expected.rejected
     assert found.position.dtype == expected.position.dtype
@@ -153,11 +153,11 @@ def test_a_word_can_be_too_large_as_well() -> None:
 
 @pytest.mark.parametrize("make", [lambda: pa.table({"count": pa.array([], pa.int64())}), lambda: pa.table({})])
 def test_no_rows_are_no_rows(make: Callable[[], pa.Table]) -> None:
-    found = decode_table(make(), WORDS)
+    found = decode_table(WORDS, make())
     assert (len(found.position), found.matrix.shape, found.rejected) == (0, (0, len(WORDS.features)), [])
 
 
 def test_columns_that_mean_nothing_are_ignored() -> None:
-    found = decode_table(pa.table({"note": ["x", "y"], "count": [1, math.inf]}), WORDS)
+    found = decode_table(WORDS, pa.table({"note": ["x", "y"], "count": [1, math.inf]}))
     assert found.matrix[:, WORDS.place["count"]].tolist() == [1, math.inf]
     assert found.rejected == []

@@ -18,6 +18,8 @@ from netheal.records.decoded import Decoded
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.records.reasons import Reason, Rejection
+from netheal.records.text_cells import Words
+from netheal.records.vocabulary import Vocabulary
 from netheal.uploads import csv_rows, flows
 from netheal.uploads.flows import FlowChunk, open_flows
 from netheal.uploads.refusal import FileRefused
@@ -216,9 +218,9 @@ def test_a_row_is_no_longer_for_long_names_that_mean_nothing() -> None:
 def test_words_among_numbers_stay_in_their_rows_without_a_table_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def counting(table: pa.Table, *arguments: Any) -> Decoded:
+    def counting(vocabulary: Vocabulary, table: pa.Table, words: Words) -> Decoded:
         decoded.append(table.num_rows)
-        return decode_table(table, *arguments)
+        return decode_table(vocabulary, table, words)
 
     monkeypatch.setattr(flows, "decode_table", counting)
     cells = ["7", "many", "+1", "", " 2 ", "nan", "0x10", "-inf", "1e3"] * 50

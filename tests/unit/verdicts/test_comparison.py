@@ -71,6 +71,16 @@ def test_a_string_is_coded_as_each_model_codes_it(threat_bundle: ServedBundle) -
     assert compare(model, model, table) == Comparison(ROWS - 1, 0)
 
 
+def test_a_model_without_encoders_is_shown_the_codes_that_are_stored(threat_bundle: ServedBundle) -> None:
+    table = rows_for(threat_bundle)
+    feature = next(f for f in threat_bundle.contract.features if f.category)
+    column = category_column(feature.column)
+    word = threat_bundle.manifest.encoders[feature.name][1]
+    table = table.set_column(table.column_names.index(column), column, pa.array([word] * ROWS))
+    bare = ServedModel(ServedBundle(replace(threat_bundle.manifest, encoders={}), threat_bundle.onnx))
+    assert compare(bare, bare, table) == Comparison(ROWS, 0)
+
+
 def test_no_rows_are_nothing_to_compare(attack_bundle: ServedBundle) -> None:
     model = ServedModel(attack_bundle)
     assert compare(model, model, rows_for(attack_bundle, 0)) == Comparison(0, 0)

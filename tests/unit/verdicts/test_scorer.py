@@ -9,11 +9,13 @@ import pytest
 
 from netheal.contracts import contract
 from netheal.contracts.schema import rejected_schema, verdict_schema
+from netheal.records.decode_table import decode_table
+from netheal.records.stored_columns import wire_columns
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts
 from netheal.verdicts.record_scorer import RecordScorer
-from netheal.verdicts.scorer import ScoredBatch
+from netheal.verdicts.scorer import Origin, ScoredBatch
 
 MakeRecords = Callable[[Sequence[bytes | None]], pa.RecordBatch]
 ROWS = 3_000
@@ -153,6 +155,23 @@ def test_without_models_every_flow_waits_in_quarantine(
     assert idle.verdicts.num_rows == 0
     reasons = idle.rejected["reason"].to_pylist()
     assert reasons.count("no_active_model") >= scored.verdicts.num_rows
+
+
+def test_stored_verdicts_are_scored_again_to_the_same_bits(scorer: RecordScorer, scored: ScoredBatch) -> None:
+    """Features, categories and envelope are stored as they came, so that any model can be asked again."""
+    stored = plain(scored.verdicts, verdict_schema())
+    decoded = decode_table(scorer.decoder.vocabulary, *wire_columns(stored, scorer.decoder.vocabulary))
+    origin = Origin(
+        topic=scorer.topic,
+        partition=stored["partition"].combine_chunks(),
+        offset=stored["offset"].combine_chunks(),
+        recorded_at=stored["recorded_at"].combine_chunks(),
+        batch_id=17,
+    )
+    again = scorer.scorer.score(decoded, origin, lambda _: {})
+    assert again.rejected.num_rows == 0
+    assert plain(again.verdicts, verdict_schema()).equals(stored)
+    assert encode_verdicts(again.verdicts) == encode_verdicts(scored.verdicts)
 
 
 def _ids(records: pa.RecordBatch) -> list[int]:
