@@ -1,7 +1,7 @@
 """Messages to columns: in bulk where a message is plain, one by one where it is not.
 
-The quick decoder is strict: what it accepts, the exact second look would accept with the same values;
-what it refuses is looked at again. A duplicated key means its last value, in both.
+The quick decoder accepts nothing that the strict parser would refuse, and reads the same values; what it refuses,
+the strict parser reads, and says what is wrong. A duplicated key means its last value, in both.
 """
 
 import math
@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from netheal.records.decoded import Decoded, FloatArray, split_category
 from netheal.records.envelope import envelope_table
-from netheal.records.exact import MAX_VALUE_BYTES, MessageRefused, parse_object, read_message
 from netheal.records.reasons import Rejection
 from netheal.records.shape import Shape
+from netheal.records.strict_parser import MAX_VALUE_BYTES, MessageRefused, parse_object, read_message
 from netheal.records.vocabulary import Vocabulary
 
 _MOST_SHAPES = 64
@@ -82,7 +82,7 @@ class MessageDecoder:
         self._usual = self._shapes[keys]
 
     def _decode_each(self, messages: list[tuple[int, bytes | None]], columns: "_Columns") -> None:
-        """Decode messages of any keys one by one, with an exact second look at what is refused."""
+        """Decode messages of any keys one by one; the strict parser reads what the quick decoder refuses."""
         flows: list[Any] = []
         position: list[int] = []
         for at, value in messages:
@@ -90,7 +90,7 @@ class MessageDecoder:
                 flow = self._decode_one(value)
             except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 try:
-                    flow = self._second_look(value)
+                    flow = self._parse_strictly(value)
                 except MessageRefused as refused:
                     columns.rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
                     continue
@@ -105,7 +105,7 @@ class MessageDecoder:
         value.decode("utf-8")
         return self._any_keys.decode(value)
 
-    def _second_look(self, value: bytes | None) -> Any:
+    def _parse_strictly(self, value: bytes | None) -> Any:
         return self._any_keys.flow(read_message(value, self.vocabulary))
 
 

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from netheal.records.decoded import Decoded, FloatArray, split_category
 from netheal.records.encode import encode_rows_at, json_columns
 from netheal.records.envelope import envelope_table
-from netheal.records.exact import (
+from netheal.records.reasons import Rejection
+from netheal.records.strict_parser import (
     MAX_VALUE_BYTES,
     MessageRefused,
     read_category,
@@ -26,7 +27,6 @@ from netheal.records.exact import (
     read_number,
     require_size,
 )
-from netheal.records.reasons import Rejection
 from netheal.records.text_cells import NO_WORDS, Words
 from netheal.records.vocabulary import Vocabulary
 
@@ -79,7 +79,7 @@ class _Rows:
         for name in self._table.column_names:
             column, key = self._table[name], len(json.dumps(name)) + 2
             if _is_text(column.type):
-                most += key + _LONGEST_ESCAPE * pc.fill_null(pc.binary_length(column), 0).to_numpy()
+                most += key + _LONGEST_ESCAPE * pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64)
             else:
                 most += key + _LONGEST_NUMBER
         for row, cells in self._words.items():
@@ -98,7 +98,7 @@ class _Rows:
         suspect = suspect.copy() if doubles is None else suspect & np.isnan(doubles)
         suspect[list(words)] = True
         for row in np.flatnonzero(suspect & self.good):
-            cell = words.get(int(row), column[row].as_py())
+            cell = words[row] if row in words else column[row].as_py()
             self._require(row, partial(read_number, name, cell))
         return np.full(len(column), math.nan) if doubles is None else doubles
 

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from netheal.contracts.event_id import event_id
 from netheal.errors import ServiceUnavailable
 from netheal.kafka_clients import idempotent_producer
-from netheal.records.exact import MAX_VALUE_BYTES
+from netheal.records.strict_parser import MAX_VALUE_BYTES
 
 _BOUND_S = 8.0
 _POLL_S = 0.05

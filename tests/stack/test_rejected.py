@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netheal.contracts import contract
-from netheal.records.exact import MAX_VALUE_BYTES
+from netheal.records.strict_parser import MAX_VALUE_BYTES
 from netheal.traffic.broken import BROKEN, Broken, break_message
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.mix import default_mix

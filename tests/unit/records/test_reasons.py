@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from netheal.records.check import Checked
-from netheal.records.exact import MAX_VALUE_BYTES
 from netheal.records.reasons import MEANING, Reason
+from netheal.records.strict_parser import MAX_VALUE_BYTES
 
 Row = dict[str, Any]
 CheckMessages = Callable[..., Checked]

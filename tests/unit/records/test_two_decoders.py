@@ -1,7 +1,7 @@
-"""The quick decoder accepts nothing that the exact second look refuses, and reads the same values to the bit.
+"""The quick decoder accepts nothing that the strict parser refuses, and reads the same values to the bit.
 
 Generated messages start as flow records and are then mutated in their JSON text, so that most of them lie
-at the border of what either decoder takes. What only the second look takes (NaN and Infinity in fields
+at the border of what either decoder takes. What only the strict parser takes (NaN and Infinity in fields
 that nobody knows, null for an absent feature, lone surrogates in unknown fields) is as it should be.
 """
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from netheal.contracts import wire_contracts
 from netheal.records.decode import MessageDecoder
-from netheal.records.exact import MessageRefused
+from netheal.records.strict_parser import MessageRefused
 from netheal.records.vocabulary import vocabulary
 
 DECODER = MessageDecoder(vocabulary(wire_contracts()))
@@ -128,10 +128,10 @@ def outcome(decode: Any, message: bytes) -> list[Any] | None:
 @example(b'{"src_ip":"\\ud83d\\ude00"}')
 @example(b'{"note":"\\ud800"}')
 @example(b'{"note":"\xff"}')
-def test_what_the_quick_decoder_accepts_the_second_look_reads_likewise(message: bytes) -> None:
+def test_what_the_quick_decoder_accepts_the_strict_parser_reads_likewise(message: bytes) -> None:
     quick = outcome(DECODER._decode_one, message)
     if quick is not None:
-        assert outcome(DECODER._second_look, message) == quick
+        assert outcome(DECODER._parse_strictly, message) == quick
 
 
 @settings(max_examples=500, deadline=None)

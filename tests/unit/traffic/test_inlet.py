@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from netheal.records.exact import MAX_VALUE_BYTES
+from netheal.records.strict_parser import MAX_VALUE_BYTES
 from netheal.traffic import inlet
 from netheal.traffic.inlet import Items, Refused, TooManyItems, array_items, line_items
 from tests.unit.steps import steps_of

@@ -1,4 +1,4 @@
-"""The slow, exact second look at one message, for those that the quick decoder refuses."""
+"""The strict parser of one message, for those that the quick decoder refuses: slow, with a reason for each fault."""
 
 import json
 import math
