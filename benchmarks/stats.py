@@ -29,6 +29,7 @@ from api.app import create_app
 from api.paging import to_microseconds, write_cursor
 from benchmarks.machine import machine
 from benchmarks.stack import Tell
+from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
@@ -45,7 +46,8 @@ _VERDICTS = """
 insert into verdicts (event_id, recorded_at, batch_id, is_attack, threat_score, attack_class_id, attack_confidence,
     action_type, action_status, sensor_id, src_ip, dst_ip, threat_model_id, attack_model_id, action_description,
     action_params)
-select n / 2 * 1024 + n %% 2, %(begin)s + (n / %(rows)s::float8) * %(span)s, n / 20000, n %% 20 = 0, (n %% 97) / 97.0,
+select n / 2 * %(partitions)s + n %% 2, %(begin)s + (n / %(rows)s::float8) * %(span)s, n / 20000, n %% 20 = 0,
+    (n %% 97) / 97.0,
     case when n %% 1000000 = 0 then 13 when n %% 20 = 0 then 1 + n / 20 %% 8 else 0 end, 0.98,
     case when n %% 20 = 0 then 'restart_service' else 'log_only' end, 'logged', 'sensor-' || n %% 3,
     '198.51.100.' || n %% 255, '192.168.10.' || n / 7 %% 255, 1, 2,
@@ -80,7 +82,7 @@ class Question:
 def questions(rows: int, begin: datetime, times: int) -> list[Question]:
     """The counts as often as told; the last one finds nothing, so that it reads every row or gives up."""
     deep = write_cursor((to_microseconds(begin + timedelta(days=DAYS) / 10), 2**40))
-    fewer, event_id = max(1, times // 5), rows // 4 * 1024
+    fewer = max(1, times // 5)
     return [
         Question("stats", "/predictions/stats", times),
         Question("timeline, 15 minutes", "/predictions/timeline", fewer),
@@ -88,7 +90,7 @@ def questions(rows: int, begin: datetime, times: int) -> list[Question]:
         Question("deep page of 100", f"/predictions?cursor={deep}", fewer),
         Question("attacks, 1 in 20", "/predictions?attack=true", fewer),
         Question("rare class, 1 in 1,000,000", "/predictions?class=Infiltration", fewer),
-        Question("one verdict by its id", f"/predictions/{event_id}", fewer),
+        Question("one verdict by its id", f"/predictions/{event_id(partition=0, offset=rows // 4)}", fewer),
         Question("an address that is in no row", "/predictions?src_ip=192.0.2.1", 3),
     ]
 
@@ -117,7 +119,7 @@ def fill(dsn: str, rows: int, tell: Tell) -> datetime:
     try:
         ensure_partitions(connection)
         begin = datetime.now(UTC) - timedelta(days=DAYS)
-        told = {"begin": begin, "span": timedelta(days=DAYS), "rows": rows}
+        told = {"begin": begin, "span": timedelta(days=DAYS), "rows": rows, "partitions": PARTITIONS_PER_TOPIC}
         with transaction(connection) as cursor:
             cursor.execute(_MODELS)
         for first in range(1, rows + 1, _CHUNK_ROWS):
