@@ -67,6 +67,7 @@ class _Rows:
         self.good = np.ones(table.num_rows, bool)
         self.rejected: list[Rejection] = []
         self._table = table
+        self._absent: list[Any] = [None] * table.num_rows
         self._words = words
         self._words_in: dict[str, dict[int, str]] = {}
         for row, cells in words.items():
@@ -112,15 +113,19 @@ class _Rows:
 
     def envelope(self, name: str) -> list[str | int | float | None]:
         """A field of the envelope as it came, None where it is absent."""
-        return [read_envelope(name, cell) for cell in self._cells(name)]
+        cells = self._cells(name)
+        return [read_envelope(name, cell) for cell in cells] if self._is_boolean(name) else cells
 
     def _cells(self, name: str) -> list[Any]:
         if name not in self._table.column_names:
-            return [None] * self._table.num_rows
+            return self._absent
         cells: list[Any] = self._column(name).to_pylist()
         for row, word in self._words_in.get(name, {}).items():
             cells[row] = word
         return cells
+
+    def _is_boolean(self, name: str) -> bool:
+        return name in self._table.column_names and pa.types.is_boolean(self._table[name].type)
 
     def _column(self, name: str) -> pa.Array:
         if name not in self._table.column_names:
