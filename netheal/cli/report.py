@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netheal.cli.readback import Ids, Run, output_messages, postgres_verdicts, rejected_reasons, verdict_ids
+from netheal.cli.readback import Run, output_messages, postgres_verdicts, rejected_reasons, verdict_ids
+from netheal.contracts.event_id import Ids
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
 

@@ -1,6 +1,6 @@
 """The id of an event, made of its place in the input topic; below 2^53, so that a browser reads it exactly."""
 
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ Ids = npt.NDArray[np.int64]
 def event_id(partition: int, offset: int, offset_base: int = 0) -> int: ...
 @overload
 def event_id(partition: npt.NDArray[np.int32] | Ids, offset: Ids, offset_base: int = 0) -> Ids: ...
-def event_id(partition: int | npt.NDArray[np.int32] | Ids, offset: int | Ids, offset_base: int = 0) -> int | Ids:
+def event_id(partition: Any, offset: Any, offset_base: int = 0) -> Any:
     """The id of the record at this offset; of one record, or of arrays of records.
 
     `offset_base` is 0 until a topic was deleted and made again: from then on it keeps ids unique.

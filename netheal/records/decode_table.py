@@ -85,8 +85,8 @@ class _Rows:
                 most += key + _LONGEST_NUMBER
         for row, cells in self._words.items():
             most[row] += _LONGEST_ESCAPE * sum(len(word.encode()) for word in cells.values())
-        long = np.flatnonzero(most > MAX_VALUE_BYTES)
-        messages = encode_rows_at(self._table, self._words, long.tolist())
+        long: list[int] = np.flatnonzero(most > MAX_VALUE_BYTES).tolist()
+        messages = encode_rows_at(self._table, self._words, long)
         for row, message in zip(long, messages, strict=True):
             self._require(row, partial(require_size, message))
 
@@ -98,7 +98,7 @@ class _Rows:
         suspect = column.is_valid().to_numpy(zero_copy_only=False)
         suspect = suspect.copy() if doubles is None else suspect & np.isnan(doubles)
         suspect[list(words)] = True
-        for row in np.flatnonzero(suspect & self.good):
+        for row in np.flatnonzero(suspect & self.good).tolist():
             cell = words[row] if row in words else column[row].as_py()
             self._require(row, partial(read_number, name, cell))
         return np.full(len(column), math.nan) if doubles is None else doubles
@@ -132,12 +132,12 @@ class _Rows:
             return pa.nulls(self._table.num_rows, pa.float64())
         return self._table[name].combine_chunks()
 
-    def _require(self, row: int | np.int64, read: Callable[[], object]) -> None:
+    def _require(self, row: int, read: Callable[[], object]) -> None:
         """Reject the row where `read` refuses a cell of it."""
         try:
             read()
         except MessageRefused as refused:
-            self.rejected.append(Rejection(int(row), refused.reason, refused.field, refused.detail))
+            self.rejected.append(Rejection(row, refused.reason, refused.field, refused.detail))
             self.good[row] = False
 
 

@@ -105,7 +105,7 @@ def _rows_from(offsets: Mapping[str, int], offset_base: int) -> pc.Expression:
 def _rows_from_sql(offsets: Mapping[str, int], offset_base: int) -> str:
     """The same as an SQL condition; nothing but numbers is put into it."""
     of = f"event_id % {PARTITIONS_PER_TOPIC}"
-    named = ", ".join(str(int(p)) for p in [*offsets, UPLOAD_PARTITION])
+    named = ", ".join(str(p) for p in [*map(int, offsets), UPLOAD_PARTITION])
     found = [f"({of} not in ({named}) and event_id >= {event_id(0, 0, offset_base)})"]
     for p, offset in offsets.items():
         found.append(f"({of} = {int(p)} and event_id >= {event_id(0, offset, offset_base)})")
