@@ -6,7 +6,9 @@ collector and keeps a device id and a store of events under the home folder. A l
 
 import os
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+from netheal.onnx_telemetry import TELEMETRY_OFF
+
+os.environ.update(TELEMETRY_OFF)
 
 import onnxruntime  # noqa: TID251
 

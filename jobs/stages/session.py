@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from netheal.embedded.java import NO_PERF_DATA, contained
 from netheal.embedded.process import kill_children
+from netheal.onnx_telemetry import TELEMETRY_OFF
 from netheal.settings import Settings
 
 _LOCAL_CHECKPOINTS = (
@@ -45,7 +46,7 @@ def settle_environment() -> None:
     A variable that is added may move the table of all of them under a thread in C code, libpq's or librdkafka's, that
     reads it, which ends the process. One that is there is replaced in place. A second call changes nothing.
     """
-    variables = {"ORT_DISABLE_TELEMETRY": "1", **_SET_BY_SPARK}
+    variables = {**TELEMETRY_OFF, **_SET_BY_SPARK}
     if not under_spark_submit():
         variables |= {
             "PYSPARK_PYTHON": sys.executable,
