@@ -17,6 +17,7 @@ from rich.console import Console
 
 from netheal.cli.client import ApiClient
 from netheal.cli.models import upload
+from netheal.contracts import MODEL_TYPES
 from netheal.errors import NethealError
 from netheal.settings import load_settings
 
@@ -60,7 +61,7 @@ def _tested(client: ApiClient, model: dict[str, Any], csv: Path, active: bool, c
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-path", type=Path, required=True)
-    parser.add_argument("--model-type", choices=["threat_detector", "attack_classifier"], required=True)
+    parser.add_argument("--model-type", choices=MODEL_TYPES, required=True)
     parser.add_argument("--profile", type=Path, help="its profile JSON")
     parser.add_argument("--card", type=Path, help="its model card")
     parser.add_argument("--description", default="")

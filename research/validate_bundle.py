@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netheal.cli.validate import validate
+from netheal.contracts import MODEL_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 where the bundle is accepted, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-path", type=Path, required=True)
-    parser.add_argument("--model-type", choices=["threat_detector", "attack_classifier"], required=True)
+    parser.add_argument("--model-type", choices=MODEL_TYPES, required=True)
     parser.add_argument("--profile", type=Path, help="its profile JSON")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     options = parser.parse_args(arguments)

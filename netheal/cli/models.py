@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from netheal.cli.client import ApiClient, Refused
 from netheal.cli.validate import print_report, validate
 from netheal.cli.var_option import VarDir, settings_of
+from netheal.contracts import ModelType
 
 models_app = typer.Typer(no_args_is_help=True, help="Model bundles: check, hand in, activate, roll back.")
 
@@ -22,15 +22,6 @@ Bundle = Annotated[Path, typer.Argument(help="A .joblib, .pkl or .h5 file.", exi
 Profile = Annotated[Path | None, typer.Option("--profile", help="Its profile JSON.", exists=True, dir_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="What the API answered, as JSON.")]
 Why = Annotated[str, typer.Option("--why", help="Kept in the model's history.")]
-
-
-class ModelType(StrEnum):
-    """What a model is for."""
-
-    THREAT_DETECTOR = "threat_detector"
-    ATTACK_CLASSIFIER = "attack_classifier"
-
-
 TypeOption = Annotated[ModelType, typer.Option("--model-type", help="What the model is for.")]
 
 
@@ -42,7 +33,7 @@ def list_command(
     var: VarDir = None,
 ) -> None:
     """List the models of the registry, newest first."""
-    query = {"deleted": str(deleted).lower(), **({"model_type": model_type.value} if model_type else {})}
+    query = {"deleted": str(deleted).lower(), **({"model_type": model_type} if model_type else {})}
     found = _client(var).get_all("/models/", "models", **query)
     if as_json:
         _print_json(found)
@@ -86,7 +77,7 @@ def upload_command(
     var: VarDir = None,
 ) -> None:
     """Hand in a bundle; it is examined, and not active yet."""
-    model = upload(_client(var), file, model_type.value, {"profile_config": profile, "card": card}, description)
+    model = upload(_client(var), file, model_type, {"profile_config": profile, "card": card}, description)
     if as_json:
         _print_json(model)
     else:
@@ -97,7 +88,7 @@ def upload_command(
 @models_app.command("validate")
 def validate_command(file: Bundle, model_type: TypeOption, profile: Profile = None, as_json: AsJson = False) -> None:
     """Check a bundle as an upload would be checked, without any server. Exit status 0 if accepted, else 1."""
-    raise typer.Exit(validate(file, model_type.value, profile, as_json))
+    raise typer.Exit(validate(file, model_type, profile, as_json))
 
 
 @models_app.command("activate")
@@ -119,7 +110,7 @@ def rollback_command(
     var: VarDir = None,
 ) -> None:
     """Activate the model that was active before the present one."""
-    _print_change(_client(var).post(f"/models/rollback/{model_type.value}", {"why": why}))
+    _print_change(_client(var).post(f"/models/rollback/{model_type}", {"why": why}))
 
 
 @models_app.command("delete")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from netheal.contracts import MODEL_TYPES
+
 STATIC = Path(__file__).resolve().parents[2] / "api" / "dashboard" / "static"
 FILES = sorted(str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file())
 OWN = [path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts]
@@ -32,6 +34,14 @@ def test_the_page_is_at_the_root_and_runs_nothing_inline(client: FlaskClient) ->
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", answer.text)
     names = re.findall(r'(?:src|href)="(/dashboard/[^"]+)"', answer.text)
     assert [client.get(name).status_code for name in names] == [200] * len(names)
+
+
+def test_the_page_knows_the_model_types_of_the_contracts() -> None:
+    options = re.search(r'<select name="model_type".*?</select>', (STATIC / "index.html").read_text("utf-8"), re.S)
+    asks = re.search(r"^const ASKS = \{(.*?)^\}", (STATIC / "js" / "models.js").read_text("utf-8"), re.S | re.M)
+    assert options and asks
+    assert set(re.findall(r'value="(\w+)"', options[0])) == set(MODEL_TYPES)
+    assert re.findall(r"^  (\w+):", asks[1], re.M) == list(MODEL_TYPES)
 
 
 def test_nothing_else_is_served(client: FlaskClient) -> None:

@@ -5,7 +5,6 @@ import { confirmed } from "./confirm.js";
 import { button, fill, find, make, say } from "./dom.js";
 import { bytes, plural, time, words } from "./format.js";
 
-const TYPES = ["threat_detector", "attack_classifier"];
 const ASKS = {
   threat_detector: "says whether a row is an attack",
   attack_classifier: "says which kind of attack it is",
@@ -24,7 +23,7 @@ export class Models {
     const now = JSON.stringify(models.map(({ id, state, artefact_deleted_at: gone }) => [id, state, gone]));
     if (now === this.shown) return;
     this.shown = now;
-    fill(find("models-list"), TYPES.map((type) => this.type(type, models.filter((model) => model.model_type === type))));
+    fill(find("models-list"), Object.keys(ASKS).map((type) => this.type(type, models.filter((model) => model.model_type === type))));
   }
 
   type(type, models) {
