@@ -19,6 +19,7 @@ from netheal.bundles.parity import Evidence, run_graph
 from netheal.bundles.scaling import standard
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
+from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from research import card
 from research.artefacts import default_version, profile, save, write_card
 from research.connections import (
@@ -35,7 +36,6 @@ from research.measures import score_figures
 from research.tables import DataFile, Dropped, describe, valid_rows
 
 FILES = ("threat_detector_ensemble.joblib", "threat_detector_profile.json")
-THRESHOLD = 0.5
 HELD_OUT = 0.2
 STEPS = [
     "label encoding of service and flag",
@@ -94,8 +94,8 @@ class Trained:
             self.contract,
             {name: e.classes_.tolist() for name, e in self.encoders.items() if name in self.contract.names},
             origin,
-            Evidence(rows, scores, (scores >= THRESHOLD).astype(np.int64)),
-            THRESHOLD,
+            Evidence(rows, scores, (scores >= DEFAULT_THRESHOLD).astype(np.int64)),
+            DEFAULT_THRESHOLD,
         )
 
 
@@ -148,7 +148,8 @@ def _facts(
         "rows": {"train": len(seen.values), "held_out": len(measured["held_out"].values)},
         "random_state": options.random_state,
         "figures": {
-            name: score_figures(part.attack, trained.scores(part.values), THRESHOLD) for name, part in measured.items()
+            name: score_figures(part.attack, trained.scores(part.values), DEFAULT_THRESHOLD)
+            for name, part in measured.items()
         },
     }
 
@@ -233,7 +234,7 @@ def _predict(options: argparse.Namespace, trained: Trained, bundle: ServedBundle
     values, valid = valid_rows(values, trained.contract, options.predict_csv.name, dropped)
     scores = pd.Series(np.nan, index=frame.index, name="score")
     scores[frame.index[known][valid]] = run_graph(bundle.onnx, values[valid])["score"]
-    words = np.where(scores.isna(), "", np.where(scores >= THRESHOLD, "Attack", "Normal"))
+    words = np.where(scores.isna(), "", np.where(scores >= DEFAULT_THRESHOLD, "Attack", "Normal"))
     answers = frame.drop(columns=LABEL, errors="ignore").assign(score=scores, prediction=words)
     answers.to_csv(options.output_preds, index=False)
 

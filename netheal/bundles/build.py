@@ -13,10 +13,11 @@ from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
 from netheal.contracts import Contract, Feature, attack_classes, wire_contracts
 from netheal.contracts.contract import ModelType, contract_document
+from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from netheal.errors import BundleError
 from netheal.wording import listed
 
-_PREFIX = {"threat_detector": "threat", "attack_classifier": "attack"}
+_PREFIX: dict[ModelType, str] = {"threat_detector": "threat", "attack_classifier": "attack"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def serve_threat(
     encoders: Mapping[str, Sequence[str]],
     origin: Origin,
     evidence: Evidence,
-    threshold: float = 0.5,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> ServedBundle:
     """A threat detector whose score is the mean of the networks'; raises BundleError without parity."""
     onnx = ensemble_onnx(networks, len(contract.features), scaling)
@@ -48,7 +49,7 @@ def threat_bundle(
     encoders: Mapping[str, Sequence[str]],
     origin: Origin,
     evidence: Evidence,
-    threshold: float = 0.5,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> ServedBundle:
     """A threat detector of a graph that is there; raises BundleError without parity."""
     if not 0.0 < threshold < 1.0:

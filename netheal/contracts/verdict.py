@@ -24,6 +24,8 @@ SHARE = (
     " so that the shares make up 100."
 )
 
+DEFAULT_THRESHOLD = 0.5
+"""The score from which on a row is an attack, where the threat detector's bundle does not say."""
 NO_CLASS = -1
 """The class id of a row without a class, where ids are numbers only."""
 UNCLASSIFIED = "unclassified"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import attack_classes
+from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from netheal.errors import ModelFailure
 
 FloatArray = npt.NDArray[np.float64]
@@ -57,7 +58,7 @@ class ServedModel:
     def threshold(self) -> float:
         """The score at or above which a row is an attack."""
         threshold = self.bundle.manifest.threshold
-        return 0.5 if threshold is None else threshold
+        return DEFAULT_THRESHOLD if threshold is None else threshold
 
     def threat_scores(self, features: FloatArray) -> FloatArray:
         """Scores in [0, 1], double [n], for features double [n, n_features] in contract order, unscaled.

@@ -8,14 +8,12 @@ from psycopg2 import sql
 
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION, partition_of
-from netheal.contracts.verdict import NO_CLASS, is_attack_class
+from netheal.contracts.verdict import DEFAULT_THRESHOLD, NO_CLASS, is_attack_class
 from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection, Cursor
 
 Position = tuple[datetime, int]
 """Where a page ended: `recorded_at` and `event_id` of its last row."""
-
-_DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def _models(cursor: Cursor, ids: Iterable[int]) -> dict[object, Model]:
     cursor.execute(
         "select id, model_version, bundle_hash, case when model_type = 'threat_detector'"
         " then coalesce((manifest ->> 'threshold')::float8, %s) end from models where id = any(%s)",
-        (_DEFAULT_THRESHOLD, sorted(ids)),
+        (DEFAULT_THRESHOLD, sorted(ids)),
     )
     return {number: Model(*facts) for number, *facts in cursor.fetchall()}
 

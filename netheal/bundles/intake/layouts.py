@@ -18,6 +18,7 @@ from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
 from netheal.bundles.scaling import Scaling
 from netheal.contracts.contract import ModelType
+from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from netheal.errors import BundleError
 from netheal.wording import listed, quoted, shown
 
@@ -40,7 +41,7 @@ class Parts:
     classes: list[str] = field(default_factory=list)
     attack: int = 1
     encoders: dict[str, list[str]] = field(default_factory=dict)
-    threshold: float = 0.5
+    threshold: float = DEFAULT_THRESHOLD
     version: str | None = None
     written_by: str | None = None
 
@@ -94,7 +95,7 @@ def _threat_serving(top: Fields) -> Parts:
         features=names,
         scaler=scaler_of(top.get("scaler"), names),
         encoders=_wanted(encoders_of(top.get("label_encoders")), names),
-        threshold=top.number("threshold") if "threshold" in top else 0.5,
+        threshold=top.number("threshold") if "threshold" in top else DEFAULT_THRESHOLD,
         version=_version(top),
     )
     if is_whole_network(top.need("model")):

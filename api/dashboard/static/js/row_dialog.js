@@ -83,7 +83,7 @@ function about(row) {
       ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
       ["Sensor", flow.sensor_id],
     ]),
-    threat ? [make("h3", {}, "Threat detector"), facts([["Score", `${score(threat.prediction_score)}, attack from ${value(threat.threshold ?? 0.5)} on`], ["Model", by(threat)]])] : [],
+    threat ? [make("h3", {}, "Threat detector"), facts([["Score", scored(threat)], ["Model", by(threat)]])] : [],
     attack ? [make("h3", {}, "Attack classifier"), facts([["Class", `${attack.attack_type_name} (${attack.attack_type_encoded})`], ["Confidence", score(attack.confidence)], ["Model", by(attack)]])] : [],
     make("h3", {}, "Healing action"),
     facts([["Action", actionName(action.action_type, action.status)], ["Description", action.action_description], ["State", words(action.status)], ["Policy", row.policy_version]]),
@@ -91,6 +91,10 @@ function about(row) {
     facts([...place(row), ...envelope(row)]),
     row.note ? make("p", { class: "note", role: "status" }, `Incomplete: ${row.note}.`) : null,
   ].flat();
+}
+
+function scored({ prediction_score: found, threshold }) {
+  return threshold === null ? score(found) : `${score(found)}, attack from ${value(threshold)} on`;
 }
 
 function place(row) {
