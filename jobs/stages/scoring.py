@@ -1,6 +1,6 @@
 """A micro-batch through the tasks, with the models it is pinned to, and with others where one of them fails."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, fail
+from netheal.registry.failover import score_with_failover
 from netheal.registry.models import active_models, model_ids
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
@@ -23,14 +24,16 @@ from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.arrow import ScoringPlan
 
-_ROWS_WORTH_A_TASK = 5_000
 _OVERFLOW = ("KafkaIllegalStateException", "overflows when converting")
 """Parts of what Spark's source says of a record whose time in microseconds exceeds 64 bits."""
 
 
 @dataclass
 class Scoring:
-    """Scores one batch after another; keeps the bundles that are in use broadcast."""
+    """Scores one batch after another; keeps the bundles that are in use broadcast.
+
+    A batch is split into `tasks` tasks at most, and into no more than have `rows_per_task` rows each.
+    """
 
     spark: SparkSession
     connection: Connection
@@ -41,6 +44,7 @@ class Scoring:
     offset_base: int
     tasks: int
     open_sinks: OpenSinks = Sinks
+    rows_per_task: int = 5_000
     _bundles: dict[str, ServedBundle] = field(default_factory=dict)
     _broadcasts: dict[frozenset[str], "Broadcast[dict[str, ServedBundle]]"] = field(default_factory=dict)
 
@@ -49,16 +53,19 @@ class Scoring:
 
         A model that fails is deactivated, the one before it comes back, and the batch is scored again.
         """
-        failed: set[str] = set()
         if not entry.new:
             self.remove_leftovers(batch_id)
-        while True:
-            try:
-                return self._attempt(records, batch_id, entry, policy)
-            except ModelFailure as failure:
-                self.remove_leftovers(batch_id)  # of the tasks that did not meet the failure
-                failed.add(failure.bundle_hash)
-                entry = replace(entry, pins=self._pin_others(batch_id, entry.pins, failure, failed))
+        pins = entry.pins
+
+        def attempt(_: Set[str]) -> list[Receipt]:
+            return self._attempt(records, batch_id, replace(entry, pins=pins), policy)
+
+        def fail_over(failure: ModelFailure, failed: Set[str]) -> None:
+            nonlocal pins
+            self.remove_leftovers(batch_id)  # of the tasks that did not meet the failure
+            pins = self._pin_others(batch_id, pins, failure, failed)
+
+        return score_with_failover(attempt, fail_over)
 
     def _attempt(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
         pins = entry.pins
@@ -113,14 +120,14 @@ class Scoring:
 
     def tasks_for(self, rows: int) -> int:
         """As many tasks as are worth their cost: each writes a part, a transaction and a receipt of its own."""
-        return max(1, min(self.tasks, rows // _ROWS_WORTH_A_TASK))
+        return max(1, min(self.tasks, rows // self.rows_per_task))
 
-    def _pin_others(self, batch_id: int, pins: BatchPins, failure: ModelFailure, failed: set[str]) -> BatchPins:
+    def _pin_others(self, batch_id: int, pins: BatchPins, failure: ModelFailure, failed: Set[str]) -> BatchPins:
         """Bind the batch to what is active now in the place of the model that failed."""
         kept = {contract: key for contract, key in pins.models.items() if key != failure.bundle_hash}
         with changes(self.connection) as cursor:
             fail(cursor, failure.bundle_hash, failure.message)
-            others = {m.contract_id: m.bundle_hash for m in active_models(cursor) if m.bundle_hash not in failed}
+            others = {m.contract_id: m.bundle_hash for m in active_models(cursor, without=failed)}
             pinned = replace(pins, models=others | kept)
             self.ledger.pin_again(cursor, batch_id, pinned, self.offset_base)
         emit("model.failed", batch_id=batch_id, hash=failure.bundle_hash, reason=failure.message, models=pinned.models)

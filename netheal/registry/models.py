@@ -1,7 +1,7 @@
 """The registry's models: which are active, and how a new one comes in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,13 +51,14 @@ class Quota:
     bytes: int
 
 
-def active_models(cursor: Cursor) -> list[ActiveModel]:
-    """The active models, at most one a type."""
+def active_models(cursor: Cursor, without: Collection[str] = ()) -> list[ActiveModel]:
+    """The active models, at most one a type, but those of the bundle hashes `without`."""
     cursor.execute(
         "select id, model_type, model_version, bundle_hash, manifest -> 'contract' ->> 'id' from models"
         " where state = 'active' order by model_type"
     )
-    return [ActiveModel(*row) for row in cursor.fetchall()]
+    found = [ActiveModel(*row) for row in cursor.fetchall()]
+    return [model for model in found if model.bundle_hash not in without]
 
 
 def model_ids(connection: Connection, bundle_hashes: list[str]) -> dict[str, int]:

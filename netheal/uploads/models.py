@@ -28,9 +28,9 @@ class ActiveModels:
     def now(self, failed: Collection[str] = ()) -> list[ActiveModel]:
         """The active models but those of these bundle hashes; what is not active any more is forgotten."""
         with self._pool.connection() as connection, transaction(connection) as cursor:
-            found = active_models(cursor)
+            found = active_models(cursor, without=failed)
         self._loaded.keep({model.bundle_hash for model in found})
-        return [model for model in found if model.bundle_hash not in failed]
+        return found
 
     def load(self, bundle_hash: str) -> ServedModel:
         """One of them; raises ModelFailure where its artefact is gone or was altered."""

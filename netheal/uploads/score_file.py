@@ -11,9 +11,10 @@ import pyarrow as pa
 from netheal.contracts import wire_contracts
 from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.contracts.schema import TIMESTAMP
-from netheal.errors import ModelFailure, NethealError, ServiceUnavailable
+from netheal.errors import NethealError, ServiceUnavailable
 from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.artefacts import Artefacts
+from netheal.registry.failover import score_with_failover
 from netheal.registry.models import ActiveModel
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.delta_part import DeltaPartWriter
@@ -43,15 +44,11 @@ class FlowUploads:
         A model that fails is deactivated, the one before it comes back, and the file is scored from its beginning.
         Raises FileRefused for a file that cannot be scored, ServiceUnavailable, ModelFailure: nothing is stored then.
         """
-        failed: set[str] = set()
-        while True:
-            try:
-                return self._attempt(file, sender, limit, failed)
-            except ModelFailure as failure:
-                self._models.fail(failure)
-                failed.add(failure.bundle_hash)
-                if len(failed) >= _MOST_FAILURES:
-                    raise
+        return score_with_failover(
+            lambda failed: self._attempt(file, sender, limit, failed),
+            lambda failure, _: self._models.fail(failure),
+            _MOST_FAILURES,
+        )
 
     def forget_models(self, bundle_hashes: Collection[str]) -> None:
         """Give back the memory of models that are not active any more."""
