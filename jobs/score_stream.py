@@ -26,7 +26,7 @@ from netheal.telemetry import configure_logging, emit
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
 
-    from jobs.stages.score_task import OpenSinks
+    from jobs.stages.opening import StreamParts
 
 _LOOK_S = 1
 _IDLE = "Waiting for data to arrive"
@@ -36,7 +36,7 @@ _REFUSED_STATUS = 2
 
 
 def stream_until_stopped(
-    settings: Settings, gate: StopGate, reporter: StateReporter, open_sinks: "OpenSinks | None" = None
+    settings: Settings, gate: StopGate, reporter: StateReporter, parts: "StreamParts | None" = None
 ) -> None:
     """Run the query until the gate closes; raises what ended it otherwise, Stopped where it was not begun yet."""
     stop = gate.requested
@@ -44,8 +44,7 @@ def stream_until_stopped(
     session = Background("spark-session", lambda: spark_session(settings))
     preparation = Background("preparation", lambda: prepare_services(settings, stop, reporter.report_start))
     # Here, as these take seconds to import, in which the JVM starts.
-    from jobs.stages.opening import open_stream
-    from jobs.stages.score_task import Sinks
+    from jobs.stages.opening import StreamParts, open_stream
     from jobs.stages.source import read_topic
     from jobs.stages.warm_up import warm_up
 
@@ -56,7 +55,7 @@ def stream_until_stopped(
     Background("warm-up", lambda: warm_up(spark, settings.scoring_tasks))
     preparation.result(stop.is_set)
     reporter.report_start("opening the stream")
-    with open_stream(spark, settings, reporter, open_sinks or Sinks) as stream:
+    with open_stream(spark, settings, reporter, parts or StreamParts()) as stream:
         gate.opened = True
         query = (
             read_topic(spark, settings, settings.kafka_bootstrap_servers)
@@ -88,14 +87,14 @@ def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> 
             reporter.report("running")
 
 
-def run(settings: Settings, gate: StopGate, open_sinks: "OpenSinks | None" = None) -> int:
+def run(settings: Settings, gate: StopGate, parts: "StreamParts | None" = None) -> int:
     """Stream, and begin again after whatever may pass; the exit status."""
     settle_environment()
     backoff = Backoff()
     with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
         while not gate.requested.is_set():
             try:
-                stream_until_stopped(settings, gate, reporter, open_sinks)
+                stream_until_stopped(settings, gate, reporter, parts)
             except Exception as error:  # noqa: BLE001 – told to the operator, whatever it is
                 if gate.requested.is_set():
                     break

@@ -1,6 +1,6 @@
 """What the job makes sure of before its first micro-batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.stages.checkpoint_files import checkpoint_files
 from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.resuming import Resuming
-from jobs.stages.score_task import OpenSinks, SinkPlan
+from jobs.stages.score_task import OpenSinks, SinkPlan, Sinks
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
@@ -19,11 +19,21 @@ from netheal.recovery.checkpoint import checkpoint_folder
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect
-from netheal.store.delta import DeltaLog, application_id, quarantine_layout, verdicts_layout
+from netheal.store.delta import DeltaLog, Layout, application_id, quarantine_layout, verdicts_layout
 from netheal.store.ledger import Ledger, fence
 from netheal.store.topics import Incarnation, settle_topic
 from netheal.telemetry import emit
 from netheal.traffic.topics import topic_id
+
+
+@dataclass(frozen=True)
+class StreamParts:
+    """What a stream is built from; tests of crashes put their own in the place of one."""
+
+    open_sinks: OpenSinks = Sinks
+    ledger: Callable[[Connection, str], Ledger] = Ledger
+    delta_log: Callable[[Layout, str], DeltaLog] = DeltaLog
+    scoring: Callable[..., Scoring] = Scoring
 
 
 @dataclass
@@ -37,7 +47,7 @@ class Stream:
     checkpoint: str
     logs: tuple[DeltaLog, DeltaLog]
     resuming: Resuming
-    open_sinks: OpenSinks
+    parts: StreamParts
     reporter: StateReporter
     upkeep: Upkeep
     _batch: MicroBatch | None = None
@@ -66,9 +76,9 @@ class Stream:
 
     def _open_batch(self, query_id: str) -> MicroBatch:
         settings = self.settings
-        ledger = Ledger(self.connection, query_id)
+        ledger = self.parts.ledger(self.connection, query_id)
         verdicts, quarantine = self.logs
-        scoring = Scoring(
+        scoring = self.parts.scoring(
             spark=self.spark,
             connection=self.connection,
             ledger=ledger,
@@ -77,7 +87,7 @@ class Stream:
             logs=self.logs,
             offset_base=self.topic.offset_base,
             tasks=settings.scoring_tasks,
-            open_sinks=self.open_sinks,
+            open_sinks=self.parts.open_sinks,
         )
         return MicroBatch(
             connection=self.connection,
@@ -111,7 +121,7 @@ def _topic_id(settings: Settings) -> str:
 
 @contextmanager
 def open_stream(
-    spark: SparkSession, settings: Settings, reporter: StateReporter, open_sinks: OpenSinks
+    spark: SparkSession, settings: Settings, reporter: StateReporter, parts: StreamParts
 ) -> Iterator[Stream]:
     """See that nobody else reads the topic, and that the checkpoint goes on where the ledger ends.
 
@@ -125,12 +135,13 @@ def open_stream(
     try:
         topic = settle_topic(connection, settings.input_topic, _topic_id(settings))
         fence(connection, topic.name, topic.id)
-        logs = DeltaLog(verdicts_layout(), settings.delta_root), DeltaLog(quarantine_layout(), settings.delta_root)
+        root, open_log = settings.delta_root, parts.delta_log
+        logs = open_log(verdicts_layout(), root), open_log(quarantine_layout(), root)
         checkpoint = checkpoint_folder(settings.checkpoint, topic.id)
         resuming = Resuming(settings, connection, topic, checkpoint_files(spark, checkpoint), logs)
         resuming.settle()
         upkeep = Upkeep(connection, settings.input_topic, lambda: _topic_id(settings), settings.serving_days)
-        stream = Stream(spark, settings, connection, topic, checkpoint, logs, resuming, open_sinks, reporter, upkeep)
+        stream = Stream(spark, settings, connection, topic, checkpoint, logs, resuming, parts, reporter, upkeep)
         emit("job.started", topic=topic.name, topic_id=topic.id, delta=settings.delta_root)
         try:
             yield stream

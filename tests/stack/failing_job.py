@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from jobs.score_stream import run
+from jobs.stages.opening import StreamParts
 from jobs.stages.receipt import Receipt
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.stopping import StopGate
@@ -41,7 +42,7 @@ def main() -> int:
     gate = StopGate()
     gate.listen()
     try:
-        return run(load_settings(), gate, FailingSinks)
+        return run(load_settings(), gate, StreamParts(open_sinks=FailingSinks))
     finally:
         gate.finish()
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from jobs.score_stream import run
-from jobs.stages import micro_batch, opening
+from jobs.stages.opening import StreamParts
 from jobs.stages.score_task import SinkPlan, Sinks
+from jobs.stages.scoring import Scoring
 from jobs.stages.stopping import StopGate
 from netheal.scratch import use_scratch_folder
 from netheal.settings import load_settings
@@ -42,9 +44,12 @@ DELETED_ROWS = 200
 def reached(step: str, batch_id: int) -> None:
     """Die here, if this is the place, and was not before."""
     marker = Path(os.environ["FAILPOINT_MARKER"])
-    if os.environ["FAILPOINT"] != f"{step}:{batch_id}" or marker.exists():
+    if os.environ["FAILPOINT"] != f"{step}:{batch_id}":
         return
-    marker.touch()
+    try:
+        marker.touch(exist_ok=False)  # of several tasks that come here at once, one dies
+    except FileExistsError:
+        return
     if step != WORKER_DIES:
         os.killpg(int(os.environ["FAILPOINT_GROUP"]), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -114,17 +119,24 @@ class DyingLedger(Ledger):
         reached("batch_closed", batch_id)
 
 
+PARTS = StreamParts(
+    open_sinks=DyingSinks,
+    ledger=DyingLedger,
+    delta_log=DyingDeltaLog,
+    scoring=partial(Scoring, rows_per_task=1),
+)
+"""With several tasks a batch, however small, so that one dies while another may have written all of its rows."""
+
+
 def main() -> int:
     """The entry point."""
     os.environ["FAILPOINT_GROUP"] = str(os.getpgrp())
-    opening.DeltaLog, opening.Ledger = DyingDeltaLog, DyingLedger  # type: ignore[misc]
-    micro_batch._ROWS_WORTH_A_TASK = 1  # So that one task dies while another may have written all of its rows.
     configure_logging()
     gate = StopGate()
     gate.listen()
     settings = load_settings()
     use_scratch_folder(settings.scratch_dir, "job")  # as the job itself: a JVM that is killed leaves files behind
-    return run(settings, gate, DyingSinks)
+    return run(settings, gate, PARTS)
 
 
 if __name__ == "__main__":
