@@ -7,9 +7,9 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.paging import page_by_id
+from api.paging import BY_ID, read_page
 from api.schemas.batches import Alerts, alert_document
-from api.schemas.queries import PageQuery
+from api.schemas.pages import PageQuery
 from api.security import requires
 from api.services import services
 from netheal.store.alerts import page_of_alerts
@@ -25,6 +25,5 @@ alerts = APIBlueprint("alerts", __name__, tag="alerts")
 def list_alerts(query_data: dict[str, Any]) -> Response:
     """List alerts, newest first."""
     with services().pool.connection() as connection:
-        fetch = partial(page_of_alerts, connection)
-        rows, following = page_by_id(query_data.get("cursor"), query_data["limit"], fetch)
-    return answer({"alerts": [alert_document(row) for row in rows], "next_cursor": following})
+        page = read_page(query_data, BY_ID, partial(page_of_alerts, connection))
+    return answer(page.document("alerts", alert_document))

@@ -11,7 +11,7 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 
 from api.errors import Refusal
-from api.paging import page_by_id
+from api.paging import BY_ID, read_page
 from api.schemas.models import (
     Card,
     DeleteQuery,
@@ -52,10 +52,9 @@ def list_all(query_data: Document) -> Document:
     """List models, newest first."""
     chosen = query_data.get("model_type"), query_data["deleted"]
     with services().pool.connection() as connection:
-        fetch = partial(list_models, connection, *chosen)
-        rows, following = page_by_id(query_data.get("cursor"), query_data["limit"], fetch)
+        page = read_page(query_data, BY_ID, partial(list_models, connection, *chosen))
         total = count_models(connection, *chosen)
-    return {"models": [model_document(record) for record in rows], "total": total, "next_cursor": following}
+    return page.document("models", model_document, total=total)
 
 
 @models.get("/models/<int:model_id>")

@@ -7,9 +7,9 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.paging import page_by_id
+from api.paging import BY_ID, read_page
 from api.schemas.outages import Outages, outage_document
-from api.schemas.queries import PageQuery
+from api.schemas.pages import PageQuery
 from api.security import requires
 from api.services import services
 from netheal.store.outages import page_of_outages
@@ -25,6 +25,5 @@ outages = APIBlueprint("outages", __name__, tag="outages")
 def list_outages(query_data: dict[str, Any]) -> Response:
     """List outages, newest first; one that lasts has no end."""
     with services().pool.connection() as connection:
-        fetch = partial(page_of_outages, connection)
-        rows, following = page_by_id(query_data.get("cursor"), query_data["limit"], fetch)
-    return answer({"outages": [outage_document(row) for row in rows], "next_cursor": following})
+        page = read_page(query_data, BY_ID, partial(page_of_outages, connection))
+    return answer(page.document("outages", outage_document))

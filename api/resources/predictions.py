@@ -1,13 +1,14 @@
 """`/predictions`: verdicts, newest first, one by one, and counted."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.paging import Microseconds, Number, from_microseconds, read_cursor, to_microseconds, write_cursor
+from api.paging import BY_EVENT, filters_of, read_page
 from api.schemas.counts import (
     CountSummary,
     Stats,
@@ -25,7 +26,7 @@ from api.services import services
 from netheal.errors import NotThere
 from netheal.store.events import find_verdict_event
 from netheal.store.partitions import serving_since
-from netheal.store.predictions import Position, Wanted, page_of_verdicts
+from netheal.store.predictions import Wanted, page_of_verdicts
 from netheal.store.totals import read_minutes, read_summary, read_totals
 
 predictions = APIBlueprint("predictions", __name__, tag="predictions")
@@ -42,13 +43,10 @@ LAST_ID = 2**53 - 1
 @requires("viewer")
 def list_predictions(query_data: dict[str, Any]) -> Response:
     """List verdicts of the hot window, newest first."""
-    limit, before = query_data.pop("limit"), read_position(query_data.pop("cursor", None))
+    wanted = Wanted(**filters_of(query_data))
     with services().pool.connection() as connection:
-        found = page_of_verdicts(connection, Wanted(**query_data), before, limit + 1)
-    rows = found[:limit]
-    following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
-    listed = [prediction_document(row) for row in rows]
-    return answer({"predictions": listed, "served_since": served_since(), "next_cursor": following})
+        page = read_page(query_data, BY_EVENT, partial(page_of_verdicts, connection, wanted))
+    return answer(page.document("predictions", prediction_document, served_since=served_since()))
 
 
 @predictions.get("/predictions/stats")
@@ -105,14 +103,3 @@ def show_prediction(event_id: int) -> Response:
 def served_since() -> str:
     """Where lists of rows begin."""
     return iso_utc(serving_since(services().settings.serving_days))
-
-
-def read_position(cursor: str | None) -> Position | None:
-    """Where the page before ended."""
-    place = read_cursor(cursor, tuple[Microseconds, Number])
-    return None if place is None else (from_microseconds(place[0]), place[1])
-
-
-def next_position(recorded_at: datetime, event_id: int) -> str:
-    """The cursor after this row."""
-    return write_cursor((to_microseconds(recorded_at), event_id))

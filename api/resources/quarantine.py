@@ -1,12 +1,14 @@
 """`/quarantine`: messages that were not scored, and why."""
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from api.answers import answer
-from api.resources.predictions import LAST_ID, next_position, read_position, served_since
+from api.paging import BY_EVENT, filters_of, read_page
+from api.resources.predictions import LAST_ID, served_since
 from api.schemas.quarantine import Quarantine, RejectedDetail, bytes_document, rejected_document
 from api.schemas.queries import QuarantineQuery
 from api.security import requires
@@ -28,15 +30,11 @@ _NOT_ARCHIVED = "the archive does not have this row yet: all of its bytes can be
 @requires("viewer")
 def list_rejected(query_data: dict[str, Any]) -> Response:
     """List rejected rows of the hot window, newest first, and count those there ever were by reason."""
-    limit, before = query_data.pop("limit"), read_position(query_data.pop("cursor", None))
+    wanted = WantedRejected(**filters_of(query_data))
     with services().pool.connection() as connection:
-        found = page_of_rejected(connection, WantedRejected(**query_data), before, limit + 1)
+        page = read_page(query_data, BY_EVENT, partial(page_of_rejected, connection, wanted))
         reasons = read_totals(connection).of("rejected")
-    rows = found[:limit]
-    following = next_position(rows[-1].recorded_at, rows[-1].event_id) if len(found) > limit else None
-    listed = [rejected_document(row) for row in rows]
-    more = {"served_since": served_since(), "next_cursor": following}
-    return answer({"rejected": listed, "reasons": reasons, **more})
+    return answer(page.document("rejected", rejected_document, reasons=reasons, served_since=served_since()))
 
 
 @quarantine.get("/quarantine/<int:event_id>")

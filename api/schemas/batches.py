@@ -6,6 +6,7 @@ from apiflask import Schema
 from apiflask.fields import Dict, Float, Integer, List, Nested, String
 from apiflask.validators import OneOf
 
+from api.schemas.pages import PageSchema
 from api.schemas.times import iso_utc
 from netheal.store.alerts import Alert as StoredAlert
 from netheal.store.batches import Batch as StoredBatch
@@ -48,11 +49,10 @@ class Batch(Schema):
     rows_per_s = Float(required=True, allow_none=True)
 
 
-class Batches(Schema):
+class Batches(PageSchema):
     """Micro-batches, newest first."""
 
     batches = List(Nested(Batch), required=True)
-    next_cursor = String(required=True, allow_none=True)
 
 
 class Upload(Schema):
@@ -77,11 +77,10 @@ class Alert(Schema):
     model_id = Integer(required=True, allow_none=True)
 
 
-class Alerts(Schema):
+class Alerts(PageSchema):
     """Alerts, newest first."""
 
     alerts = List(Nested(Alert), required=True)
-    next_cursor = String(required=True, allow_none=True)
 
 
 class Policy(Schema):

@@ -6,7 +6,8 @@ from apiflask import Schema
 from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
 from apiflask.validators import Length, OneOf
 
-from api.schemas.queries import PLAIN, PageQuery
+from api.schemas.pages import PageQuery, PageSchema
+from api.schemas.queries import PLAIN
 from api.schemas.times import iso_utc
 from netheal.contracts import MODEL_TYPES
 from netheal.registry.records import ModelEvent, ModelRecord
@@ -75,12 +76,11 @@ class Model(Schema):
     damage = String(allow_none=True, metadata={"description": "What of the record cannot be read, and why"})
 
 
-class Models(Schema):
+class Models(PageSchema):
     """Models, newest first."""
 
     models = List(Nested(Model))
     total = Integer(metadata={"description": "On all pages"})
-    next_cursor = String(allow_none=True)
 
 
 class ModelChange(Schema):

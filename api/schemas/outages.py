@@ -5,6 +5,7 @@ from typing import Any
 from apiflask import Schema
 from apiflask.fields import Dict, Integer, List, Nested, String
 
+from api.schemas.pages import PageSchema
 from api.schemas.times import iso_utc
 from netheal.store.outages import Outage
 
@@ -26,11 +27,10 @@ class OutageDocument(Schema):
     )
 
 
-class Outages(Schema):
+class Outages(PageSchema):
     """Outages, newest first."""
 
     outages = List(Nested(OutageDocument), required=True)
-    next_cursor = String(required=True, allow_none=True)
 
 
 def outage_document(outage: Outage) -> dict[str, Any]:

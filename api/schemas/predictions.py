@@ -7,6 +7,7 @@ from apiflask import Schema
 from apiflask.fields import Boolean, Dict, Float, Integer, List, Nested, String
 from apiflask.validators import OneOf
 
+from api.schemas.pages import PageSchema
 from api.schemas.times import SERVED_SINCE, iso_utc
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.store.predictions import Model, Verdict
@@ -71,12 +72,11 @@ class Prediction(Schema):
     batch_id = Integer(required=True, metadata={"description": "The micro-batch's number, or the upload's"})
 
 
-class Predictions(Schema):
+class Predictions(PageSchema):
     """Verdicts, newest first."""
 
     predictions = List(Nested(Prediction), required=True)
     served_since = String(required=True, metadata=SERVED_SINCE)
-    next_cursor = String(required=True, allow_none=True)
 
 
 def prediction_document(verdict: Verdict) -> dict[str, Any]:

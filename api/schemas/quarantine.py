@@ -6,6 +6,7 @@ from typing import Any
 from apiflask import Schema
 from apiflask.fields import Dict, Integer, List, Nested, String
 
+from api.schemas.pages import PageSchema
 from api.schemas.times import SERVED_SINCE, iso_utc
 from netheal.store.rejected import Rejected
 
@@ -37,13 +38,12 @@ class QuarantinedRow(Schema):
     head = Nested(Bytes, required=True, allow_none=True, metadata={"description": "The first 256 bytes"})
 
 
-class Quarantine(Schema):
+class Quarantine(PageSchema):
     """Rejected rows, newest first, and how many there ever were of each reason."""
 
     rejected = List(Nested(QuarantinedRow), required=True)
     reasons = Dict(required=True, keys=String(), values=Integer())
     served_since = String(required=True, metadata=SERVED_SINCE)
-    next_cursor = String(required=True, allow_none=True)
 
 
 class RejectedDetail(QuarantinedRow):

@@ -9,6 +9,7 @@ from apiflask.fields import Boolean, Float, Integer, String
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import ValidationError, fields
 
+from api.schemas.pages import PageQuery
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.healing.policy import ACTION_TYPES
@@ -41,16 +42,6 @@ class ClassName(fields.Field[int]):
         if name is None:
             raise ValidationError(f"there is no such class: {', '.join(attack_classes().names)} are")
         return attack_classes().id_of(name)
-
-
-class PageQuery(Schema):
-    """Which page of a list."""
-
-    limit = Integer(load_default=100, validate=Range(1, 1000))
-    cursor = String(
-        validate=Length(max=400),
-        metadata={"description": "`next_cursor` of the page before"},
-    )
 
 
 class RangeQuery(PageQuery):
