@@ -10,15 +10,8 @@ from api.probe import Away
 from netheal.contracts import MODEL_TYPES, wire_contracts
 from netheal.records.check import no_active_model
 from netheal.store.progress import ActiveVersion, Progress, head_revision
+from netheal.store.stream_health import StreamHealth, still_s, stream_health
 from netheal.store.stream_state import StreamState
-
-STALLED_S = 60.0
-"""A job with rows to score begins or ends a batch more often than that."""
-FIRST_REPORT_S = 120.0
-"""So long after the API found Postgres the job may take to report: both are started together, and imports take long on
-a busy machine."""
-START_S = 300.0
-"""A job that starts for longer is not taken for one that will be there soon."""
 
 Status = Literal["ok", "starting", "degraded"]
 OBSERVED = ("postgres", "broker", "job")
@@ -69,54 +62,47 @@ def status(found: Iterable[Problem]) -> Status:
 
 
 def _of_job(progress: Progress, lag: int, up_s: float) -> Problem | None:
-    stream = progress.stream
+    health, stream = stream_health(progress, lag, up_s), progress.stream
     waiting = f"; {lag:,} rows wait" if lag else ""
-    told_why = stream is not None and (stream.state == "refused" or (stream.state == "stopped" and stream.reason))
-    silent = stream is None or (not stream.alive and not told_why and stream.heartbeat_age_s > up_s)
-    if silent and up_s < FIRST_REPORT_S:
+    if health == "running":
+        return None
+    if health == "awaited":
         told = f"the job is awaited: it has not reported yet{waiting}"
         return Problem("job", told, starting=True, outage=False)
     if stream is None:
         told = f"no job has ever reported{waiting}: start it, by `netheal up` or as jobs/score_stream.py"
         return Problem("job", told, outage=False)
-    return _of_stream(stream, waiting, bool(lag)) or _stalled(progress, stream, lag)
+    reason = _sentence(health, progress, stream, lag, waiting)
+    outage = stream.state != "stopped" or bool(lag) or bool(stream.reason)
+    return Problem("job", reason, stream.details, _age_s(health, progress, stream), health == "starting", outage)
 
 
-def _of_stream(stream: StreamState, waiting: str, rows_wait: bool) -> Problem | None:
-    """By what the job says of itself, or says no longer."""
-    age_s, because = stream.since_age_s, f": {stream.reason}" if stream.reason else ""
-    if stream.state == "refused":
-        return Problem("job", f"the job has refused to go on{because}{waiting}", stream.details, age_s)
-    if stream.state == "stopped":
-        told = f"the job ended at {_moment(stream.since)}{because}{waiting}"
-        if not stream.reason:
-            told += ": start it again"
-        return Problem("job", told, stream.details, age_s, outage=rows_wait or bool(stream.reason))
-    silence_s = stream.heartbeat_age_s
-    if not stream.alive:
-        told = (
-            f"the job has not answered since {_moment(stream.heartbeat_at)}{waiting}: it is frozen or dead, see its log"
-        )
-        return Problem("job", told, stream.details, silence_s)
-    if stream.state == "starting":
-        soon = age_s < START_S
-        told = f"the job is starting{because}{waiting}" if soon else f"the job does not get started{because}{waiting}"
-        return Problem("job", told, stream.details, age_s, starting=soon)
-    if stream.state == "retrying":
-        place = _place(stream)
-        return Problem("job", f"the job tries again{place}{because}{waiting}", stream.details, age_s)
-    return None
+def _age_s(health: StreamHealth, progress: Progress, stream: StreamState) -> float:
+    """For how long it has been so."""
+    if health == "silent":
+        return stream.heartbeat_age_s
+    return still_s(progress) if health == "stalled" else stream.since_age_s
 
 
-def _stalled(progress: Progress, stream: StreamState, lag: int) -> Problem | None:
-    ages = [age for age in (progress.opened_age_s, progress.closed_age_s) if age is not None]
-    still_s = min([*ages, stream.since_age_s])
-    if not lag or still_s < STALLED_S:
-        return None
-    told = (
-        f"{lag:,} rows wait and the job has neither begun nor finished a batch for {still_s // 60:.0f} min: see its log"
-    )
-    return Problem("job", told, stream.details, still_s)
+def _sentence(health: StreamHealth, progress: Progress, stream: StreamState, lag: int, waiting: str) -> str:
+    because = f": {stream.reason}" if stream.reason else ""
+    match health:
+        case "refused":
+            return f"the job has refused to go on{because}{waiting}"
+        case "stopped":
+            again = "" if stream.reason else ": start it again"
+            return f"the job ended at {_moment(stream.since)}{because}{waiting}{again}"
+        case "silent":
+            since = _moment(stream.heartbeat_at)
+            return f"the job has not answered since {since}{waiting}: it is frozen or dead, see its log"
+        case "starting":
+            return f"the job is starting{because}{waiting}"
+        case "overdue":
+            return f"the job does not get started{because}{waiting}"
+        case "retrying":
+            return f"the job tries again{_place(stream)}{because}{waiting}"
+    minutes = still_s(progress) // 60
+    return f"{lag:,} rows wait and the job has neither begun nor finished a batch for {minutes:.0f} min: see its log"
 
 
 def _place(stream: StreamState) -> str:

@@ -91,7 +91,7 @@ class _Stream(Collector):
 def _of_progress(progress: Progress) -> Iterator[Family]:
     for kind, metric in names.COUNTED.items():
         counter = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-        for name, n in progress.counts.get(kind, {}).items():
+        for name, n in progress.rows.of(kind).items():
             counter.add_metric([name], n)
         yield counter
     yield _info(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from netheal.cli.status import Status
 from netheal.cli.watch import Look
 from netheal.embedded.keeper import Condition
+from netheal.store.stream_health import StreamHealth, still_s
 from netheal.store.stream_state import HEARTBEAT_LATE_S, StreamState
 
 _CLOCK_SLACK_S = 2.0
@@ -57,24 +59,40 @@ def stage_of(
         return Stage("waiting", f"PostgreSQL, or the broker, hangs: no answer since {_clock(now - look_age_s)}")
     if look.status.lag is None:
         return Stage("waiting", "the Kafka broker does not answer")
-    stage = _of_stream(look.status.stream, conditions.get(job), now)
-    if stage == Stage("running") and look.status.batches == 0 and look.status.lag:
-        return Stage("starting", "the first micro-batch is scored")
-    return stage
+    return _of_stream(look.status, conditions.get(job), now)
 
 
-def _of_stream(stream: StreamState | None, job: Condition | None, now: float) -> Stage:
+def _of_stream(status: Status, job: Condition | None, now: float) -> Stage:
+    """The rule of `stream_health` in the terminal's words; reports of a job that ran before this one are none."""
     started_at = job.since if job is not None else 0.0
-    reported_at = now - stream.heartbeat_age_s if stream is not None else 0.0
-    if stream is None or reported_at < started_at - _CLOCK_SLACK_S:
+    stream = status.progress.stream
+    if stream is not None and now - stream.heartbeat_age_s < started_at - _CLOCK_SLACK_S:
+        stream = None
+        status = replace(status, progress=replace(status.progress, stream=None))
+    health = status.health(now - started_at)
+    if health == "awaited":
         return Stage("starting", "awaiting the streaming job and its Spark session")
-    if stream.ended:
-        return Stage(stream.state, stream.reason or "the streaming job has ended")
-    if not stream.alive:
-        return Stage("waiting", f"the streaming job does not answer since {_clock(reported_at)}")
-    if stream.state == "running":
-        return Stage("running", stream.reason)
-    return Stage(stream.state, stream.reason or "the streaming job gets ready")
+    if stream is None:
+        return Stage("waiting", f"the streaming job has not reported since it was started at {_clock(started_at)}")
+    return _of_report(health, status, stream, now)
+
+
+def _of_report(health: StreamHealth, status: Status, stream: StreamState, now: float) -> Stage:
+    match health:
+        case "running" if status.progress.batches == 0 and status.lag:
+            return Stage("starting", "the first micro-batch is scored")
+        case "running":
+            return Stage("running", stream.reason)
+        case "silent":
+            return Stage("waiting", f"the streaming job does not answer since {_clock(now - stream.heartbeat_age_s)}")
+        case "stalled":
+            since = _clock(now - still_s(status.progress))
+            return Stage("waiting", f"the streaming job has neither begun nor finished a batch since {since}")
+        case "overdue":
+            return Stage("waiting", f"the streaming job does not get started: {stream.reason or 'its log says why'}")
+        case "stopped" | "refused":
+            return Stage(health, stream.reason or "the streaming job has ended")
+    return Stage(health, stream.reason or "the streaming job gets ready")
 
 
 def _roll_call(conditions: Mapping[str, Condition]) -> str:

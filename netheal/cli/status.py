@@ -1,34 +1,38 @@
 """What the stream does now, read from Postgres and the broker."""
 
+import math
 from dataclasses import dataclass, field
 
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
-from netheal.store.stream_state import StreamState, read_state
+from netheal.store.progress import Progress, head_revision, read_progress
+from netheal.store.stream_health import StreamHealth, stream_health
 from netheal.store.topics import done_offsets, lag_rows
-from netheal.store.totals import RowCounts, total_counts, verdicts_per_s
+from netheal.store.totals import verdicts_per_s
 from netheal.traffic.topics import end_offsets, topic_reader
 
 _TIMEOUT_S = 10.0
+_NO_TABLES = "the tables are not made yet: the streaming job makes them as it starts"
+_WRONG_TABLES = "the tables are those of another version of netheal: use its command, or start the job of this one"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Rows since the store was made, as the API counts them; `last_batch` as the ledger has it.
+    """One look; `lag` in rows, None where the broker does not answer."""
 
-    `batches` are the micro-batches of the streaming query, as Spark numbers them from its checkpoint's first on.
-    `lag` in rows, None where the broker does not answer; `stream` is what the job last said of itself.
-    """
-
-    rows: RowCounts = field(default_factory=RowCounts)
+    progress: Progress = field(default_factory=Progress)
     verdicts_per_s: float = 0.0
     lag: int | None = 0
-    batches: int = 0
-    last_batch_rows: int = 0
-    last_batch_s: float = 0.0
-    models: tuple[str, ...] = ()
-    stream: StreamState | None = None
+
+    def health(self, reachable_s: float = math.inf) -> StreamHealth:
+        """What is wrong with the stream first, if anything is: see `stream_health`."""
+        return stream_health(self.progress, self.lag, reachable_s)
+
+    @property
+    def models(self) -> list[str]:
+        """The active models, the threat detector first."""
+        return [model.version for model in reversed(self.progress.active)]
 
 
 class StatusReader:
@@ -55,25 +59,18 @@ class StatusReader:
         return lag_rows(end_offsets(self._consumer, self._topic, self._timeout_s), done)
 
     def read(self) -> Status:
-        """The status now; raises ServiceUnavailable where Postgres does not answer."""
+        """The status now; raises ServiceUnavailable where Postgres does not answer, or has not the tables yet."""
         connection = self.connection()
+        progress = read_progress(connection, self._topic)
+        if progress.revision != head_revision():
+            raise ServiceUnavailable(_WRONG_TABLES if progress.revision else _NO_TABLES)
         with transaction(connection) as cursor:
-            rows = total_counts(cursor)
             pace = verdicts_per_s(cursor, self._topic)
-            cursor.execute(
-                "select batch_id + 1, verdicts + rejected, extract(epoch from closed_at - opened_at)::float8"
-                " from batches where state = 'done' and topic = %s order by opened_at desc limit 1",
-                (self._topic,),  # the newest by the index on `opened_at`: the ledger grows for ever
-            )
-            batches, last_rows, seconds = cursor.fetchone() or (0, 0, 0.0)
-            cursor.execute("select model_version from models where state = 'active' order by model_type desc")
-            models = tuple(version for (version,) in cursor.fetchall())
-        stream = read_state(connection, self._topic)
         try:
             lag: int | None = self.lag()
         except ServiceUnavailable:
             lag = None
-        return Status(rows, pace, lag, batches, last_rows, seconds, models, stream)
+        return Status(progress, pace, lag)
 
     def connection(self) -> Connection:
         """The one it reads with; raises ServiceUnavailable where Postgres does not answer."""

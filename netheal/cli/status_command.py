@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg2
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -51,10 +50,12 @@ class Glance:
         dead = [name for name, service in self.services.items() if service["pid"] is None]
         if self.disk or self.trouble or dead:
             return self.disk or self.trouble or f"not running: {', '.join(dead)}"
-        stream = self.figures.stream if self.figures else None
-        if stream is not None and stream.alive and stream.state == "running":
+        health = self.figures.health() if self.figures else "unreported"
+        if health == "running":
             return ""
-        state = "has not reported yet" if stream is None else f"is {stream.state_now}"
+        stream = self.figures.progress.stream if self.figures else None
+        word = "starting" if health == "overdue" else health
+        state = "has not reported yet" if stream is None else f"is {word}"
         return f"its stream {state}" + (f": {stream.reason}" if stream is not None and stream.reason else "")
 
 
@@ -89,7 +90,7 @@ def status_command(settings: Settings, as_json: bool, console: Console | None = 
 
 def document(found: Glance) -> dict[str, Any]:
     """The same as plain JSON."""
-    figures, stream = found.figures, found.figures.stream if found.figures else None
+    figures, stream = found.figures, found.figures.progress.stream if found.figures else None
     return {
         "running": found.running,
         "var_dir": found.var_dir,
@@ -111,10 +112,10 @@ def document(found: Glance) -> dict[str, Any]:
         },
         "lag": figures.lag if figures else None,
         "totals": _totals(figures) if figures else None,
-        "last_batch": {"rows": figures.last_batch_rows, "seconds": round(figures.last_batch_s, 3)}
-        if figures and figures.batches
+        "last_batch": {"rows": figures.progress.last_rows, "seconds": round(figures.progress.last_s, 3)}
+        if figures and figures.progress.batches
         else None,
-        "models": list(figures.models) if figures else None,
+        "models": figures.models if figures else None,
         "outages": [
             {**asdict(outage), "started_at": outage.started_at.isoformat(), "ended_at": None}
             for outage in found.outages
@@ -124,7 +125,7 @@ def document(found: Glance) -> dict[str, Any]:
 
 def _totals(figures: Status) -> dict[str, Any]:
     """Under the names that `/predictions/stats` has."""
-    rows = figures.rows
+    rows = figures.progress.rows
     return {
         "total_predictions": rows.predictions,
         "total_attacks": rows.attacks,
@@ -168,8 +169,6 @@ def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str
             reader.close()
     except ServiceUnavailable as error:
         return None, (), str(error)
-    except psycopg2.errors.UndefinedTable:
-        return None, (), "the tables are not made yet: the streaming job makes them as it starts"
     return status, outages, ""
 
 
@@ -206,17 +205,17 @@ def _whether(found: Glance) -> str:
 
 
 def _figure_lines(figures: Status) -> list[tuple[str, str]]:
-    stream, counted = figures.stream, figures.rows
+    progress, stream, counted = figures.progress, figures.progress.stream, figures.progress.rows
     state = "the streaming job has not reported yet"
     if stream is not None:
         state = stream.state + (f": {stream.reason}" if stream.reason else "")
-        if stream.state_now == "silent":
+        if figures.health() == "silent":
             state = f"does not answer for {_duration(stream.heartbeat_age_s)} (it was {state})"
     rows = (
         f"{counted.predictions:,} scored ({counted.attacks:,} attacks, {counted.normal:,} normal),"
         f" {counted.rejected:,} rejected"
     )
-    last = f"{figures.last_batch_rows:,} rows in {figures.last_batch_s:.2f} s" if figures.batches else "none yet"
+    last = f"{progress.last_rows:,} rows in {progress.last_s:.2f} s" if progress.batches else "none yet"
     return [
         ("stream", state),
         ("lag", "unknown: the Kafka broker does not answer" if figures.lag is None else f"{figures.lag:,} rows"),

@@ -34,7 +34,7 @@ class LiveView:
 
     def line(self) -> str:
         """Everything in one line, where there is no terminal."""
-        status, rows = self._status, self._status.rows
+        status, rows = self._status, self._status.progress.rows
         text = (
             f"{self._stage.word}: {_rows_in(status)} rows in, {status.verdicts_per_s:.0f} verdicts/s,"
             f" {rows.attacks} attacks, {rows.normal} normal, {rows.rejected} rejected, lag {_lag(status)}"
@@ -43,7 +43,7 @@ class LiveView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole view, as wide as the terminal and no higher."""
-        width, rows = options.max_width, self._status.rows
+        width, rows = options.max_width, self._status.progress.rows
         tables: list[tuple[str, Counts, str]] = [
             ("Attacks by class", {of.name: of.attacks for of in rows.attacks_by_class}, "none yet"),
             ("Healing actions", rows.of("action"), "none yet"),
@@ -59,23 +59,23 @@ class LiveView:
 
 
 def _figures(status: Status) -> list[Cell]:
-    rows = status.rows
-    last = f"rows in {status.last_batch_s:.2f} s, the last batch" if status.batches else "rows in the last batch"
+    progress, rows = status.progress, status.progress.rows
+    last = f"rows in {progress.last_s:.2f} s, the last batch" if progress.batches else "rows in the last batch"
     return [
         (f"{_rows_in(status):,}", "rows in"),
         (f"{status.verdicts_per_s:,.0f}", "verdicts/s"),
         (_lag(status), "rows lag"),
-        (f"{status.batches:,}", "micro-batches"),
+        (f"{progress.batches:,}", "micro-batches"),
         (f"{rows.attacks:,}", "attacks"),
         (f"{rows.normal:,}", "normal"),
         (f"{rows.rejected:,}", "rejected"),
-        (f"{status.last_batch_rows:,}", last),
+        (f"{progress.last_rows:,}", last),
         ("", ", ".join(status.models) or "no active model"),
     ]
 
 
 def _rows_in(status: Status) -> int:
-    return status.rows.predictions + status.rows.rejected
+    return status.progress.rows.predictions + status.progress.rows.rejected
 
 
 def _lag(status: Status) -> str:

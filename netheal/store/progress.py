@@ -1,4 +1,4 @@
-"""How far the stream is, as the ledger and the counts have it: what health and metrics look at."""
+"""How far the stream is, as the ledger and the counts have it: what health, metrics and the terminal look at."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,7 +11,7 @@ from netheal.store.ledger import Offsets
 from netheal.store.outages import Outage, outages_of_last_day
 from netheal.store.stream_state import StreamState, read_state
 from netheal.store.topics import done_offsets
-from netheal.store.totals import Counts, total_counts
+from netheal.store.totals import RowCounts, total_counts
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,19 @@ class ActiveVersion:
 class Progress:
     """One look. `opened_age_s` and `closed_age_s`: seconds since a batch was last begun and done, None for never.
 
-    `stream` is what the job last said of itself, None where no job ever did; `outages` are those of the last day.
+    `batches` are the micro-batches of the streaming query, as Spark numbers them from its checkpoint's first on; the
+    last one that is done had `last_rows` rows and took `last_s` seconds. `rows` are all rows ever counted. `stream` is
+    what the job last said of itself, None where no job ever did; `outages` are those of the last day.
     """
 
-    revision: str
+    revision: str = ""
     done_offsets: Offsets = field(default_factory=dict)
     opened_age_s: float | None = None
     closed_age_s: float | None = None
+    batches: int = 0
     last_rows: int = 0
     last_s: float = 0.0
-    counts: Counts = field(default_factory=dict)
+    rows: RowCounts = field(default_factory=RowCounts)
     active: tuple[ActiveVersion, ...] = ()
     stream: StreamState | None = None
     outages: tuple[Outage, ...] = ()
@@ -57,7 +60,7 @@ def head_revision() -> str:
 
 
 _LAST_DONE = (
-    "select extract(epoch from now() - b.closed_at)::float8, b.verdicts + b.rejected,"
+    "select extract(epoch from now() - b.closed_at)::float8, b.batch_id + 1, b.verdicts + b.rejected,"
     " extract(epoch from b.closed_at - b.opened_at)::float8 from batches b where b.state = 'done'"
     " and b.topic = %(topic)s and b.topic_id ="
     " (select topic_id from topics where topic = %(topic)s order by adopted_at desc limit 1)"
@@ -77,16 +80,18 @@ def read_progress(connection: Connection, topic: str) -> Progress:
             return Progress(revision)
         done = done_offsets(cursor, topic)
         cursor.execute(_LAST_DONE, {"topic": topic})
-        closed_age_s, rows, seconds = cursor.fetchone() or (None, 0, 0.0)
+        closed_age_s, batches, last_rows, last_s = cursor.fetchone() or (None, 0, 0, 0.0)
         cursor.execute(
             "select extract(epoch from now() - max(opened_at))::float8 from batches where topic = %s", (topic,)
         )
         (opened_age_s,) = cursor.fetchone() or (None,)
-        counts = total_counts(cursor).counts
+        rows = total_counts(cursor)
         active = _active(cursor)
         outages = tuple(outages_of_last_day(cursor))
     stream = read_state(connection, topic)
-    return Progress(revision, done, opened_age_s, closed_age_s, rows, seconds, counts, active, stream, outages)
+    return Progress(
+        revision, done, opened_age_s, closed_age_s, batches, last_rows, last_s, rows, active, stream, outages
+    )
 
 
 def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:

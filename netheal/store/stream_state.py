@@ -42,11 +42,6 @@ class StreamState:
         """Whether the job said that it ends; its heartbeat then stops for good."""
         return self.state in ("refused", "stopped")
 
-    @property
-    def state_now(self) -> str:
-        """The state in a word; `silent` for a job that has not reported lately, and did not say that it ends."""
-        return self.state if self.alive or self.ended else "silent"
-
 
 def report_state(
     connection: Connection, topic: str, state: State, reason: str = "", details: dict[str, Any] | None = None

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.health import FIRST_REPORT_S, Problem, problems, status
+from api.health import Problem, problems, status
 from api.observer import Observed
 from api.probe import Away
 from netheal.registry.artefacts import Artefacts
@@ -17,6 +17,7 @@ from netheal.store.counts import add_counts
 from netheal.store.database import Connection
 from netheal.store.outages import Outage
 from netheal.store.progress import ActiveVersion, Progress, head_revision, read_progress
+from netheal.store.stream_health import FIRST_REPORT_S
 from netheal.store.stream_state import StreamState, report_state
 from tests.api.stored_rows import event
 
@@ -211,9 +212,9 @@ def test_the_ledger_is_read(database: Connection) -> None:
             )
         cursor.execute("insert into total_counts values ('prediction', 'attack', 3), ('rejected', 'not_json', 2)")
     seen = read_progress(database, "in")
-    assert (seen.done_offsets, seen.last_rows, seen.last_s) == ({"0": 20}, 8, 4.0)
+    assert (seen.done_offsets, seen.batches, seen.last_rows, seen.last_s) == ({"0": 20}, 3, 8, 4.0)
     assert seen.closed_age_s == pytest.approx(36, abs=5) and seen.opened_age_s == pytest.approx(30, abs=5)
-    assert seen.counts == {"prediction": {"attack": 3}, "rejected": {"not_json": 2}}
+    assert seen.rows.counts == {"prediction": {"attack": 3}, "rejected": {"not_json": 2}}
     assert read_progress(database, "other").done_offsets == {}
 
 

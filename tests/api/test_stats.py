@@ -191,7 +191,8 @@ def test_the_terminal_has_the_newest_batch_of_its_own_topic(
         status = reader.read()
     finally:
         reader.close()
-    assert (status.batches, status.last_batch_rows, status.last_batch_s) == (42, 500, pytest.approx(5))
+    last = status.progress
+    assert (last.batches, last.last_rows, last.last_s) == (42, 500, pytest.approx(5))
 
 
 @pytest.mark.usefixtures("totals")
@@ -201,7 +202,7 @@ def test_the_terminal_has_the_numbers_of_the_api(
     monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
     reader = StatusReader(api_settings)
     try:
-        rows = reader.read().rows
+        rows = reader.read().progress.rows
     finally:
         reader.close()
     total = read(client, "/predictions/summary")["total"]

@@ -6,15 +6,23 @@ import pytest
 from rich.console import Console
 
 from netheal.cli import doctor as doctoring
+from netheal.cli import status_command as status_commands
 from netheal.cli.status import Status, StatusReader
 from netheal.cli.status_command import Glance, glance, status_command
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.outages import begin_outage, record_outage
+from netheal.store.progress import Progress
 from netheal.store.stream_state import StreamState
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-RUNS = Status(stream=StreamState("running", ""))
+
+
+def of(stream: StreamState | None = None) -> Status:
+    return Status(Progress(stream=stream))
+
+
+RUNS = of(StreamState("running", ""))
 
 
 def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", trouble: str = "") -> Glance:
@@ -28,15 +36,15 @@ def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", tro
         (seen(disk="disk full: at /data"), "disk full: at /data"),
         (seen(figures=None, trouble="Postgres does not answer"), "Postgres does not answer"),
         (seen(job=None), "not running: job"),
-        (seen(Status()), "its stream has not reported yet"),
-        (seen(Status(stream=StreamState("retrying", "batch 7 failed"))), "its stream is retrying: batch 7 failed"),
-        (seen(Status(stream=StreamState("running", "", heartbeat_age_s=60.0))), "its stream is silent"),
+        (seen(of()), "its stream has not reported yet"),
+        (seen(of(StreamState("retrying", "batch 7 failed"))), "its stream is retrying: batch 7 failed"),
+        (seen(of(StreamState("running", "", heartbeat_age_s=60.0))), "its stream is silent"),
     ],
 )
 def test_both_commands_tell_the_same_problem(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, found: Glance, problem: str
 ) -> None:
-    monkeypatch.setattr("netheal.cli.status_command.glance", lambda _: found)
+    monkeypatch.setattr(status_commands, "glance", lambda _: found)
     monkeypatch.setattr(doctoring, "glance", lambda _: found)
     assert found.problem == problem
     assert status_command(settings, as_json=False, console=Console(quiet=True)) == (1 if problem else 0)

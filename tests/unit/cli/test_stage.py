@@ -11,6 +11,7 @@ from netheal.cli.watch import Look
 from netheal.embedded.disk import DiskSpace
 from netheal.embedded.keeper import Condition
 from netheal.embedded.stack import BROKER, JOB, POSTGRES
+from netheal.store.progress import Progress
 from netheal.store.stream_state import StreamState
 
 NOW = 1_800_000_000.0
@@ -19,7 +20,8 @@ READY = {name: Condition("ready", STARTED) for name in (POSTGRES, BROKER, JOB)}
 
 
 def look(stream: StreamState | None = None, lag: int | None = 0, batches: int = 5, trouble: str = "") -> Look:
-    return Look(Status(lag=lag, batches=batches, stream=stream), began_at=1.0, trouble=trouble)
+    progress = Progress(batches=batches, stream=stream, closed_age_s=70.0)
+    return Look(Status(progress, lag=lag), began_at=1.0, trouble=trouble)
 
 
 def said(found: Look, **conditions: Condition) -> str:
@@ -67,6 +69,22 @@ def test_tables_that_cannot_be_made_are_said() -> None:
 
 def test_a_first_look_that_fails_is_said() -> None:
     assert said(Look(trouble="ValueError: odd")) == "waiting: ValueError: odd"
+
+
+def test_a_job_that_stands_still_while_rows_wait_is_not_running() -> None:
+    stands = StreamState("running", "", heartbeat_age_s=1.0, since_age_s=90.0)
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW - 70.0))
+    text = f"waiting: the streaming job has neither begun nor finished a batch since {clock}"
+    assert said(look(stands, lag=9)) == text
+    assert said(look(stands, lag=0)) == "running"
+
+
+def test_a_job_that_does_not_get_started_is_not_starting() -> None:
+    text = said(look(StreamState("starting", "awaiting the JVM", heartbeat_age_s=1.0, since_age_s=301.0)))
+    assert text == "waiting: the streaming job does not get started: awaiting the JVM"
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW - 121.0))
+    text = said(look(None), **{JOB: Condition("ready", NOW - 121.0)})
+    assert text == f"waiting: the streaming job has not reported since it was started at {clock}"
 
 
 def test_a_job_that_froze_is_not_running() -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from netheal.cli.stage import Stage
 from netheal.cli.status import Status
 from netheal.cli.view import LiveView
+from netheal.store.progress import ActiveVersion, Progress
 from netheal.store.totals import RowCounts
 
 ROWS = RowCounts(
@@ -20,7 +21,14 @@ ROWS = RowCounts(
         "rejected": {"unknown_category": 987_654, "not_an_object": 16},
     }
 )
-STATUS = Status(ROWS, 12.4, 12_345, 777, 9_999, 1.23, ("ensemble_v1_20261122", "decision_tree_v1_20261122"))
+MODELS = tuple(
+    ActiveVersion(model_type, version, "0" * 64)
+    for model_type, version in (
+        ("attack_classifier", "decision_tree_v1_20261122"),
+        ("threat_detector", "ensemble_v1_20261122"),
+    )
+)
+STATUS = Status(Progress(batches=777, last_rows=9_999, last_s=1.23, rows=ROWS, active=MODELS), 12.4, 12_345)
 
 
 def drawn(view: LiveView, width: int, height: int = 40) -> str:
@@ -47,7 +55,8 @@ def test_no_count_is_lost_at_any_width(width: int) -> None:
 @pytest.mark.parametrize("width", [28, 50, 80, 120])
 def test_it_is_no_higher_than_the_terminal_and_sums_up_what_does_not_fit(width: int) -> None:
     reasons = {f"reason_{at:02}": 100 - at for at in range(40)}
-    view = shown(Status(RowCounts({**ROWS.counts, "rejected": reasons}), 0.0, 0, 1, 1, 0.1, ("m",)))
+    rows = RowCounts({**ROWS.counts, "rejected": reasons})
+    view = shown(Status(Progress(batches=1, last_rows=1, last_s=0.1, rows=rows, active=MODELS[:1])))
     text = drawn(view, width, height=24)
     assert len(text.splitlines()) <= 24
     numbers = [line.rstrip(" │").rpartition(" ")[2] for line in text.splitlines() if "more" in line]
@@ -73,7 +82,7 @@ def test_what_is_wrong_is_said_in_full(width: int) -> None:
 
 
 def test_a_lag_that_nobody_knows_is_no_number() -> None:
-    view = shown(Status(ROWS, 0.0, None, 1), Stage("waiting", "the Kafka broker does not answer"))
+    view = shown(Status(Progress(batches=1, rows=ROWS), lag=None), Stage("waiting", "the Kafka broker does not answer"))
     assert "? rows lag" in drawn(view, 80)
     assert view.line() == (
         "waiting: 9876558 rows in, 0 verdicts/s, 1234567 attacks, 7654321 normal, 987670 rejected, lag ?;"
@@ -83,4 +92,4 @@ def test_a_lag_that_nobody_knows_is_no_number() -> None:
 
 def test_names_are_no_markup() -> None:
     rejected = RowCounts({"rejected": {"[red]x[/nothing]": 1}})
-    assert "[red]x[/nothing]" in drawn(shown(Status(rejected)), 100)
+    assert "[red]x[/nothing]" in drawn(shown(Status(Progress(rows=rejected))), 100)
