@@ -129,7 +129,7 @@ def _mutated(rng: np.random.Generator, row: dict[str, Any]) -> bytes:
 
 def _odd(rng: np.random.Generator) -> Any:
     among: Sequence[Any] = TEXTS if rng.random() < 0.6 else SCALARS
-    return among[rng.integers(len(among))]
+    return among[int(rng.integers(len(among)))]
 
 
 def _wounded(rng: np.random.Generator, message: bytes) -> bytes:

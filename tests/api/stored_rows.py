@@ -133,19 +133,19 @@ def commit_part(layout: Layout, root: str, found: Sequence[dict[str, Any]]) -> N
 def read(client: FlaskClient, path: str, **query: Any) -> dict[str, Any]:
     """A good answer, which is what the OpenAPI document says of it."""
     answer = client.get(f"/api/v1{path}", query_string=query)
-    assert answer.status_code == 200, answer.json
-    document = client.get("/api/v1/openapi.json").json
+    assert answer.status_code == 200, answer.get_json()
+    document = client.get("/api/v1/openapi.json").get_json()
     route = "/api/v1" + path
     if route not in document["paths"]:
         (route,) = (known for known in document["paths"] if known.startswith(route.rpartition("/")[0] + "/{"))
     schema = document["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    Draft202012Validator({**schema, "components": document["components"]}).validate(answer.json)
-    return dict(answer.json)
+    Draft202012Validator({**schema, "components": document["components"]}).validate(answer.get_json())
+    return dict(answer.get_json())
 
 
 def refused(client: FlaskClient, path: str, **query: Any) -> tuple[int, str]:
     """Status and code of an answer that is an error."""
     answer = client.get(f"/api/v1{path}", query_string=query)
-    error = answer.json["error"]
+    error = answer.get_json()["error"]
     assert set(error) == {"code", "message", "details"}
     return answer.status_code, error["code"]

@@ -40,7 +40,8 @@ def test_batches_come_newest_first_each_once(client: FlaskClient, database: Conn
     """Those of several streams can be opened at one moment."""
     for number in range(5):
         store_batch(database, number, (number, number + 1), opened_at=NOW, query_id=f"q{number % 2}")
-    seen, cursor = [], {}
+    seen: list[tuple[str, int]] = []
+    cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = read(client, "/batches", limit=2, **cursor)
         seen += [(batch["query_id"], batch["batch_id"]) for batch in page["batches"]]

@@ -32,7 +32,11 @@ def outage() -> DiskOutage:
 
 def kept(database: Connection) -> list[tuple[str, float, float | None]]:
     return [
-        (o.subject, (o.started_at - START).total_seconds(), o.ended_at and (o.ended_at - START).total_seconds())
+        (
+            o.subject,
+            (o.started_at - START).total_seconds(),
+            (o.ended_at - START).total_seconds() if o.ended_at else None,
+        )
         for o in page_of_outages(database)
     ]
 

@@ -20,8 +20,8 @@ ORDER = {"name": "x", "role": "viewer"}
 )
 def test_another_name_for_loopback_is_refused(client: FlaskClient, host: str) -> None:
     answer = client.get(STATS, headers={"Host": host})
-    assert (answer.status_code, answer.json["error"]["code"]) == (421, "wrong_host")
-    assert f'the host name "{host}": add it' in answer.json["error"]["message"]
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (421, "wrong_host")
+    assert f'the host name "{host}": add it' in answer.get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:80"])
@@ -43,7 +43,7 @@ def test_names_of_the_settings_are_answered_on_any_port_unless_one_is_given() ->
 @pytest.mark.parametrize("path", [STATS, TOKENS, "/health", "/docs", "/metrics", "/nowhere"])
 def test_a_page_of_another_origin_reads_nothing(client: FlaskClient, path: str, origin: str) -> None:
     answer = client.get(path, headers={"Origin": origin})
-    assert (answer.status_code, answer.json["error"]["code"]) == (403, "wrong_origin")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "wrong_origin")
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
@@ -53,7 +53,7 @@ def test_what_another_page_embeds_is_refused_and_does_not_use_up_the_rate(api_se
     embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     for path in (STATS, "/health", "/", "/metrics", "/nowhere"):
         answer = client.get(path, headers=embedded)
-        assert (answer.status_code, answer.json["error"]["code"]) == (403, "wrong_origin")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "wrong_origin")
     assert [client.get(STATS).status_code for _ in range(3)] == [200] * 3
 
 
@@ -78,7 +78,7 @@ def test_a_page_of_another_origin_changes_nothing(client: FlaskClient) -> None:
     assert client.post(TOKENS, json=ORDER, headers={"Origin": "http://evil.example"}).status_code == 403
     for site in ("cross-site", "same-site"):
         assert client.post(TOKENS, json=ORDER, headers={"Sec-Fetch-Site": site}).status_code == 403
-    assert client.get(TOKENS).json == {"tokens": []}
+    assert client.get(TOKENS).get_json() == {"tokens": []}
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert client.post(TOKENS, json=ORDER, headers=own).status_code == 201
 

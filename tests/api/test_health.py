@@ -173,19 +173,19 @@ def test_everything_missing_is_named_at_once() -> None:
 @pytest.mark.parametrize("path", ["/health", "/api/v1/health"])
 def test_it_is_there_twice_and_says_why_not(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
-    assert (answer.status_code, answer.json["live"], answer.json["ready"]) == (200, True, False)
-    assert answer.json["status"] == "degraded"
-    assert [reason for reason in answer.json["reasons"] if "broker does not answer" in reason]
-    assert [reason for reason in answer.json["reasons"] if "the job is awaited" in reason]
-    assert answer.json["recent_outages"] == []
-    assert client.get(f"{path}/live").json == {"live": True}
+    assert (answer.status_code, answer.get_json()["live"], answer.get_json()["ready"]) == (200, True, False)
+    assert answer.get_json()["status"] == "degraded"
+    assert [reason for reason in answer.get_json()["reasons"] if "broker does not answer" in reason]
+    assert [reason for reason in answer.get_json()["reasons"] if "the job is awaited" in reason]
+    assert answer.get_json()["recent_outages"] == []
+    assert client.get(f"{path}/live").get_json() == {"live": True}
     assert client.get(f"{path}/ready").status_code == 503
 
 
 def test_strangers_are_told_the_state_but_no_reasons(api_settings: Settings) -> None:
     stranger = create_app(api_settings.model_copy(update={"api_tokens_required": True})).test_client()
-    assert stranger.get("/health").json == {"live": True, "ready": False, "status": "degraded"}
-    assert stranger.get("/health/ready").json == {"ready": False, "status": "degraded"}
+    assert stranger.get("/health").get_json() == {"live": True, "ready": False, "status": "degraded"}
+    assert stranger.get("/health/ready").get_json() == {"ready": False, "status": "degraded"}
     assert stranger.get("/health", headers={"Authorization": "Bearer nh_x"}).status_code == 401
 
 
@@ -194,7 +194,7 @@ def test_without_postgres_it_still_answers_quickly(api_settings: Settings) -> No
     client = create_app(away).test_client()
     for headers in ({}, {"Authorization": "Bearer nh_x"}):
         answer = client.get("/health", headers=headers)
-        assert answer.status_code == 200 and answer.json["ready"] is False
+        assert answer.status_code == 200 and answer.get_json()["ready"] is False
     assert client.get("/api/v1/predictions/stats").status_code == 503
 
 

@@ -1,7 +1,5 @@
 """/metrics shows what is declared, with the store's numbers, and goes on where a service is away."""
 
-from collections.abc import Iterator
-
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.metrics_core import Metric
@@ -27,7 +25,7 @@ def value(family: Metric, **labels: str) -> float:
 
 
 @pytest.fixture
-def counted(client: FlaskClient, database: Connection) -> Iterator[FlaskClient]:
+def counted(client: FlaskClient, database: Connection) -> FlaskClient:
     rows = [("prediction", "attack", 3), ("class", "DDoS", 2), ("rejected", "not_json", 5), ("action", "block_ip", 1)]
     with database, database.cursor() as cursor:
         for row in rows:

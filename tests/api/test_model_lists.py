@@ -22,6 +22,7 @@ from netheal.registry.models import Upload, add_model
 from netheal.registry.records import ModelRecord
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
+from netheal.uploads import bundles
 from tests.unit.bundles.intake.honest_bundles import honest
 
 LIST, UPLOAD = "/api/v1/models/", "/api/v1/models/upload"
@@ -65,15 +66,15 @@ def test_a_row_that_cannot_be_read_is_listed_with_what_can_be_said(
         cursor.execute(f"update models set {column} = %s where id = %s", (document, damaged.id))
     answer = client.get(LIST)
     assert answer.status_code == 200
-    first, second = answer.json["models"]
+    first, second = answer.get_json()["models"]
     assert (first["id"], first["model_version"], first["state"]) == (damaged.id, "damaged", "validated")
     assert first["damage"].startswith(f"its {column} cannot be read")
     assert first["contract"] == ("attack/v1" if kept else None)
     assert (second["id"], second["damage"]) == (whole.id, None)
-    assert client.get(f"/api/v1/models/{damaged.id}").json == first
+    assert client.get(f"/api/v1/models/{damaged.id}").get_json() == first
     activated = client.post(f"/api/v1/models/{damaged.id}/activate")
     assert activated.status_code == (200 if kept else 409)
-    assert kept or "upload it again" in activated.json["error"]["message"]
+    assert kept or "upload it again" in activated.get_json()["error"]["message"]
     assert client.get("/api/v1/models/stats/storage").status_code == 200
 
 
@@ -81,7 +82,7 @@ def test_pages_have_every_model_once(add: Add, client: FlaskClient) -> None:
     ids = [add(f"model_{number}").id for number in range(5)]
     seen, cursor = [], None
     while True:
-        page = client.get(LIST, query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}).json
+        page = client.get(LIST, query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}).get_json()
         assert page["total"] == 5 and len(page["models"]) <= 2
         seen += [model["id"] for model in page["models"]]
         cursor = page["next_cursor"]
@@ -100,8 +101,8 @@ def test_a_profile_that_is_too_deep_or_too_large_is_refused(client: FlaskClient,
     }
     answer = client.post(UPLOAD, data=form)
     assert answer.status_code == 422
-    assert "the profile is too large or nested too deeply" in answer.json["error"]["message"]
-    assert client.get(LIST).json["total"] == 0
+    assert "the profile is too large or nested too deeply" in answer.get_json()["error"]["message"]
+    assert client.get(LIST).get_json()["total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,8 @@ def test_a_registry_that_is_full_takes_no_more(
         return client.post(UPLOAD, data=form)
 
     refused = send()
-    assert (refused.status_code, refused.json["error"]["code"]) == (409, "conflict")
-    assert word in refused.json["error"]["message"]
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "conflict")
+    assert word in refused.get_json()["error"]["message"]
     assert client.delete(f"/api/v1/models/{first.id}?delete_file=true").status_code == 200
     assert send().status_code == 201
 
@@ -139,19 +140,19 @@ def test_uploads_on_their_way_are_bounded(
         form = {"file": (io.BytesIO(data[:size]), "b.joblib"), "model_type": ATTACK}
         return app.test_client().post(UPLOAD, data=form)
 
-    monkeypatch.setattr("netheal.uploads.bundles.require_quota", waits)
+    monkeypatch.setattr(bundles, "require_quota", waits)
     first = threading.Thread(target=send, args=(len(data),))
     first.start()
     try:
         assert entered.wait(60)
         refused = send(len(data))
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
-        assert "NETHEAL_API_WAITING_UPLOAD_BYTES" in refused.json["error"]["message"]
+        assert "NETHEAL_API_WAITING_UPLOAD_BYTES" in refused.get_json()["error"]["message"]
         entered.clear()
         second = threading.Thread(target=send, args=(100,))
         second.start()
         assert entered.wait(60)
-        assert "NETHEAL_API_WAITING_UPLOADS" in send(100).json["error"]["message"]
+        assert "NETHEAL_API_WAITING_UPLOADS" in send(100).get_json()["error"]["message"]
         assert app.test_client().get(LIST).status_code == 200
     finally:
         go_on.set()
@@ -172,12 +173,12 @@ def test_a_model_that_no_message_can_reach_is_kept_and_not_activated(
     layout = {**made.layout, "model": model, "selected_features": names, "label_encoders": {}}
     form = {"file": (io.BytesIO(pickle.dumps(layout)), "b.pkl"), "model_type": "threat_detector"}
     answer = client.post(UPLOAD, data=form)
-    assert answer.status_code == 201, answer.json
-    found = answer.json["validation_results"]
+    assert answer.status_code == 201, answer.get_json()
+    found = answer.get_json()["validation_results"]
     assert "it cannot be activated" in found["warnings"][0]
     assert "do not have its features" in found["figures"]["against_active"]["text"]
-    refused = client.post(f"/api/v1/models/{answer.json['id']}/activate")
-    assert (refused.status_code, refused.json["error"]["code"]) == (409, "conflict")
-    assert contract("threat/v1").id in refused.json["error"]["message"]
-    (active,) = [m for m in client.get(f"{LIST}?model_type=threat_detector").json["models"] if m["is_active"]]
+    refused = client.post(f"/api/v1/models/{answer.get_json()['id']}/activate")
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "conflict")
+    assert contract("threat/v1").id in refused.get_json()["error"]["message"]
+    (active,) = [m for m in client.get(f"{LIST}?model_type=threat_detector").get_json()["models"] if m["is_active"]]
     assert active["contract"] == "threat/v1"

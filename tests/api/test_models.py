@@ -16,6 +16,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from api.resources import models as served_models
 from netheal.bundles.served import ServedBundle
 from netheal.errors import Conflict, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
@@ -41,16 +42,16 @@ def upload_starter(client: FlaskClient, models: Path) -> UploadStarter:
             **fields,
         }
         answer = client.post("/api/v1/models/upload", data=form)
-        assert answer.status_code == 201, answer.json
-        return dict(answer.json)
+        assert answer.status_code == 201, answer.get_json()
+        return dict(answer.get_json())
 
     return send
 
 
 def change(client: FlaskClient, model: dict[str, Any], what: str) -> dict[str, Any]:
     answer = client.post(f"/api/v1/models/{model['id']}/{what}")
-    assert answer.status_code == 200, answer.json
-    return dict(answer.json)
+    assert answer.status_code == 200, answer.get_json()
+    return dict(answer.get_json())
 
 
 def active(database: Connection) -> dict[str, str]:
@@ -70,15 +71,15 @@ def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client:
     assert steps == dict.fromkeys(
         ["file_format", "loading", "structure", "features", "test_prediction", "storage_and_record"], True
     )
-    assert client.get(f"/api/v1/models/{model['id']}").json == model
+    assert client.get(f"/api/v1/models/{model['id']}").get_json() == model
     assert client.get(f"/api/v1/models/{model['id']}/card").status_code == 404
-    assert client.get("/api/v1/models/").json == {"models": [model], "total": 1, "next_cursor": None}
-    none = client.get("/api/v1/models/?model_type=threat_detector").json
+    assert client.get("/api/v1/models/").get_json() == {"models": [model], "total": 1, "next_cursor": None}
+    none = client.get("/api/v1/models/?model_type=threat_detector").get_json()
     assert none == {"models": [], "total": 0, "next_cursor": None}
 
 
 def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskClient) -> None:
-    found = client.get("/api/v1/models/").json["models"]
+    found = client.get("/api/v1/models/").get_json()["models"]
     assert {(model["model_type"], model["state"]) for model in found} == {
         ("threat_detector", "active"),
         (ATTACK, "active"),
@@ -87,12 +88,12 @@ def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskC
         assert model["validation_results"]["accepted"]
         assert model["validation_results"]["steps"][-1]["name"] == "storage_and_record"
         assert "bundle_hash" not in model["validation_results"]["figures"], "the record says it"
-        assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").json["card"].lower()
+        assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").get_json()["card"].lower()
 
 
 def test_a_model_card_is_kept(upload_starter: UploadStarter, client: FlaskClient) -> None:
     model = upload_starter(card="# A tree\nIt knows little.")
-    assert client.get(f"/api/v1/models/{model['id']}/card").json["card"] == "# A tree\nIt knows little."
+    assert client.get(f"/api/v1/models/{model['id']}/card").get_json()["card"] == "# A tree\nIt knows little."
 
 
 def test_a_life_from_upload_to_deletion(
@@ -104,17 +105,17 @@ def test_a_life_from_upload_to_deletion(
     assert changed["replaced"]["model_version"] == first
     assert active(database)[ATTACK] == model["model_version"]
     assert client.delete(f"/api/v1/models/{model['id']}").status_code == 409
-    back = client.post(f"/api/v1/models/rollback/{ATTACK}").json
+    back = client.post(f"/api/v1/models/rollback/{ATTACK}").get_json()
     assert back["model"]["model_version"] == first == active(database)[ATTACK]
     assert client.post(f"/api/v1/models/rollback/{ATTACK}").status_code == 409, "nothing lies before the starter"
     artefact = api_settings.artefacts_dir / model["bundle_hash"]
     assert artefact.is_dir()
     assert client.delete(f"/api/v1/models/{model['id']}?delete_file=true").status_code == 200
     assert not artefact.exists()
-    gone = client.get(f"/api/v1/models/{model['id']}").json
+    gone = client.get(f"/api/v1/models/{model['id']}").get_json()
     assert (gone["state"], gone["artefact_deleted_at"] is None) == ("deleted", False)
     assert client.post(f"/api/v1/models/{model['id']}/activate").status_code == 409
-    events = client.get(f"/api/v1/models/{model['id']}/history").json["events"]
+    events = client.get(f"/api/v1/models/{model['id']}/history").get_json()["events"]
     states = [(event["from_state"], event["to_state"]) for event in events]
     assert states == [
         (None, "uploaded"),
@@ -129,7 +130,7 @@ def test_a_life_from_upload_to_deletion(
 def test_deactivate_then_activate_the_earlier_one(
     starters: None, upload_starter: UploadStarter, client: FlaskClient, database: Connection
 ) -> None:
-    (earlier,) = client.get(f"/api/v1/models/?model_type={ATTACK}").json["models"]
+    (earlier,) = client.get(f"/api/v1/models/?model_type={ATTACK}").get_json()["models"]
     model = upload_starter()
     change(client, model, "activate")
     change(client, model, "deactivate")
@@ -152,7 +153,7 @@ def test_a_change_that_was_made_is_not_answered_with_an_error_of_a_busy_pool(
     def busy() -> Any:
         raise ServiceUnavailable("Postgres does not answer: the pool is busy")
 
-    monkeypatch.setattr("api.resources.models.activate", activated)
+    monkeypatch.setattr(served_models, "activate", activated)
     change(client, model, "activate")
 
 
@@ -161,7 +162,7 @@ def test_rollbacks_go_further_back_each_time(upload_starter: UploadStarter, clie
     assert len({model["version"] for model in models}) == 3
     for model in models:
         change(client, model, "activate")
-    back = [client.post(f"/api/v1/models/rollback/{ATTACK}").json["model"]["id"] for _ in range(2)]
+    back = [client.post(f"/api/v1/models/rollback/{ATTACK}").get_json()["model"]["id"] for _ in range(2)]
     assert back == [models[1]["id"], models[0]["id"]]
 
 
@@ -172,7 +173,7 @@ def test_two_clients_at_once_get_one_order(upload_starter: UploadStarter, app: A
     def switch(at: int) -> tuple[int, dict[str, Any]]:
         start.wait()
         answer = app.test_client().post(f"/api/v1/models/{models[at % 2]['id']}/activate")
-        return answer.status_code, answer.json
+        return answer.status_code, answer.get_json()
 
     with ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(switch, range(8)))
@@ -202,11 +203,11 @@ def test_a_program_in_place_of_a_bundle_is_refused_and_not_run(client: FlaskClie
     form = {"file": (io.BytesIO(pickle.dumps(Hostile())), "bundle.pkl"), "model_type": ATTACK}
     answer = client.post("/api/v1/models/upload", data=form)
     assert answer.status_code == 422
-    error = answer.json["error"]
+    error = answer.get_json()["error"]
     assert error["code"] == "bundle_refused"
     assert [step["passed"] for step in error["details"]["validation_results"]["steps"]] == [True, False, *[None] * 3]
     assert not marker.exists()
-    assert client.get("/api/v1/models/").json["total"] == 0
+    assert client.get("/api/v1/models/").get_json()["total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -224,8 +225,8 @@ def test_a_program_in_place_of_a_bundle_is_refused_and_not_run(client: FlaskClie
 )
 def test_a_wrong_form_is_refused_with_a_reason(client: FlaskClient, fields: dict[str, Any], status: int) -> None:
     answer = client.post("/api/v1/models/upload", data=fields, content_type="multipart/form-data")
-    assert answer.status_code == status, answer.json
-    assert answer.json["error"]["message"]
+    assert answer.status_code == status, answer.get_json()
+    assert answer.get_json()["error"]["message"]
 
 
 def test_a_clients_file_name_is_shown_and_never_a_path(upload_starter: UploadStarter) -> None:
@@ -235,21 +236,21 @@ def test_a_clients_file_name_is_shown_and_never_a_path(upload_starter: UploadSta
 @pytest.mark.parametrize("path", ["999999", "99999999999999999999999", "999999/history", "999999/card"])
 def test_a_model_that_is_not_there_is_404(client: FlaskClient, path: str) -> None:
     answer = client.get(f"/api/v1/models/{path}")
-    assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
 
 
 def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, models: Path) -> None:
-    profile = client.get(f"/api/v1/models/profile/{ATTACK}").json
+    profile = client.get(f"/api/v1/models/profile/{ATTACK}").get_json()
     shipped = json.loads((models / ATTACK / "attack_classifier_profile.json").read_text("utf-8"))
     assert profile["expected_features"] == shipped["expected_features"]
     assert profile["preprocessing_pipeline"] == shipped["preprocessing_pipeline"]
     unknown = client.get("/api/v1/models/profile/other")
     assert unknown.status_code == 404
-    assert unknown.json["error"]["message"].startswith('there is no model type "other": ')
+    assert unknown.get_json()["error"]["message"].startswith('there is no model type "other": ')
 
 
 def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api_settings: Settings) -> None:
-    told = client.get("/api/v1/models/stats/storage").json
+    told = client.get("/api/v1/models/stats/storage").get_json()
     files = [file for file in api_settings.artefacts_dir.rglob("*") if file.is_file()]
     assert told["total_models"] == 2
     assert told["total_bytes"] == sum(file.stat().st_size for file in files)

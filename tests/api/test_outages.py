@@ -1,5 +1,6 @@
 """Outages and the job's state, as the store keeps them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,13 +16,13 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def connection(api_settings: Settings):
+def connection(api_settings: Settings) -> Iterator[Connection]:
     connection = connect(api_settings.postgres_dsn.get_secret_value())
     yield connection
     connection.close()
 
 
-def test_one_outage_a_subject_is_open_at_a_time(connection: Connection):
+def test_one_outage_a_subject_is_open_at_a_time(connection: Connection) -> None:
     begin_outage(connection, "broker", "it does not answer", NOON)
     begin_outage(connection, "broker", "it still does not answer", NOON + timedelta(seconds=5))
     end_outage(connection, "broker", NOON + timedelta(seconds=9))
@@ -35,7 +36,7 @@ def test_one_outage_a_subject_is_open_at_a_time(connection: Connection):
     )
 
 
-def test_outages_come_newest_first_and_in_pages(connection: Connection):
+def test_outages_come_newest_first_and_in_pages(connection: Connection) -> None:
     for n in range(3):
         record_outage(connection, "postgres", f"outage {n}", NOON, NOON + timedelta(minutes=n), {"n": n})
     first, second = page_of_outages(connection, limit=2)
@@ -43,7 +44,7 @@ def test_outages_come_newest_first_and_in_pages(connection: Connection):
     assert [o.details["n"] for o in (first, second, last)] == [2, 1, 0]
 
 
-def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api_settings: Settings):
+def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api_settings: Settings) -> None:
     def reported() -> StreamState | None:
         return read_state(connection, "flows")
 
@@ -58,7 +59,7 @@ def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api
     assert (last.state, last.reason, last.details, last.alive) == ("stopped", "", {}, False)
 
 
-def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_settings: Settings):
+def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_settings: Settings) -> None:
     with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
         reporter.report_start("awaiting the broker")
         eventually(lambda: (state := read_state(connection, "flows")) and state.reason == "awaiting the broker", "told")
@@ -69,7 +70,9 @@ def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_se
     assert (last.state, last.reason, last.details) == ("retrying", "batch 3 fails", {"batch_id": 3})
 
 
-def test_a_heartbeat_keeps_the_job_alive_and_its_absence_does_not(connection: Connection, api_settings: Settings):
+def test_a_heartbeat_keeps_the_job_alive_and_its_absence_does_not(
+    connection: Connection, api_settings: Settings
+) -> None:
     with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=0.05) as reporter:
         reporter.report("running")
         eventually(lambda: read_state(connection, "flows") is not None, "the job reports")

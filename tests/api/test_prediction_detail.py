@@ -151,8 +151,8 @@ def test_an_archive_that_cannot_be_read_is_no_empty_one(
 def test_contracts_are_told_with_their_hashes(client: FlaskClient) -> None:
     listed = read(client, "/contracts")["contracts"]
     assert [(told["id"], told["hash"]) for told in listed] == [(known.id, known.hash) for known in wire_contracts()]
-    attack = client.get("/api/v1/contracts/attack/v1").json
+    attack = client.get("/api/v1/contracts/attack/v1").get_json()
     assert attack == listed[0] and attack["features"][0]["name"] == " Destination Port"
     assert (len(attack["features"]), len(attack["classes"]), attack["classes"][0]["name"]) == (42, 14, "BENIGN")
-    assert client.get("/api/v1/contracts/threat/v1").json["classes"] is None
+    assert client.get("/api/v1/contracts/threat/v1").get_json()["classes"] is None
     assert refused(client, "/contracts/attack/v9") == (404, "not_found")

@@ -8,9 +8,11 @@ from itertools import chain
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from psycopg2 import sql
 from werkzeug.datastructures import MultiDict
 
 from api.live.filters import read_wish
+from api.resources import predictions as listed
 from api.services import Services
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION
@@ -277,10 +279,10 @@ def test_a_search_that_takes_too_long_says_how_to_narrow_it(
             cursor.execute("select pg_sleep(5)")
         return []
 
-    monkeypatch.setattr("api.resources.predictions.page_of_verdicts", slow)
+    monkeypatch.setattr(listed, "page_of_verdicts", slow)
     answer = client.get("/api/v1/predictions?src_ip=192.0.2.1")
-    assert (answer.status_code, answer.json["error"]["code"]) == (503, "too_broad")
-    assert "since" in answer.json["error"]["message"]
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "too_broad")
+    assert "since" in answer.get_json()["error"]["message"]
 
 
 def test_the_time_limit_ends_with_the_page(client: FlaskClient, app: APIFlask) -> None:
@@ -293,7 +295,7 @@ def test_the_time_limit_ends_with_the_page(client: FlaskClient, app: APIFlask) -
 
 
 def test_the_time_limit_is_that_of_every_reader(database: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "_SELECT", stored._SELECT + stored.sql.SQL(", pg_sleep(5)"))
+    monkeypatch.setattr(stored, "_SELECT", stored._SELECT + sql.SQL(", pg_sleep(5)"))
     monkeypatch.setattr(stored, "bounded", lambda connection: bounded(connection, 50))
     with pytest.raises(TooBroad):
         stored.find_verdict(database, 1)

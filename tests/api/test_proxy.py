@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.probe import Away, Probe
+from api.security import guesses
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.pool import LENT_AT_MOST, WAIT_S
@@ -42,9 +43,9 @@ def test_a_request_that_was_forwarded_needs_a_token(client: FlaskClient, header:
     assert client.post(TOKENS, json={"name": "x", "role": "admin"}, headers=headers).status_code == 401
     assert client.post(TICKET, headers=headers).status_code == 401
     assert client.get("/ws/realtime", headers=headers | SOCKET).status_code == 401
-    assert "reasons" in client.get("/health").json
-    assert "reasons" not in client.get("/health", headers=headers).json
-    assert client.get(TOKENS).json == {"tokens": []}
+    assert "reasons" in client.get("/health").get_json()
+    assert "reasons" not in client.get("/health", headers=headers).get_json()
+    assert client.get(TOKENS).get_json() == {"tokens": []}
 
 
 def test_a_token_opens_it_behind_a_proxy(client: FlaskClient, database: Connection) -> None:
@@ -52,7 +53,7 @@ def test_a_token_opens_it_behind_a_proxy(client: FlaskClient, database: Connecti
     headers = {"X-Forwarded-For": "192.0.2.7", "Authorization": f"Bearer {text}"}
     assert client.get(STATS, headers=headers).status_code == 200
     assert client.get(TOKENS, headers=headers).status_code == 403
-    assert "reasons" in client.get("/health", headers=headers).json
+    assert "reasons" in client.get("/health", headers=headers).get_json()
 
 
 def test_what_a_proxy_speaks_unless_told_otherwise_is_forwarded_too(serve: Serve) -> None:
@@ -115,7 +116,7 @@ def test_bad_tokens_are_counted_and_lock_out_no_good_one(api_settings: Settings,
 def test_a_flood_of_bad_tokens_costs_no_look_into_postgres_for_each(
     api_settings: Settings, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.security.guesses._FRESH_S", 1e9)
+    monkeypatch.setattr(guesses, "_FRESH_S", 1e9)
     app = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2}))
     client, lent = app.test_client(), lends(app, monkeypatch)
     _, text = create_token(database, "anna", "viewer", "test", None)
@@ -147,7 +148,7 @@ def test_whether_it_lives_is_answered_without_asking_who_asks(
     for path in ("/health/live", "/", "/docs"):
         assert client.get(path, headers=headers).status_code == 200
     assert lent == []
-    assert "reasons" in client.get("/health", headers=headers).json
+    assert "reasons" in client.get("/health", headers=headers).get_json()
     assert lent == [pytest.approx(0, abs=1.0)], "health waits shortly for who asks"
 
 
@@ -158,11 +159,11 @@ def test_whom_nobody_can_look_up_now_is_told_the_state_alone(app: APIFlask, monk
         for _ in range(LENT_AT_MOST):
             everything.enter_context(pool.connection())
         answer = client.get("/health", headers=headers)
-    assert (answer.status_code, set(answer.json)) == (200, {"live", "ready", "status"})
+    assert (answer.status_code, set(answer.get_json())) == (200, {"live", "ready", "status"})
     lent = lends(app, monkeypatch)
     monkeypatch.setattr(Probe, "ask", lambda _: Away("Postgres does not answer"))
     answer = client.get("/health", headers=headers)
-    assert (answer.status_code, set(answer.json), lent) == (200, {"live", "ready", "status"}, [])
+    assert (answer.status_code, set(answer.get_json()), lent) == (200, {"live", "ready", "status"}, [])
 
 
 def test_a_stranger_behind_the_proxy_locks_nobody_out_of_the_page(api_settings: Settings, database: Connection) -> None:
@@ -172,7 +173,7 @@ def test_a_stranger_behind_the_proxy_locks_nobody_out_of_the_page(api_settings: 
     assert [client.get(STATS, headers=forwarded).status_code for _ in range(3)] == [401, 401, 429]
     for path in ("/", "/dashboard/index.html", "/docs", "/docs/init.js"):
         assert client.get(path, headers=forwarded).status_code == 200, path
-    ticket = client.post(TICKET, headers=forwarded | {"Authorization": f"Bearer {text}"}).json["ticket"]
+    ticket = client.post(TICKET, headers=forwarded | {"Authorization": f"Bearer {text}"}).get_json()["ticket"]
     broken = forwarded | SOCKET | {"Sec-WebSocket-Key": "short"}
     assert client.get(f"/ws/realtime?ticket={ticket}", headers=broken).status_code == 400, "past the count"
     assert client.get("/ws/realtime", headers=broken).status_code == 429
@@ -188,9 +189,9 @@ def test_what_a_token_may_not_do_is_counted(api_settings: Settings, database: Co
 @pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
 def test_a_ticket_is_void_when_its_token_is(client: FlaskClient, database: Connection, end: str) -> None:
     _, text = create_token(database, "anna", "viewer", "test", None)
-    ticket = client.post(TICKET, headers={"Authorization": f"Bearer {text}"}).json["ticket"]
+    ticket = client.post(TICKET, headers={"Authorization": f"Bearer {text}"}).get_json()["ticket"]
     with database, database.cursor() as cursor:
         cursor.execute(f"update tokens set {end} = now()")
     elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
     answer = client.get(f"/ws/realtime?ticket={ticket}", headers=SOCKET, environ_base=elsewhere)
-    assert (answer.status_code, answer.json["error"]["code"]) == (401, "unauthorized")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized")

@@ -11,8 +11,8 @@ UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket"}
 
 def refused(client: FlaskClient, method: str, url: str) -> str:
     answer = client.open(url, method=method, headers=UPGRADE if url.startswith(SOCKET) else None)
-    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request"), (method, url, answer.text)
-    return str(answer.json["error"]["message"])
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "bad_request"), (method, url, answer.text)
+    return str(answer.get_json()["error"]["message"])
 
 
 def test_every_endpoint_refuses_a_parameter_that_it_does_not_know(client: FlaskClient, app: APIFlask) -> None:

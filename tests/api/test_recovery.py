@@ -16,7 +16,7 @@ from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import StreamRefused
 from netheal.recovery.checkpoint import LocalFiles, ResumePoint, checkpoint_files
 from netheal.recovery.repair import Stores, adopt_gap, score_again
-from netheal.recovery.resume import decide, resume_point
+from netheal.recovery.resume import Found, decide, resume_point
 from netheal.recovery.survey import survey
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, migrate, transaction
@@ -96,14 +96,14 @@ def event(offset: int, partition: int = 0) -> int:
     return offset * 1024 + partition
 
 
-def surveyed(stores: Stores, files: LocalFiles, **broker: tuple[int, int]):
+def surveyed(stores: Stores, files: LocalFiles, **broker: tuple[int, int]) -> Found:
     ranges = {name.removeprefix("p"): OffsetRange(*found) for name, found in broker.items()}
     return survey(stores.connection, stores.topic, ranges, files, stores.logs)
 
 
 def test_a_batch_that_would_read_done_offsets_again_or_pass_some_over_is_refused(
     connection: Connection, topic: Incarnation
-):
+) -> None:
     batch(connection, 0, {"0": 0, "1": 0}, {"0": 10, "1": 10})
     for query, number, start in ((QUERY, 1, 9), ("other", 0, 0), (QUERY, 1, 11)):
         with pytest.raises(StreamRefused, match="netheal checkpoint rebuild"):
@@ -114,7 +114,7 @@ def test_a_batch_that_would_read_done_offsets_again_or_pass_some_over_is_refused
     assert read_ledger_end(connection, "in", "id").done == {"0": 20, "1": 10, "2": 5}
 
 
-def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, topic: Incarnation):
+def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, topic: Incarnation) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     entry = Ledger(connection, QUERY).open_batch(0, pins({"0": 0}, {"0": 10}), {})
     assert (entry.state, entry.new) == ("done", False)
@@ -122,7 +122,7 @@ def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, top
     assert read_ledger_end(connection, "in", "id").done == {"0": 10}
 
 
-def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic: Incarnation):
+def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic: Incarnation) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     begin(connection, 1, {"0": 10}, {"0": 15, "1": 3})
     end = read_ledger_end(connection, "in", "id")
@@ -130,7 +130,7 @@ def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic
     assert (end.position, end.pinned_end) == ({"0": 10}, {"0": 15, "1": 3})
 
 
-def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connection, topic: Incarnation):
+def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connection, topic: Incarnation) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     again = adopt_topic(connection, "in", "id-2")
     assert again == Incarnation("in", "id-2", 10)
@@ -138,7 +138,9 @@ def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connectio
     assert read_ledger_end(connection, "in", "id").done == {"0": 10}
 
 
-def test_two_drivers_of_one_topic_are_fenced_whatever_their_checkpoints(api_settings: Settings, connection: Connection):
+def test_two_drivers_of_one_topic_are_fenced_whatever_their_checkpoints(
+    api_settings: Settings, connection: Connection
+) -> None:
     fence(connection, "in", "id")
     second = connect(api_settings.postgres_dsn.get_secret_value())
     fence(second, "another", "id")
@@ -147,7 +149,7 @@ def test_two_drivers_of_one_topic_are_fenced_whatever_their_checkpoints(api_sett
     second.close()
 
 
-def test_a_gap_gives_up_the_open_batch_and_is_recorded(stores: Stores, tmp_path: Path):
+def test_a_gap_gives_up_the_open_batch_and_is_recorded(stores: Stores, tmp_path: Path) -> None:
     connection = stores.connection
     batch(connection, 0, {"0": 0, "1": 0}, {"0": 10, "1": 10})
     write_delta(stores, 0, [event(n) for n in range(10)], [event(n, 1) for n in range(10)])
@@ -176,7 +178,7 @@ def test_a_gap_gives_up_the_open_batch_and_is_recorded(stores: Stores, tmp_path:
     assert adopt_gap(stores, again) == {}
 
 
-def test_a_gap_under_a_batch_that_is_in_delta_loses_none_of_its_rows(stores: Stores, tmp_path: Path):
+def test_a_gap_under_a_batch_that_is_in_delta_loses_none_of_its_rows(stores: Stores, tmp_path: Path) -> None:
     connection = stores.connection
     batch(connection, 0, {"0": 0}, {"0": 10})
     begin(connection, 1, {"0": 10}, {"0": 20})
@@ -206,7 +208,7 @@ def reject(connection: Connection, batch_id: int, *events: int) -> None:
             )
 
 
-def test_a_gap_under_a_batch_whose_quarantine_is_not_in_delta_gives_it_up(stores: Stores, tmp_path: Path):
+def test_a_gap_under_a_batch_whose_quarantine_is_not_in_delta_gives_it_up(stores: Stores, tmp_path: Path) -> None:
     """The driver was killed between its two commits: closing the batch would lose its rejected rows silently."""
     connection = stores.connection
     write_delta(stores, 0, [event(9)], [event(8)])
@@ -224,7 +226,7 @@ def test_a_gap_under_a_batch_whose_quarantine_is_not_in_delta_gives_it_up(stores
         assert cursor.fetchone() == (0,)
 
 
-def test_a_gap_under_a_batch_without_a_rejected_row_loses_none_of_its_rows(stores: Stores, tmp_path: Path):
+def test_a_gap_under_a_batch_without_a_rejected_row_loses_none_of_its_rows(stores: Stores, tmp_path: Path) -> None:
     connection = stores.connection
     batch(connection, 0, {"0": 0}, {"0": 10})
     reject(connection, 0, event(3))
@@ -238,7 +240,7 @@ def test_a_gap_under_a_batch_without_a_rejected_row_loses_none_of_its_rows(store
         assert cursor.fetchone() == ("done", 10, 0)
 
 
-def test_an_older_database_takes_its_rows_out_of_delta_and_nothing_else(stores: Stores, tmp_path: Path):
+def test_an_older_database_takes_its_rows_out_of_delta_and_nothing_else(stores: Stores, tmp_path: Path) -> None:
     """Batches 1 and 2 are in Delta; the database was restored to when batch 1 was open."""
     connection, files = stores.connection, LocalFiles(tmp_path / "checkpoint")
     batch(connection, 0, {"0": 0, "1": 0}, {"0": 10, "1": 10})
@@ -263,7 +265,9 @@ def test_an_older_database_takes_its_rows_out_of_delta_and_nothing_else(stores: 
     assert decide(after).action == "rebuild"
 
 
-def test_rows_in_delta_that_an_emptied_database_does_not_know_are_never_read_again(stores: Stores, tmp_path: Path):
+def test_rows_in_delta_that_an_emptied_database_does_not_know_are_never_read_again(
+    stores: Stores, tmp_path: Path
+) -> None:
     nothing = LocalFiles(tmp_path / "none")
     write_delta(stores, 0, [event(3, 1023)], [], query="upload")
     assert decide(surveyed(stores, nothing, p0=(0, 90))).action == "go_on", "rows of uploads are not the stream's"
@@ -274,7 +278,7 @@ def test_rows_in_delta_that_an_emptied_database_does_not_know_are_never_read_aga
         score_again(stores, found)
 
 
-def test_a_checkpoint_of_another_query_is_told_from_an_earlier_one(stores: Stores, tmp_path: Path):
+def test_a_checkpoint_of_another_query_is_told_from_an_earlier_one(stores: Stores, tmp_path: Path) -> None:
     files = LocalFiles(tmp_path / "checkpoint")
     batch(stores.connection, 0, {"0": 0}, {"0": 10})
     point = resume_point(stores.ledger_end())
@@ -288,7 +292,7 @@ def test_a_checkpoint_of_another_query_is_told_from_an_earlier_one(stores: Store
     assert decide(surveyed(stores, files, p0=(0, 90))).action == "refuse"
 
 
-def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPostgres):
+def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPostgres) -> None:
     """As where a lost checkpoint had the rows read twice: the end is the furthest that any query came."""
     server, _, _ = postgres.dsn.rpartition("/")
     _administer(postgres.superuser_dsn, sql.SQL("create database before_0003 owner netheal"))
@@ -310,13 +314,13 @@ def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPo
                 (query, minute, f'{{"0": {end}}}', state, NOON.replace(minute=minute)),
             )
     migrate(dsn)
-    end = read_ledger_end(connection, "in", "id")
-    assert resume_point(end) == ResumePoint("b", 4, {"0": 300}), "the batch left open is covered by one that is done"
+    ledger = read_ledger_end(connection, "in", "id")
+    assert resume_point(ledger) == ResumePoint("b", 4, {"0": 300}), "the batch left open is covered by one that is done"
     assert resume_point(read_ledger_end(connection, "in", "unread")) is None
     connection.close()
 
 
-def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Settings, connection: Connection):
+def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Settings, connection: Connection) -> None:
     """One has looked and not recorded it yet when the other does."""
     dsn = api_settings.postgres_dsn.get_secret_value()
     second = connect(dsn)

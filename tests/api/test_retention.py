@@ -1,5 +1,6 @@
 """Postgres serves the last days; what is older is dropped beside readers and writers, and stays in Delta."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -39,7 +40,7 @@ def ids(connection: Connection, table: str = "verdicts") -> list[int]:
 
 
 @pytest.fixture
-def reader(api_settings: Settings):
+def reader(api_settings: Settings) -> Iterator[Connection]:
     connection = connect(api_settings.postgres_dsn.get_secret_value())
     yield connection
     connection.close()

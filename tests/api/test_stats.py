@@ -192,7 +192,8 @@ def test_the_terminal_has_the_newest_batch_of_its_own_topic(
     finally:
         reader.close()
     last = status.progress
-    assert (last.batches, last.last_rows, last.last_s) == (42, 500, pytest.approx(5))
+    assert (last.batches, last.last_rows) == (42, 500)
+    assert last.last_s == pytest.approx(5)
 
 
 @pytest.mark.usefixtures("totals")

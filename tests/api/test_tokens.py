@@ -1,10 +1,12 @@
 """Tokens open what their role says, until they expire or are revoked; roles of every route are stated."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.security.marks import demands_of
@@ -22,8 +24,8 @@ def bearer(text: str) -> dict[str, str]:
 
 def made(client: FlaskClient, role: str, **order: Any) -> dict[str, Any]:
     answer = client.post(URL, json={"name": f"the-{role}", "role": role, **order})
-    assert answer.status_code == 201, answer.json
-    return dict(answer.json or {})
+    assert answer.status_code == 201, answer.get_json()
+    return dict(answer.get_json() or {})
 
 
 @pytest.fixture
@@ -40,13 +42,13 @@ def test_a_token_is_shown_once_and_stored_as_a_digest(client: FlaskClient, datab
     with database, database.cursor() as cursor:
         cursor.execute("select tokens::text from tokens")
         assert token["token"] not in str(cursor.fetchall())
-    assert client.get(URL).json == {"tokens": [{k: v for k, v in token.items() if k != "token"}]}
+    assert client.get(URL).get_json() == {"tokens": [{k: v for k, v in token.items() if k != "token"}]}
     assert (token["created_by"], token["usable"], token["expires_at"]) == ("local", True, None)
 
 
 def test_each_role_may_do_what_is_below_it_and_nothing_above(client: FlaskClient, guarded: FlaskClient) -> None:
     tokens = {role: made(client, role)["token"] for role in ROLES}
-    calls = {
+    calls: dict[str, Callable[[dict[str, str]], TestResponse]] = {
         "viewer": lambda h: guarded.get("/api/v1/predictions/stats", headers=h),
         "analyst": lambda h: guarded.post("/api/v1/traffic", data=b"x", headers=h),
         "operator": lambda h: guarded.delete("/api/v1/models/999999", headers=h),
@@ -62,17 +64,17 @@ def test_each_role_may_do_what_is_below_it_and_nothing_above(client: FlaskClient
 def test_what_a_token_did_carries_its_name(client: FlaskClient, guarded: FlaskClient) -> None:
     admin = made(client, "admin")["token"]
     answer = guarded.post(URL, json={"name": "second", "role": "viewer"}, headers=bearer(admin))
-    assert (answer.status_code, answer.json["created_by"]) == (201, "the-admin")
+    assert (answer.status_code, answer.get_json()["created_by"]) == (201, "the-admin")
 
 
 def test_a_revoked_token_opens_nothing_more(client: FlaskClient, guarded: FlaskClient) -> None:
     token = made(client, "admin")
     assert guarded.get(URL, headers=bearer(token["token"])).status_code == 200
-    first = client.delete(f"{URL}/{token['id']}").json
+    first = client.delete(f"{URL}/{token['id']}").get_json()
     assert guarded.get(URL, headers=bearer(token["token"])).status_code == 401
     assert client.get(URL, headers=bearer(token["token"])).status_code == 401
     assert first["usable"] is False
-    assert client.delete(f"{URL}/{token['id']}").json == first
+    assert client.delete(f"{URL}/{token['id']}").get_json() == first
     assert client.delete(f"{URL}/999").status_code == 404
 
 
@@ -83,13 +85,13 @@ def test_an_expired_token_opens_nothing(client: FlaskClient, guarded: FlaskClien
     with database, database.cursor() as cursor:
         cursor.execute("update tokens set expires_at = now()")
     assert guarded.get(URL, headers=bearer(token["token"])).status_code == 401
-    assert client.get(URL).json["tokens"][0]["usable"] is False
+    assert client.get(URL).get_json()["tokens"][0]["usable"] is False
 
 
 @pytest.mark.parametrize("header", ["Bearer nh_wrong", "Bearer", "Bearer ", "Basic bG9jYWw6", "", "nh_x"])
 def test_a_token_that_is_sent_must_be_good_even_on_loopback(client: FlaskClient, header: str) -> None:
     answer = client.get("/api/v1/predictions/stats", headers={"Authorization": header})
-    assert (answer.status_code, answer.json["error"]["code"]) == (401, "unauthorized")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
@@ -128,8 +130,8 @@ def test_nobody_is_believed_to_be_on_loopback_by_what_they_say(client: FlaskClie
 )
 def test_a_wrong_order_is_refused(client: FlaskClient, order: dict[str, Any]) -> None:
     answer = client.post(URL, json=order)
-    assert (answer.status_code, answer.json["error"]["code"]) == (422, "invalid")
-    assert client.get(URL).json == {"tokens": []}
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (422, "invalid")
+    assert client.get(URL).get_json() == {"tokens": []}
 
 
 def test_a_name_is_used_once(client: FlaskClient, database: Connection) -> None:
@@ -155,7 +157,7 @@ def test_only_what_tells_nothing_is_public(app: APIFlask) -> None:
 
 def test_a_body_without_end_is_refused(client: FlaskClient) -> None:
     answer = client.post(URL, data=b"[" * 100_000, content_type="application/json")
-    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "bad_request")
 
 
 def test_a_text_that_cannot_be_stored_is_refused(client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -366,7 +366,8 @@ def page_sleep(page: Page) -> Callable[[float], None]:
 
 def take_pictures(page: Page, folder: Path) -> None:
     """The page as it is under load, for the README."""
-    for width, scheme in itertools.product(SIZES, ("light", "dark")):
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for width, scheme in itertools.product(SIZES, schemes):
         page.set_viewport_size({"width": width, "height": SIZES[width]})
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(f"document.querySelector('#chart-rows canvas').clientWidth < {width}")

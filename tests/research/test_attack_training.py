@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -27,7 +28,8 @@ def flows(rows: int = 400) -> pd.DataFrame:
     frame[" Destination Port"] = np.where(kind == "DDoS", 80, rng.integers(1, 65536, rows))
     frame["Flow Bytes/s"] = np.where(kind == "BENIGN", 1, 500) * rng.random(rows)
     frame.insert(3, " Total Backward Packets", frame[" Total Fwd Packets"] * 2)
-    return frame.assign(**{" Timestamp": "7/7/2017", " Source Port": 5, " Label": kind})
+    more: dict[str, Any] = {" Timestamp": "7/7/2017", " Source Port": 5, " Label": kind}
+    return frame.assign(**more)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from netheal.bundles.neural import Network, ensemble_onnx
 from netheal.bundles.parity import run_graph
@@ -121,7 +123,7 @@ def test_the_manifests_encoders_give_the_codes_of_the_training_layout(models: Pa
         assert encoder.transform(bundle.manifest.encoders[name]).tolist() == list(range(len(encoder.classes_)))
 
 
-def real_connections(bundle: ServedBundle, encoders: dict, path: Path) -> np.ndarray:
+def real_connections(bundle: ServedBundle, encoders: dict[str, Any], path: Path) -> NDArray[np.float64]:
     wanted = {name: encoders[name] for name in bundle.manifest.encoders}
     coded, known = encoded(read_connections(path), wanted, path.name, Dropped())
     rows = matrix(coded[known], bundle.contract.names)

@@ -138,7 +138,8 @@ def test_the_held_out_figures_are_of_rows_that_were_not_trained_on(trained: Path
 def test_predictions_leave_unknown_categories_and_missing_values_without_a_score(data: Path, tmp_path: Path) -> None:
     rows = connections(20).drop(columns="class").astype({"count": "float64", "src_bytes": "float64"})
     rows.loc[3, "flag"] = "S9"
-    rows.loc[[5, 6], ["count", "src_bytes", "service"]] = [[np.nan, np.nan, "http"], [-1.0, -1.0, "http"]]
+    for row, value in ((5, np.nan), (6, -1.0)):
+        rows.loc[row, "count"], rows.loc[row, "src_bytes"], rows.loc[row, "service"] = value, value, "http"
     rows.to_csv(tmp_path / "new.csv", index=False)
     given = ["--predict_csv", str(tmp_path / "new.csv"), "--output_preds", str(tmp_path / "answers.csv")]
     train(data, tmp_path / "model", *given)

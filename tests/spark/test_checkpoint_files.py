@@ -14,7 +14,7 @@ POINT = ResumePoint(QUERY, 3, {"0": 10}, {"0": 20})
 
 
 @pytest.mark.parametrize("kind", ["hadoop", "local"])
-def test_made_anew_beside_the_old_one(spark: SparkSession, tmp_path: Path, kind: str):
+def test_made_anew_beside_the_old_one(spark: SparkSession, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "checkpoint"
     files = HadoopFiles(spark, str(folder)) if kind == "hadoop" else LocalFiles(folder)
     assert files.names("offsets") == []
@@ -32,6 +32,6 @@ def test_made_anew_beside_the_old_one(spark: SparkSession, tmp_path: Path, kind:
     assert read_checkpoint(files, "flows").is_empty
 
 
-def test_a_local_folder_is_read_and_synced_without_the_jvm(spark: SparkSession, tmp_path: Path):
+def test_a_local_folder_is_read_and_synced_without_the_jvm(spark: SparkSession, tmp_path: Path) -> None:
     for location in (str(tmp_path), f"file://{tmp_path}"):
         assert isinstance(checkpoint_files(spark, location), LocalFiles)

@@ -142,7 +142,8 @@ def test_sql_knows_a_registered_bundle(
         attack_confidence_udf(spark, attack_bundle)(features).alias("confidence"),
     )
     assert_df_equality(by_sql, by_columns)
-    assert None not in by_sql.first()
+    first = by_sql.first()
+    assert first is not None and None not in first
 
 
 @dataclass(frozen=True)

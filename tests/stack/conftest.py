@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -121,7 +122,7 @@ def make_world(services: Services, var_folder: Path) -> Iterator[Callable[..., W
     """Makes a stream of its own on the shared services; settings may be given by name."""
     made: list[World] = []
 
-    def make(**settings: object) -> World:
+    def make(**settings: Any) -> World:
         name = f"t{os.getpid()}_{next(_NUMBERS)}"
         given = {
             "var_dir": var_folder,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -18,12 +18,15 @@ from jobs.score_stream import run
 from jobs.stages.opening import StreamParts
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.scoring import Scoring
+from jobs.stages.sinks.output_topic import OutputTopicWriter
 from jobs.stages.stopping import StopGate
 from netheal.scratch import use_scratch_folder
 from netheal.settings import load_settings
 from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
+from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
+from netheal.store.serving_rows import PostgresRowWriter
 from netheal.telemetry import configure_logging
 
 STEPS = (
@@ -79,9 +82,9 @@ class DyingSinks(Sinks):
     def __init__(self, plan: SinkPlan, batch_id: int) -> None:
         super().__init__(plan, batch_id)
         reached(WORKER_DIES, batch_id)
-        self.quarantine_parts = Then(self.quarantine_parts, "part_written", batch_id)
-        self.serving_rows = Then(self.serving_rows, "rows_stored", batch_id)
-        self.messages = Then(self.messages, "messages_sent", batch_id)
+        self.quarantine_parts = cast(DeltaPartWriter, Then(self.quarantine_parts, "part_written", batch_id))
+        self.serving_rows = cast(PostgresRowWriter, Then(self.serving_rows, "rows_stored", batch_id))
+        self.messages = cast(OutputTopicWriter, Then(self.messages, "messages_sent", batch_id))
 
 
 class DyingDeltaLog(DeltaLog):

@@ -209,7 +209,7 @@ class World:
                 error = message.error()
                 if error is None:
                     stamp = message.timestamp()[1]
-                    place = message.partition(), message.offset()
+                    place: tuple[Any, Any] = message.partition(), message.offset()
                     found.append(Record(*place, stamp, message.key(), message.value()))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(message.partition())
@@ -265,8 +265,9 @@ def reopened(var: Path) -> Iterator[World]:
     try:
         kafka.start()
         postgres.start()
-        found = {"kafka_bootstrap_servers": kafka.bootstrap_servers, "postgres_dsn": SecretStr(postgres.dsn)}
-        yield World(load_settings(var_dir=var, **found))
+        servers = kafka.bootstrap_servers
+        dsn = SecretStr(postgres.dsn)
+        yield World(load_settings(var_dir=var, kafka_bootstrap_servers=servers, postgres_dsn=dsn))
     finally:
         kafka.stop()
         postgres.stop()

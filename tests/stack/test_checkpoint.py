@@ -75,7 +75,7 @@ def does(world: World, *command: str) -> str:
     return job.output()
 
 
-def test_a_lost_or_older_checkpoint_goes_on_where_the_ledger_ends(make_world: Callable[..., World]):
+def test_a_lost_or_older_checkpoint_goes_on_where_the_ledger_ends(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(900, 1))
     # Batch 1 is in Delta and not counted: only a replay under the same query and number recognises it.
@@ -98,7 +98,7 @@ def test_a_lost_or_older_checkpoint_goes_on_where_the_ledger_ends(make_world: Ca
     assert len(world.ask("select distinct query_id from batches")) == 1
 
 
-def test_a_damaged_checkpoint_is_refused_at_once_and_rebuilt(make_world: Callable[..., World]):
+def test_a_damaged_checkpoint_is_refused_at_once_and_rebuilt(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(600, 3))
     dies_at(world, "rows_stored", 1)
@@ -119,7 +119,7 @@ def test_a_damaged_checkpoint_is_refused_at_once_and_rebuilt(make_world: Callabl
     assert_exactly_once(world)
 
 
-def test_a_checkpoint_that_vanishes_under_a_running_job_costs_nothing(make_world: Callable[..., World]):
+def test_a_checkpoint_that_vanishes_under_a_running_job_costs_nothing(make_world: Callable[..., World]) -> None:
     """By what Spark was about to write, none is left, and it is made anew; or a part is, and that is refused."""
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(300, 5))
@@ -161,7 +161,7 @@ def copy_of_database(services: Services, world: World) -> str:
 @pytest.mark.slow
 def test_an_older_database_is_refused_and_its_missing_rows_are_scored_again(
     services: Services, make_world: Callable[..., World]
-):
+) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(600, 7))
     dies_at(world, "rows_stored", 1)
@@ -199,7 +199,7 @@ def lag(world: World) -> int:
         reader.close()
 
 
-def test_rows_that_retention_took_are_recorded_and_the_stream_goes_on(make_world: Callable[..., World]):
+def test_rows_that_retention_took_are_recorded_and_the_stream_goes_on(make_world: Callable[..., World]) -> None:
     # A consumer fetches ahead, whole record batches at a time: let it have one micro-batch's rows and no more.
     fetches = {"max.partition.fetch.bytes": "2048", "max.poll.records": "5"}
     world = make_world(max_offsets_per_batch=BATCH_ROWS, spark_kafka_options=fetches)

@@ -76,7 +76,7 @@ def pins(world: World) -> dict[int, tuple[dict[str, str], str, dict[str, int]]]:
 
 
 @pytest.mark.slow
-def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_folder: Path):
+def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_folder: Path) -> None:
     """Batch n is killed after step n; every restart first replays it, with another model and policy active."""
     conf = var_folder / "conf"
     shutil.copytree(PROJECT_ROOT / "conf", conf)
@@ -110,7 +110,7 @@ def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_fo
         assert len(set(world.verdicts()[column].to_pylist()) - {None}) > 1, f"{column} never changed"
 
 
-def test_a_killed_python_worker_costs_a_replay_and_not_the_job(make_world: Callable[..., World]):
+def test_a_killed_python_worker_costs_a_replay_and_not_the_job(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(generated(3 * BATCH_ROWS))
     job, marker = start_dying(world, WORKER_DIES, 1)

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def test_health_tells_of_a_start_of_a_frozen_job_and_of_its_return(var_folder: P
         health, outages = asked(url, "/health"), asked(url, "/api/v1/outages")
         seen: list[str | None] = []
 
+        def tells(words: str) -> bool:
+            return words in "".join(health().get("reasons", []))
+
         def ready() -> bool:
             seen.append(health().get("status"))
             return seen[-1] == "ok"
@@ -60,7 +64,7 @@ def test_health_tells_of_a_start_of_a_frozen_job_and_of_its_return(var_folder: P
         flows = [json.loads(message) for message in TrafficGenerator(5, broken_share=0.0).messages(300)]
         assert requests.post(f"{url}/api/v1/traffic", json=flows, timeout=REQUEST_S).ok
         for told in ("the job has not answered since", "300 rows wait"):
-            eventually(lambda told=told: told in "".join(health().get("reasons", [])), f"health tells: {told}")
+            eventually(partial(tells, told), f"health tells: {told}")
         (lasting,) = eventually(lambda: outages().get("outages"), "the outage is kept")
         assert (lasting["subject"], lasting["ended_at"]) == ("job", None)
 

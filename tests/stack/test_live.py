@@ -4,7 +4,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -73,7 +73,7 @@ class Live:
 
 
 @pytest.fixture
-def serve(make_world: Callable[..., World]) -> Iterator[Serve]:
+def serve(make_world: Callable[..., World]) -> Serve:
     def start(settings: Document | None = None, **env: str) -> Live:
         return Live(make_world(**(settings or {})), **env)
 

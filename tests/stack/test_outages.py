@@ -103,7 +103,7 @@ class Running:
 
 
 @pytest.mark.slow
-def test_broker_postgres_and_jvm_are_killed_while_rows_flow(var_folder: Path):
+def test_broker_postgres_and_jvm_are_killed_while_rows_flow(var_folder: Path) -> None:
     running = Running(var_folder)
     try:
         running.wait_progress("at first")
@@ -158,7 +158,7 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_is_named_and_waited_out(small_disk: Path, var_folder: Path):
+def test_a_disk_that_fills_is_named_and_waited_out(small_disk: Path, var_folder: Path) -> None:
     running = Running(
         small_disk, var_folder / "up.log", NETHEAL_MIN_FREE_DISK_MB="100", NETHEAL_STOP_DRAIN_S=str(DRAIN_S)
     )

@@ -61,7 +61,7 @@ def broken_messages() -> list[tuple[bytes, str]]:
 
 
 @pytest.mark.slow
-def test_a_topic_that_is_all_bad_and_then_a_batch_of_everything(make_world: Callable[..., World]):
+def test_a_topic_that_is_all_bad_and_then_a_batch_of_everything(make_world: Callable[..., World]) -> None:
     world = make_world()
     bad = [*broken_messages(), *ODD]
     expected = dict(bad)
@@ -83,7 +83,7 @@ def test_a_topic_that_is_all_bad_and_then_a_batch_of_everything(make_world: Call
     assert_exactly_once(world)
 
 
-def test_rows_without_an_active_model_are_kept_for_later(make_world: Callable[..., World], var_folder: Path):
+def test_rows_without_an_active_model_are_kept_for_later(make_world: Callable[..., World], var_folder: Path) -> None:
     empty = var_folder / "no-models"
     empty.mkdir()
     world = make_world(starter_models_dir=empty)

@@ -5,11 +5,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pyspark
 import pytest
 from pydantic import SecretStr
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.stages.stopping import StopGate, Stopping
 from netheal.settings import PROJECT_ROOT, load_settings
@@ -52,7 +55,7 @@ def stop_on_the_way(world: World, job: Job) -> int:
 
 
 @pytest.mark.slow
-def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
+def test_sigterm_while_rows_flow(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(21).messages(ROWS))
     job = world.start()
@@ -62,7 +65,7 @@ def test_sigterm_while_rows_flow(make_world: Callable[..., World]):
 
 
 @pytest.mark.slow
-def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[..., World]):
+def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=BATCH_ROWS)
     world.send(TrafficGenerator(22).messages(ROWS))
     # Its process is a JVM, whose exit status tells of the signal.
@@ -73,7 +76,7 @@ def test_sigterm_to_spark_submit_and_a_restart_without_it(make_world: Callable[.
     assert_exactly_once(world)
 
 
-def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
+def test_sigterm_before_the_first_batch(make_world: Callable[..., World]) -> None:
     world = make_world()
     job = world.start()
     eventually(lambda: "WARN" in job.output() or job.events("job.started"), "the JVM is up")
@@ -82,8 +85,8 @@ def test_sigterm_before_the_first_batch(make_world: Callable[..., World]):
 
 
 @pytest.mark.parametrize("missing", ["postgres", "broker"])
-def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], missing: str):
-    nowhere = {
+def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], missing: str) -> None:
+    nowhere: dict[str, dict[str, Any]] = {
         "postgres": {"postgres_dsn": SecretStr("postgresql://netheal:none@127.0.0.1:1/netheal")},
         "broker": {"kafka_bootstrap_servers": "127.0.0.1:1"},
     }
@@ -95,7 +98,7 @@ def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], mi
     assert job.events("job.stopped"), job.tail()
 
 
-def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path):
+def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path) -> None:
     code = (
         "import time\n"
         "from jobs.stages.stopping import StopGate\n"
@@ -118,14 +121,14 @@ def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path)
         held.kill()
 
 
-def test_a_batch_that_begins_while_the_query_stops_is_turned_away():
+def test_a_batch_that_begins_while_the_query_stops_is_turned_away() -> None:
     """Spark's `stop` waits for the thread that runs batches: neither may wait for the other."""
     gate = StopGate()
     outcome: list[BaseException] = []
 
     def begin() -> None:
         try:
-            gate.guard(lambda _records, _batch_id: None)(None, 1)
+            gate.guard(lambda _records, _batch_id: None)(cast(DataFrame, None), 1)
         except Stopping as stopping:
             outcome.append(stopping)
 
@@ -135,5 +138,5 @@ def test_a_batch_that_begins_while_the_query_stops_is_turned_away():
             batch.start()
             batch.join(5)
 
-    gate.close(Query())
+    gate.close(cast(StreamingQuery, Query()))
     assert len(outcome) == 1

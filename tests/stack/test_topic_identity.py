@@ -28,7 +28,7 @@ def lag(world: World) -> int:
 
 
 @pytest.mark.slow
-def test_a_topic_made_again_is_refused_until_it_is_adopted(make_world: Callable[..., World]):
+def test_a_topic_made_again_is_refused_until_it_is_adopted(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.send(generated(700, 1))
     job = world.start()
@@ -61,7 +61,7 @@ def test_a_topic_made_again_is_refused_until_it_is_adopted(make_world: Callable[
     assert_exactly_once(world, first | second)
 
 
-def test_a_second_driver_on_a_checkpoint_is_refused_and_the_first_goes_on(make_world: Callable[..., World]):
+def test_a_second_driver_on_a_checkpoint_is_refused_and_the_first_goes_on(make_world: Callable[..., World]) -> None:
     world = make_world(max_offsets_per_batch=300)
     world.send(generated(600, 3))
     first = world.start()

@@ -43,19 +43,19 @@ def test_lines_arrive_as_they_were_sent_under_the_ids_of_the_answer(world: World
     lines = [b'{"n": %d, "x": NaN,  "y": -Infinity}' % n for n in range(500)] + [b'{"broken": \xff']
     answer = client.post(URL, data=b"\n".join([*lines[:3], b"[1]", *lines[3:]]), headers=NDJSON)
     assert answer.status_code == 202
-    assert answer.json["accepted"] == len(lines)
-    assert answer.json["rejected"] == [{"index": 3, "reason": "not_an_object"}]
+    assert answer.get_json()["accepted"] == len(lines)
+    assert answer.get_json()["rejected"] == [{"index": 3, "reason": "not_an_object"}]
     found = in_topic(world)
-    assert [found[event] for event in answer.json["ids"]] == lines
+    assert [found[event] for event in answer.get_json()["ids"]] == lines
     assert len(found) == len(lines)
 
 
 def test_an_arrays_items_arrive_as_they_were_sent(world: World, client: FlaskClient) -> None:
     items = ['{"a": 1.10, "b": NaN}', '{ "snow": "☃" }']
     answer = client.post(URL, data=f"[{items[0]}, 7, {items[1]}]".encode(), headers=JSON)
-    assert answer.json["rejected"] == [{"index": 1, "reason": "not_an_object"}]
+    assert answer.get_json()["rejected"] == [{"index": 1, "reason": "not_an_object"}]
     found = in_topic(world)
-    assert [found[event].decode() for event in answer.json["ids"]] == items
+    assert [found[event].decode() for event in answer.get_json()["ids"]] == items
 
 
 def test_ids_go_on_after_those_of_a_topic_that_was_before(world: World, client: FlaskClient) -> None:
@@ -63,21 +63,21 @@ def test_ids_go_on_after_those_of_a_topic_that_was_before(world: World, client: 
     settle_topic(connection, world.settings.input_topic, "some-id")
     connection.close()
     world.ask("update topics set offset_base = 1000")
-    (event,) = client.post(URL, json=[{}]).json["ids"]
+    (event,) = client.post(URL, json=[{}]).get_json()["ids"]
     assert in_topic(world).keys() == {event - 1000 * 1024}
 
 
 def test_a_row_that_kafka_does_not_take_is_named(world: World, client: FlaskClient) -> None:
     body = json.dumps([{"a": "x" * 1_200_000}, {"b": 1}])
     answer = client.post(URL, data=body, headers=JSON)
-    assert (answer.json["accepted"], answer.json["rejected"]) == (1, [{"index": 0, "reason": "too_large"}])
-    assert list(in_topic(world)) == answer.json["ids"]
+    assert (answer.get_json()["accepted"], answer.get_json()["rejected"]) == (1, [{"index": 0, "reason": "too_large"}])
+    assert list(in_topic(world)) == answer.get_json()["ids"]
 
 
 def test_bounds_of_a_body(world: World, client: FlaskClient) -> None:
-    assert client.post(URL, json=[{}] * 10_000).json["accepted"] == 10_000
+    assert client.post(URL, json=[{}] * 10_000).get_json()["accepted"] == 10_000
     too_many = client.post(URL, json=[{}] * 10_001)
-    assert (too_many.status_code, too_many.json["error"]["code"]) == (413, "too_many_items")
+    assert (too_many.status_code, too_many.get_json()["error"]["code"]) == (413, "too_many_items")
     assert client.post(URL, data=b" " * (16 * 2**20 + 1), headers=JSON).status_code == 413
     assert len(in_topic(world)) == 10_000
 
@@ -98,18 +98,20 @@ def test_what_is_no_list_of_objects(client: FlaskClient, body: bytes, kind: str,
     answer = client.post(URL, data=body, headers={"Content-Type": kind})
     assert answer.status_code == status
     if status == 202:
-        assert answer.json == {"accepted": 0, "ids": [], "rejected": []}
+        assert answer.get_json() == {"accepted": 0, "ids": [], "rejected": []}
 
 
 def test_health_finds_the_broker_and_its_rows(world: World, client: FlaskClient) -> None:
     client.post(URL, json=[{}] * 7)
-    reasons = client.get("/health").json["reasons"]
+    reasons = client.get("/health").get_json()["reasons"]
     assert not [reason for reason in reasons if "broker" in reason or "Postgres" in reason]
     assert "the job is awaited: it has not reported yet; 7 rows wait" in reasons
     assert "netheal_lag_rows 7.0" in client.get("/metrics").text
 
 
-def test_a_broker_that_is_away_is_said_in_time(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
+def test_a_broker_that_is_away_is_said_in_time(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     inlet = Inlet("127.0.0.1:1", {}, bound_s=1.0)
     with caplog.at_level(logging.DEBUG), pytest.raises(ServiceUnavailable, match="took 0 of 2 rows"):
         inlet.send("t", [(0, b"{}"), (1, b"{}")], 0)
@@ -125,7 +127,7 @@ def test_a_broker_that_stops_is_503_and_its_return_is_noticed(
     kafka.stop()
     try:
         answer = client.post(URL, json=[{}])
-        assert (answer.status_code, answer.json["error"]["code"]) == (503, "service_unavailable")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "service_unavailable")
         assert "Retry-After" in answer.headers
     finally:
         kafka.start()

@@ -175,7 +175,7 @@ def nsl_kdd(shared_data: Path, folder: Path) -> tuple[Path, Sample, int]:
 @pytest.mark.slow
 def test_real_traffic_comes_out_of_every_sink_as_the_models_say(
     shared_data: Path, var_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("NETHEAL_DRIVER_MEMORY", "1g")
     csv_path, from_csv = reference(shared_data)
     report = up(var_folder, csv_path)

@@ -1,9 +1,10 @@
 """Where a topic ends: as the broker says, waited for while the topic is being made, else an error in a sentence."""
 
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from netheal.errors import ServiceUnavailable
 from netheal.traffic.topics import end_offsets
@@ -25,12 +26,12 @@ class Broker:
         return 2, 10 + partition.partition
 
 
-def test_a_topic_that_is_just_being_made_is_waited_for():
+def test_a_topic_that_is_just_being_made_is_waited_for() -> None:
     broker = Broker(known_from=3)
-    assert end_offsets(broker, "in", 60.0) == {"0": 10, "1": 11}
+    assert end_offsets(cast(Consumer, broker), "in", 60.0) == {"0": 10, "1": 11}
     assert broker.asked == 3
 
 
-def test_a_topic_that_is_not_there_does_not_look_empty():
+def test_a_topic_that_is_not_there_does_not_look_empty() -> None:
     with pytest.raises(ServiceUnavailable, match="does not know the topic in"):
-        end_offsets(Broker(known_from=10**9), "in", 0.1)
+        end_offsets(cast(Consumer, Broker(known_from=10**9)), "in", 0.1)

@@ -1,6 +1,7 @@
 """Every message has the shape that was promised, to the key."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,12 @@ def test_what_is_no_row(name: str, frame: bytes) -> None:
         {"event_id": 2**53 - 1},
     ],
 )
-def test_a_row_has_the_contracts_keys_and_no_other_unless_more_is_asked_for(how: dict[str, object]) -> None:
+def test_a_row_has_the_contracts_keys_and_no_other_unless_more_is_asked_for(how: dict[str, Any]) -> None:
     found = message(**how)
     schema("prediction").validate(payload(found.frame))
     schema("prediction_full").validate(payload(found.full_frame))
     assert not schema("prediction").is_valid(payload(found.full_frame))
-    assert found.full_frame.endswith(row(**how))  # type: ignore[arg-type]
+    assert found.full_frame.endswith(row(**how))
 
 
 def test_a_frame_is_made_once() -> None:

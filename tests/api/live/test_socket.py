@@ -30,8 +30,9 @@ class Sent:
 
 def test_rows_that_may_not_be_sent_yet_keep_no_processor_busy() -> None:
     hub = Hub(Limits(sockets=1, rate_per_s=1))
-    client = hub.add(Wish())
-    assert client is not None
+    added = hub.add(Wish())
+    assert added is not None
+    client: Client = added
     hub.publish([message(n, event_id=n) for n in range(100)])
     looks = []
     until_s = time.monotonic() + RUNS_S

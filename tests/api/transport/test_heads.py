@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from selectors import DefaultSelector
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -155,7 +156,12 @@ def test_who_has_sent_a_head_is_served_before_the_next_is_taken() -> None:
         body_pause_s=9.0, body_most_s=9.0, head_patience_s=9.0, is_ssl=False, http_parser="python"
     )
     worker.poller, worker.pending_conns, worker.nr_conns, worker.worker_connections = DefaultSelector(), deque(), 0, 2
-    worker.tpool = SimpleNamespace(submit=lambda _, conn: submitted.append(conn) or Future())
+
+    def submit(_: object, connection: Connection) -> Future[None]:
+        submitted.append(connection)
+        return Future()
+
+    worker.tpool = SimpleNamespace(submit=submit)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         quick, silent, late = [socket.create_connection(listener.getsockname()) for _ in range(3)]
         worker.accept(listener)
@@ -177,4 +183,4 @@ def test_without_a_file_left_a_connection_waits_and_the_worker_goes_on() -> None
 
     worker = object.__new__(Worker)
     worker.pending_conns = deque()
-    worker.accept(Listener())
+    worker.accept(cast(socket.socket, Listener()))

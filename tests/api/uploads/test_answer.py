@@ -152,6 +152,8 @@ def test_real_rows_of_nsl_kdd(upload: Upload, shared_data: Path) -> None:
 def test_the_way_is_described(app: APIFlask) -> None:
     (way,) = [rule for rule in app.url_map.iter_rules() if rule.rule == URL]
     assert "POST" in (way.methods or set())
-    operation = app.spec["paths"][URL]["post"]
+    spec = app.spec
+    assert isinstance(spec, dict)
+    operation = spec["paths"][URL]["post"]
     assert "200" in operation["responses"]
     assert "multipart/form-data" in operation["requestBody"]["content"]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable, SettingsError
@@ -43,7 +44,7 @@ def read(broker: EmbeddedKafka, count: int) -> list[bytes | None]:
         consumer.close()
 
 
-def test_what_was_acknowledged_is_there_after_kill_and_on_the_same_port(broker: EmbeddedKafka):
+def test_what_was_acknowledged_is_there_after_kill_and_on_the_same_port(broker: EmbeddedKafka) -> None:
     broker.start()
     create_topic(broker)
     assert send(broker, b"one", b"two", b"three") == [None] * 3
@@ -56,7 +57,7 @@ def test_what_was_acknowledged_is_there_after_kill_and_on_the_same_port(broker: 
     assert send(broker, b"four") == [None]
 
 
-def test_a_later_run_finds_data_and_port(broker: EmbeddedKafka, jars: Path):
+def test_a_later_run_finds_data_and_port(broker: EmbeddedKafka, jars: Path) -> None:
     broker.folder.mkdir(parents=True, exist_ok=True)
     (broker.folder / "cluster.id").write_text("-aNHTUlpQiSQAFf0L77kXw")  # one id in 64 looks like an option
     broker.start()
@@ -73,22 +74,23 @@ def test_a_later_run_finds_data_and_port(broker: EmbeddedKafka, jars: Path):
         later.stop()
 
 
-def test_limits_of_messages_and_topics(broker: EmbeddedKafka):
+def test_limits_of_messages_and_topics(broker: EmbeddedKafka) -> None:
     broker.start()
     create_topic(broker)
     assert send(broker, b"x" * (2**20 + 1)) == [None], "an over-long row must reach the job"
     asked = AdminClient({"bootstrap.servers": broker.bootstrap_servers}).list_topics("nobody-made-this", DEADLINE_S)
-    assert asked.topics["nobody-made-this"].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    error = asked.topics["nobody-made-this"].error
+    assert error is not None and error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
-def test_a_second_start_in_the_folder_is_refused(broker: EmbeddedKafka, jars: Path):
+def test_a_second_start_in_the_folder_is_refused(broker: EmbeddedKafka, jars: Path) -> None:
     broker.start()
     with pytest.raises(SettingsError, match="already running in"):
         EmbeddedKafka(broker.folder, jars, 0, broker.log_dir).start()
     assert broker.alive
 
 
-def test_a_broker_that_cannot_start_says_where_to_look(broker: EmbeddedKafka):
+def test_a_broker_that_cannot_start_says_where_to_look(broker: EmbeddedKafka) -> None:
     broker.start()
     broker.stop()
     (broker.folder / "data" / "meta.properties").write_text("version=1\ncluster.id=another\nnode.id=7\n")

@@ -5,7 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ from netheal.errors import SettingsError
 from netheal.store.database import migrate
 
 pytestmark = pytest.mark.stack
+
+Eventually = Callable[[Callable[[], object]], None]
 
 
 def closed_copy_of_binaries(packages: Path) -> Path:
@@ -45,7 +47,7 @@ def ask(dsn: str, *statements: str) -> Sequence[tuple[object, ...]]:
         connection.close()
 
 
-def test_what_was_committed_is_there_after_kill_and_on_the_same_port(server: EmbeddedPostgres):
+def test_what_was_committed_is_there_after_kill_and_on_the_same_port(server: EmbeddedPostgres) -> None:
     server.start()
     dsn = server.dsn
     ask(dsn, "CREATE TABLE flows (id int)", "INSERT INTO flows VALUES (1), (2)")
@@ -58,7 +60,7 @@ def test_what_was_committed_is_there_after_kill_and_on_the_same_port(server: Emb
     assert ask(dsn, "SELECT id FROM flows ORDER BY id") == [(1,), (2,)]
 
 
-def test_a_later_run_finds_data_port_and_password(server: EmbeddedPostgres):
+def test_a_later_run_finds_data_port_and_password(server: EmbeddedPostgres) -> None:
     server.start()
     dsn = server.dsn
     ask(dsn, "CREATE TABLE flows (id int)")
@@ -72,7 +74,7 @@ def test_a_later_run_finds_data_port_and_password(server: EmbeddedPostgres):
         later.stop()
 
 
-def test_a_stale_pid_file_of_someone_elses_pid_does_no_harm(server: EmbeddedPostgres):
+def test_a_stale_pid_file_of_someone_elses_pid_does_no_harm(server: EmbeddedPostgres) -> None:
     server.start()
     note = server.folder / "data" / "postmaster.pid"
     text = note.read_text()
@@ -82,7 +84,7 @@ def test_a_stale_pid_file_of_someone_elses_pid_does_no_harm(server: EmbeddedPost
     assert server.alive
 
 
-def test_the_password_is_needed_and_for_us_alone(server: EmbeddedPostgres):
+def test_the_password_is_needed_and_for_us_alone(server: EmbeddedPostgres) -> None:
     server.start()
     parts = urlsplit(server.dsn)
     wrong = server.dsn.replace(f":{parts.password}@", ":guess@")
@@ -119,7 +121,7 @@ def assert_ordinary(server: EmbeddedPostgres) -> None:
     ask(server.dsn, "create table more (id int)", "drop table more")
 
 
-def test_netheals_role_is_an_ordinary_one(server: EmbeddedPostgres):
+def test_netheals_role_is_an_ordinary_one(server: EmbeddedPostgres) -> None:
     server.start()
     migrate(server.dsn)
     assert_ordinary(server)
@@ -156,7 +158,7 @@ def make_as_earlier_versions_did(server: EmbeddedPostgres, monkeypatch: pytest.M
 @pytest.mark.parametrize("cut", ["never", "before the renaming", "after the renaming"])
 def test_a_folder_of_an_earlier_version_gets_the_ordinary_role(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, cut: str
-):
+) -> None:
     make_as_earlier_versions_did(server, monkeypatch)
     if cut == "before the renaming":
         ask(server.dsn, "create role netheal_renamer superuser login")
@@ -175,7 +177,7 @@ def test_a_folder_of_an_earlier_version_gets_the_ordinary_role(
         later.stop()
 
 
-def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o700)
     account = account_for(tmp_path)
     assert account is None or account.closed
@@ -189,7 +191,7 @@ def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest
         closed.stop()
 
 
-def test_a_remembered_port_that_is_taken_is_replaced(server: EmbeddedPostgres):
+def test_a_remembered_port_that_is_taken_is_replaced(server: EmbeddedPostgres) -> None:
     server.start()
     port = urlsplit(server.dsn).port
     server.stop()
@@ -198,14 +200,14 @@ def test_a_remembered_port_that_is_taken_is_replaced(server: EmbeddedPostgres):
     assert urlsplit(server.dsn).port != port
 
 
-def test_a_second_start_in_the_folder_is_refused(server: EmbeddedPostgres):
+def test_a_second_start_in_the_folder_is_refused(server: EmbeddedPostgres) -> None:
     server.start()
     with pytest.raises(SettingsError, match="already running in"):
         EmbeddedPostgres(server.folder, 0, server.log_dir).start()
     assert server.alive
 
 
-def test_it_ends_with_the_process_that_started_it(server: EmbeddedPostgres, eventually):
+def test_it_ends_with_the_process_that_started_it(server: EmbeddedPostgres, eventually: Eventually) -> None:
     code = f"""
 import time
 from pathlib import Path

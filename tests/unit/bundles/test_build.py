@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.bundles.tree import tree_from_arrays
-from netheal.contracts import attack_classes, contract, wire_contracts
+from netheal.contracts import Contract, attack_classes, contract, wire_contracts
 from netheal.errors import BundleError
 
 THREAT = contract("threat/v1")
@@ -26,7 +27,7 @@ EVIDENCE = Evidence(ROWS, SCORES, (SCORES >= 0.5).astype(np.int64))
 ORIGIN = Origin("ensemble_v1_20260101", "0" * 64, {"rows": {"train": 3}})
 
 
-def threat(evidence: Evidence = EVIDENCE, **others: object) -> ServedBundle:
+def threat(evidence: Evidence = EVIDENCE, **others: Any) -> ServedBundle:
     encoders = {"service": ["http", "smtp"], "flag": ["SF"]}
     return serve_threat([NETWORK], Scaling(), THREAT, encoders, ORIGIN, evidence, **others)
 
@@ -104,7 +105,7 @@ def test_a_threshold_that_separates_nothing_is_refused(threshold: float) -> None
 
 
 @pytest.mark.parametrize("known", wire_contracts(), ids=lambda known: known.id)
-def test_the_features_of_a_wire_contract_are_that_contract(known: object) -> None:
+def test_the_features_of_a_wire_contract_are_that_contract(known: Contract) -> None:
     assert contract_for(known.names, known.model_type) is known
 
 

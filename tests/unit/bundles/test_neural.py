@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -112,7 +114,7 @@ def test_the_same_networks_give_the_same_bytes() -> None:
         ("none", [], "lists no layers"),
     ],
 )
-def test_a_network_that_cannot_be_served_is_refused(layers: object, arrays: list, message: str) -> None:
+def test_a_network_that_cannot_be_served_is_refused(layers: object, arrays: list[Any], message: str) -> None:
     with pytest.raises(BundleError, match=message):
         ensemble_onnx([Network({"layers": layers}, arrays)], 4, Scaling())
 

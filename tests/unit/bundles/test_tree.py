@@ -1,5 +1,8 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -35,7 +38,8 @@ def test_label_and_confidence_are_those_of_scikit_learn_on_every_scaled_row() ->
 def test_rows_at_and_beside_every_threshold_fall_to_scikit_learns_side() -> None:
     values, classes = data()
     model = DecisionTreeClassifier(random_state=0).fit(values, classes)
-    tree, rows = arrays(model), []
+    tree = arrays(model)
+    rows: list[NDArray[np.float64]] = []
     for feature, threshold in zip(tree.feature, tree.threshold, strict=True):
         if feature < 0:
             continue
@@ -103,7 +107,7 @@ def test_the_answer_to_a_row_does_not_depend_on_the_rows_beside_it() -> None:
     ],
 )
 def test_a_damaged_tree_is_refused(change: dict[str, list[float]], message: str) -> None:
-    whole = {
+    whole: dict[str, Any] = {
         "left": [1, -1, -1],
         "right": [2, -1, -1],
         "feature": [0, -2, -2],

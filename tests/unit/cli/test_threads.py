@@ -9,12 +9,13 @@ import pytest
 from netheal.cli import feed as feeding
 from netheal.cli import prepare as preparing
 from netheal.cli import watch as watching
+from netheal.cli.disk_outage import DiskOutage
 from netheal.cli.feed import Feed
 from netheal.cli.prepare import Preparation
 from netheal.cli.readback import Run
 from netheal.cli.status import Status
 from netheal.cli.watch import StreamWatch
-from netheal.embedded.disk import DiskSpace
+from netheal.embedded.disk import DiskSpace, DiskWatch
 from netheal.settings import Settings
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -45,7 +46,7 @@ class Reader:
 def watch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StreamWatch]:
     monkeypatch.setattr(watching, "StatusReader", Reader)
     monkeypatch.setattr(watching, "_PAUSE_S", 0.01)
-    monkeypatch.setattr(watching.DiskOutage, "write", lambda *_: None)
+    monkeypatch.setattr(DiskOutage, "write", lambda *_: None)
     made = StreamWatch(settings)
     made.tables_made()
     yield made
@@ -58,7 +59,7 @@ def test_a_disk_that_cannot_be_looked_at_does_not_end_the_watch(
     def stale(_: object) -> DiskSpace | None:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-    monkeypatch.setattr(watching.DiskWatch, "full", stale)
+    monkeypatch.setattr(DiskWatch, "full", stale)
     watch.start()
     eventually(lambda: watch.look.status.lag == 7)
 

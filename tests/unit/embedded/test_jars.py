@@ -34,7 +34,7 @@ def calls(folder: Path) -> int:
     return len((folder / "calls").read_text().splitlines())
 
 
-def test_a_second_time_nothing_is_fetched(fetch, tmp_path: Path):
+def test_a_second_time_nothing_is_fetched(fetch: Callable[[], bool], tmp_path: Path) -> None:
     assert fetch() is True
     assert [jar.name for jar in spark_jars(tmp_path / "jars")] == ["a-1.jar"]
     assert [jar.name for jar in broker_jars(tmp_path / "jars")] == ["b-2.jar"]
@@ -51,7 +51,9 @@ def test_a_second_time_nothing_is_fetched(fetch, tmp_path: Path):
         lambda folder: (folder / "jars/spark/stray.jar").touch(),
     ],
 )
-def test_what_changed_is_fetched_again(fetch, tmp_path: Path, change):
+def test_what_changed_is_fetched_again(
+    fetch: Callable[[], bool], tmp_path: Path, change: Callable[[Path], object]
+) -> None:
     fetch()
     change(tmp_path)
     assert fetch() is True
@@ -59,7 +61,7 @@ def test_what_changed_is_fetched_again(fetch, tmp_path: Path, change):
     assert not (tmp_path / "jars/spark/stray.jar").exists()
 
 
-def test_a_failure_says_why_and_keeps_what_was_there(fetch, tmp_path: Path):
+def test_a_failure_says_why_and_keeps_what_was_there(fetch: Callable[[], bool], tmp_path: Path) -> None:
     fetch()
     (tmp_path / "ivy.xml").write_text("<second/>")
     (tmp_path / "offline").touch()
@@ -68,6 +70,6 @@ def test_a_failure_says_why_and_keeps_what_was_there(fetch, tmp_path: Path):
     assert spark_jars(tmp_path / "jars")
 
 
-def test_no_jars_is_a_sentence(tmp_path: Path):
+def test_no_jars_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="run `make setup`"):
         spark_jars(tmp_path)

@@ -26,11 +26,11 @@ def fake_java(home: Path, version: str) -> Path:
         ("no java at all", 0),
     ],
 )
-def test_major(text: str, major: int):
+def test_major(text: str, major: int) -> None:
     assert java_major(text) == major
 
 
-def test_java_home_comes_before_path(tmp_path: Path):
+def test_java_home_comes_before_path(tmp_path: Path) -> None:
     home = fake_java(tmp_path / "home", 'version "21.0.1"')
     other = fake_java(tmp_path / "other", 'version "17.0.1"')
     env = {"JAVA_HOME": str(tmp_path / "home"), "PATH": str(other.parent)}
@@ -45,12 +45,12 @@ def test_java_home_comes_before_path(tmp_path: Path):
         ({"JAVA_HOME": "/nonexistent"}, "there is no bin/java"),
     ],
 )
-def test_no_java(env: dict[str, str], sentence: str):
+def test_no_java(env: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         find_java(env)
 
 
-def test_an_old_java_is_refused(tmp_path: Path):
+def test_an_old_java_is_refused(tmp_path: Path) -> None:
     fake_java(tmp_path, 'openjdk version "11.0.2" 2019-01-15')
     with pytest.raises(SettingsError, match="is Java 11: install a JDK 17, 21 or 25"):
         checked_java({"JAVA_HOME": str(tmp_path)})

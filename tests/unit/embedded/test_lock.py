@@ -10,7 +10,7 @@ from netheal.embedded.lock import FolderLock
 from netheal.errors import SettingsError
 
 
-def test_a_second_owner_is_refused_in_one_sentence(tmp_path: Path):
+def test_a_second_owner_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         with pytest.raises(SettingsError, match=r"already running in .* \(process \d+\): stop it first"):
             FolderLock(tmp_path).acquire()
@@ -19,7 +19,7 @@ def test_a_second_owner_is_refused_in_one_sentence(tmp_path: Path):
     FolderLock(tmp_path).acquire()
 
 
-def test_the_lock_of_a_killed_owner_is_free(tmp_path: Path):
+def test_the_lock_of_a_killed_owner_is_free(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from netheal.embedded.lock import FolderLock
@@ -29,7 +29,7 @@ input()
 """
     owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with owner:
-        assert owner.stdout.readline() == "held\n"
+        assert owner.stdout is not None and owner.stdout.readline() == "held\n"
         assert FolderLock(tmp_path).held_elsewhere()
         owner.kill()
     with FolderLock(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from netheal.cli import preflight as checking
 from netheal.cli.doctor import doctor, doctor_command
 from netheal.cli.preflight import memory_bytes, preflight, run_checks
 from netheal.embedded.lock import FolderLock
@@ -38,31 +39,31 @@ def with_settings(machine: Settings, **changes: object) -> Settings:
     return Settings.model_construct(**{**dict(machine), **changes})
 
 
-def test_a_machine_that_lacks_nothing(machine: Settings):
+def test_a_machine_that_lacks_nothing(machine: Settings) -> None:
     preflight(machine)
     assert all(check.ok for check in doctor(machine))
 
 
-def test_old_java(machine: Settings, tmp_path: Path):
+def test_old_java(machine: Settings, tmp_path: Path) -> None:
     (tmp_path / "jdk/bin/java").write_text("#!/bin/sh\necho 'version \"11.0.1\"' >&2\n")
     with pytest.raises(SettingsError, match="is Java 11: install"):
         preflight(machine)
 
 
-def test_no_jars(machine: Settings, tmp_path: Path):
+def test_no_jars(machine: Settings, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "jars/broker")
     with pytest.raises(SettingsError, match="no jars in .*broker: run `make setup`"):
         preflight(machine)
     preflight(with_settings(machine, kafka_bootstrap_servers="kafka:9092"))
 
 
-def test_var_that_cannot_be_written(machine: Settings, tmp_path: Path):
+def test_var_that_cannot_be_written(machine: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be written .*set NETHEAL_VAR_DIR"):
         preflight(with_settings(machine, var_dir=tmp_path / "file" / "var"))
 
 
-def test_a_var_folder_on_a_full_disk(machine: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_a_var_folder_on_a_full_disk(machine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -72,25 +73,25 @@ def test_a_var_folder_on_a_full_disk(machine: Settings, monkeypatch: pytest.Monk
     assert [check.text for check in run_checks(machine) if not check.ok and "disk full" in check.text]
 
 
-def test_too_little_room_for_a_start(machine: Settings):
+def test_too_little_room_for_a_start(machine: Settings) -> None:
     with pytest.raises(SettingsError, match=r"iB of .*iB free at .*, .* are needed: free some or set NETHEAL_VAR_DIR"):
         preflight(with_settings(machine, min_free_disk_mb=2**40))
 
 
-def test_too_little_memory(machine: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("netheal.cli.preflight.MEMORY_NEEDED_BYTES", 2**62)
+def test_too_little_memory(machine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "MEMORY_NEEDED_BYTES", 2**62)
     with pytest.raises(SettingsError, match="GiB of memory"):
         preflight(machine)
 
 
-def test_a_containers_limit_counts(tmp_path: Path):
+def test_a_containers_limit_counts(tmp_path: Path) -> None:
     for name, text in {"limited": "1073741824\n", "unlimited": "max\n"}.items():
         (tmp_path / name).write_text(text)
     assert memory_bytes(2**33, (tmp_path / "limited", tmp_path / "absent")) == 2**30
     assert memory_bytes(2**33, (tmp_path / "unlimited",)) == 2**33
 
 
-def test_a_port_that_is_taken(machine: Settings):
+def test_a_port_that_is_taken(machine: Settings) -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
         settings = with_settings(machine, embedded_kafka_port=port)
@@ -100,7 +101,7 @@ def test_a_port_that_is_taken(machine: Settings):
             preflight(settings)
 
 
-def test_doctor_prints_every_check_and_what_to_do(machine: Settings, tmp_path: Path):
+def test_doctor_prints_every_check_and_what_to_do(machine: Settings, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "jars")
     out = io.StringIO()
     assert doctor_command(machine, Console(file=out, width=300)) == 1

@@ -11,9 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from jobs import score_stream
+from jobs.stages.state_reporter import StateReporter
 from jobs.stages.stopping import StopGate
 from netheal.background import Background, Stopped
-from netheal.embedded.disk import DiskSpace
+from netheal.embedded.disk import DiskSpace, DiskWatch
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.settings import Settings
 
@@ -30,7 +31,7 @@ def keep_children(monkeypatch: pytest.MonkeyPatch) -> None:
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the job said of itself."""
     found: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(score_stream.StateReporter, "report", lambda _, *report: found.append(report))
+    monkeypatch.setattr(StateReporter, "report", lambda _, *report: found.append(report))
     return found
 
 
@@ -55,7 +56,7 @@ def test_a_full_disk_is_waited_out_and_named(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:
     gate, full = StopGate(), DiskSpace(Path("/data"), 0, 2**30)
-    monkeypatch.setattr(score_stream.DiskWatch, "full", lambda _: full)
+    monkeypatch.setattr(DiskWatch, "full", lambda _: full)
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(score_stream, "stream_until_stopped", failing(error, gate))
     assert score_stream.run(nowhere, gate) == 0
@@ -71,7 +72,7 @@ def test_a_full_disk_before_the_beginning_is_no_refusal(
 
     monkeypatch.setattr(score_stream, "use_scratch_folder", scratch)
     monkeypatch.setattr(score_stream, "load_settings", lambda: settings)
-    monkeypatch.setattr(score_stream.StopGate, "listen", lambda _: None)
+    monkeypatch.setattr(StopGate, "listen", lambda _: None)
     assert score_stream.main() == status
 
 
@@ -85,7 +86,7 @@ def test_a_stop_has_the_time_that_the_settings_give_it(settings: Settings, monke
     monkeypatch.setattr(score_stream, "run", run)
     monkeypatch.setattr(score_stream, "use_scratch_folder", lambda *_: None)
     monkeypatch.setattr(score_stream, "load_settings", lambda: settings.model_copy(update={"job_stop_s": 9.0}))
-    monkeypatch.setattr(score_stream.StopGate, "listen", lambda _: None)
+    monkeypatch.setattr(StopGate, "listen", lambda _: None)
     assert score_stream.main() == 0
     assert [gate.stop_s for gate in gates] == [9.0]
 

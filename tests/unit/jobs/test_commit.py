@@ -11,7 +11,7 @@ from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.receipt import Receipt
 from jobs.stages.score_task import SinkPlan
 from jobs.stages.scoring import Scoring
-from netheal.store.delta import DeltaLog, Layout
+from netheal.store.delta import DeltaLog, Layout, Part
 from netheal.store.delta_part import DeltaPartWriter
 
 SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC"))])
@@ -20,12 +20,12 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def written(root: Path) -> Receipt:
-    parts = []
-    for layout in LAYOUTS:
+    def part(layout: Layout) -> list[Part]:
         writer = DeltaPartWriter(layout, str(root), 4, "query")
         writer.write(pa.table({"event_id": [1], "recorded_at": [NOON]}, schema=SCHEMA))
-        parts.append(writer.receipt())
-    return Receipt(1, 1, 1, *parts, [])
+        return writer.receipt()
+
+    return Receipt(1, 1, 1, part(LAYOUTS[0]), part(LAYOUTS[1]), [])
 
 
 def test_a_driver_that_was_killed_between_the_two_commits(tmp_path: Path) -> None:

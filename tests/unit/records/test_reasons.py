@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from netheal.records.exact import MAX_VALUE_BYTES
 
-from netheal.records.check import Checked
+from netheal.records.check import Checked, Encoders
 from netheal.records.reasons import MEANING, Reason
 from netheal.records.strict_parser import MAX_VALUE_BYTES
 
@@ -194,7 +195,8 @@ def test_a_row_that_fits_two_contracts_must_be_sound_for_both(
 def test_rows_without_an_active_model_wait_for_one(
     check_messages: CheckMessages, attack_row: Row, threat_row: Row
 ) -> None:
-    for active in ({}, {"threat/v2": {}}):
+    others: tuple[dict[str, Encoders], ...] = ({}, {"threat/v2": {}})
+    for active in others:
         for row in (attack_row, threat_row):
             (rejection,) = check_messages(row, active=active).rejected
             assert (rejection.reason, rejection.field) == (Reason.NO_ACTIVE_MODEL, "")

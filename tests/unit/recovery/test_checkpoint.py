@@ -52,28 +52,32 @@ def checkpoint(tmp_path: Path) -> Path:
     return folder
 
 
-def cut(name: str, size: int) -> Callable[[Path], None]:
+def cut(name: str, size: int) -> Callable[[Path], object]:
     """The file's first bytes alone; Hadoop renames file and checksums apart, so that the latter may be whole."""
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
 
 
-def empty(name: str) -> Callable[[Path], None]:
+def empty(name: str) -> Callable[[Path], object]:
     return cut(name, 0)
 
 
-def zeroed(name: str) -> Callable[[Path], None]:
+def zeroed(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(bytes((folder / name).stat().st_size))
 
 
-def gone(*names: str) -> Callable[[Path], None]:
-    return lambda folder: [(folder / name).unlink() for name in names] and None
+def gone(*names: str) -> Callable[[Path], object]:
+    def remove(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return remove
 
 
-def changed(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:
+def changed(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes().replace(old, new))
 
 
-def only_batch_0_begun(damage: Callable[[Path], None]) -> Callable[[Path], None]:
+def only_batch_0_begun(damage: Callable[[Path], object]) -> Callable[[Path], object]:
     def leave(folder: Path) -> None:
         shutil.rmtree(folder / "commits")
         gone("offsets/1", "offsets/2", "offsets/3")(folder)
@@ -82,7 +86,7 @@ def only_batch_0_begun(damage: Callable[[Path], None]) -> Callable[[Path], None]
     return leave
 
 
-DAMAGED: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "commit emptied": (empty("commits/3"), "commits/3 is empty"),
     "commit cut in its version": (cut("commits/3", 1), "commits/3 does not begin with v1"),
     "commit cut after its version": (cut("commits/3", 2), "commits/3 is cut off"),
@@ -107,7 +111,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "beginning cut": (only_batch_0_begun(cut("sources/0/0", 9)), "sources/0/0 is cut off"),
 }
 
-INTACT: dict[str, tuple[Callable[[Path], None], tuple[int, int]]] = {
+INTACT: dict[str, tuple[Callable[[Path], object], tuple[int, int]]] = {
     "untouched": (lambda folder: None, (3, 3)),
     "last commit gone": (gone("commits/3"), (3, 2)),
     "last commits gone": (gone("commits/3", "commits/2"), (3, 1)),
@@ -121,14 +125,16 @@ INTACT: dict[str, tuple[Callable[[Path], None], tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGED.values(), ids=DAMAGED.keys())
-def test_damage_is_found_and_named(checkpoint: Path, damage: Callable[[Path], None], said: str):
+def test_damage_is_found_and_named(checkpoint: Path, damage: Callable[[Path], object], said: str) -> None:
     damage(checkpoint)
     found = read_checkpoint(LocalFiles(checkpoint), TOPIC)
     assert any(said in sentence for sentence in found.damage), found.damage
 
 
 @pytest.mark.parametrize(("change", "batches"), INTACT.values(), ids=INTACT.keys())
-def test_what_spark_copes_with_is_no_damage(checkpoint: Path, change: Callable[[Path], None], batches: tuple[int, int]):
+def test_what_spark_copes_with_is_no_damage(
+    checkpoint: Path, change: Callable[[Path], object], batches: tuple[int, int]
+) -> None:
     change(checkpoint)
     found = read_checkpoint(LocalFiles(checkpoint), TOPIC)
     assert not found.damage
@@ -137,7 +143,7 @@ def test_what_spark_copes_with_is_no_damage(checkpoint: Path, change: Callable[[
     assert found.end == {"0": end, "1": end}
 
 
-def test_a_folder_that_is_missing_or_empty_is_an_empty_checkpoint(tmp_path: Path):
+def test_a_folder_that_is_missing_or_empty_is_an_empty_checkpoint(tmp_path: Path) -> None:
     assert read_checkpoint(LocalFiles(tmp_path / "none"), TOPIC).is_empty
     (tmp_path / "folder" / "offsets").mkdir(parents=True)
     assert read_checkpoint(LocalFiles(tmp_path / "folder"), TOPIC).is_empty
@@ -145,7 +151,9 @@ def test_a_folder_that_is_missing_or_empty_is_an_empty_checkpoint(tmp_path: Path
 
 @pytest.mark.parametrize("batch_id", [0, 1, 2, 7])
 @pytest.mark.parametrize("end", [None, {"0": 40, "1": 50}])
-def test_what_is_made_anew_reads_as_what_it_was_made_of(checkpoint: Path, batch_id: int, end: dict[str, int] | None):
+def test_what_is_made_anew_reads_as_what_it_was_made_of(
+    checkpoint: Path, batch_id: int, end: dict[str, int] | None
+) -> None:
     start = {"0": 10, "1": 20}
     files = LocalFiles(checkpoint)
     old = files.replace(checkpoint_files(TOPIC, ResumePoint(QUERY, batch_id, start, end)), ".aside")
@@ -160,19 +168,19 @@ def test_what_is_made_anew_reads_as_what_it_was_made_of(checkpoint: Path, batch_
     assert read_offsets(files, begins, TOPIC) == start
 
 
-def test_offsets_that_vanish_under_the_job_are_refused_with_the_command(checkpoint: Path):
+def test_offsets_that_vanish_under_the_job_are_refused_with_the_command(checkpoint: Path) -> None:
     (checkpoint / "offsets/3").unlink()
     with pytest.raises(StreamRefused, match=r"offsets/3 is missing.*netheal checkpoint rebuild"):
         read_offsets(LocalFiles(checkpoint), "offsets/3", TOPIC)
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path):
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ServiceUnavailable, match="cannot be written: Not a directory"):
         LocalFiles(tmp_path / "file" / "checkpoint").replace({"metadata": b"{}"}, ".old")
 
 
-def test_doctor_finds_the_damage_of_the_checkpoint_in_use(checkpoint: Path, tmp_path: Path):
+def test_doctor_finds_the_damage_of_the_checkpoint_in_use(checkpoint: Path, tmp_path: Path) -> None:
     settings = load_settings(tmp_path / "none.toml", var_dir=tmp_path, input_topic=TOPIC)
     assert checkpoint_check(settings).ok
     shutil.copytree(checkpoint, f"{checkpoint}.replaced-20261122T000000.0Z")
@@ -185,7 +193,7 @@ def test_doctor_finds_the_damage_of_the_checkpoint_in_use(checkpoint: Path, tmp_
     assert "netheal checkpoint rebuild" in check.text
 
 
-def test_every_incarnation_of_a_topic_has_a_folder_of_its_own():
+def test_every_incarnation_of_a_topic_has_a_folder_of_its_own() -> None:
     assert checkpoint_folder("/var/c/", "a+b/c") == "/var/c/a-b_c"
 
 

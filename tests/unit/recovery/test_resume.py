@@ -1,6 +1,7 @@
 """What a start does with each state of ledger, checkpoint, Delta and broker: going on is never a guess."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ BROKER = {"0": OffsetRange(0, 900), "1": OffsetRange(0, 900)}
 NEWEST = Checkpoint("q", 1, 1, DONE)
 
 
-def found(ledger: LedgerEnd = ALL_DONE, checkpoint: Checkpoint = NEWEST, **more: object) -> Found:
-    given = {"delta_batch": ledger.last_batch, **more}
+def found(ledger: LedgerEnd = ALL_DONE, checkpoint: Checkpoint = NEWEST, **more: Any) -> Found:
+    given: dict[str, Any] = {"delta_batch": ledger.last_batch, **more}
     return replace(Found("flows", ledger, BROKER, checkpoint), **given)
 
 
@@ -92,38 +93,38 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("state", GOES_ON.values(), ids=GOES_ON.keys())
-def test_spark_goes_on_from_what_is_there(state: Found):
+def test_spark_goes_on_from_what_is_there(state: Found) -> None:
     assert decide(state).action == "go_on"
 
 
 @pytest.mark.parametrize("state", MADE_ANEW.values(), ids=MADE_ANEW.keys())
-def test_a_checkpoint_of_which_the_ledger_knows_all_is_made_anew(state: Found):
+def test_a_checkpoint_of_which_the_ledger_knows_all_is_made_anew(state: Found) -> None:
     decision = decide(state)
     assert decision.action == "rebuild"
     assert decision.reason
 
 
 @pytest.mark.parametrize(("state", "what", "way_out"), REFUSED.values(), ids=REFUSED.keys())
-def test_everything_else_is_refused_with_the_way_out(state: Found, what: str, way_out: str):
+def test_everything_else_is_refused_with_the_way_out(state: Found, what: str, way_out: str) -> None:
     decision = decide(state)
     assert decision.action == "refuse"
     assert what in decision.reason
     assert way_out in decision.reason
 
 
-def test_an_older_database_is_told_before_what_follows_from_it():
+def test_an_older_database_is_told_before_what_follows_from_it() -> None:
     """Adopting a gap that only an older database sees would read again what Delta has."""
     state = found(delta_batch=5, broker={"0": OffsetRange(500, 900), "1": OffsetRange(0, 900)})
     assert "older backup" in decide(state).reason
 
 
-def test_the_open_batch_is_replayed_with_its_pins():
+def test_the_open_batch_is_replayed_with_its_pins() -> None:
     assert resume_point(ALL_DONE) == ResumePoint("q", 2, DONE)
     assert resume_point(ONE_OPEN) == ResumePoint("q", 2, DONE, OPEN.end_offsets)
     assert resume_point(NOTHING) is None
 
 
-def test_lost_offsets_are_those_between_the_position_and_the_earliest():
+def test_lost_offsets_are_those_between_the_position_and_the_earliest() -> None:
     broker = {"0": OffsetRange(310, 900), "1": OffsetRange(300, 900), "10": OffsetRange(1, 2), "2": OffsetRange(4, 9)}
     lost = {"0": OffsetRange(300, 310), "2": OffsetRange(0, 4), "10": OffsetRange(0, 1)}
     assert lost_ranges(ALL_DONE, broker) == lost

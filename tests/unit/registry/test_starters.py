@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from netheal.bundles.intake.sandbox import examine_file
 from netheal.bundles.served import read_served
 from netheal.errors import BundleError, ServiceUnavailable
 from netheal.registry import starters
@@ -20,7 +21,7 @@ from netheal.registry.starters import examine_starters, examined_starter
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that went through the intake, in order."""
     seen: list[str] = []
-    real = starters.examine_file
+    real = examine_file
 
     def watched(path: Path, *how: Any) -> Any:
         seen.append(path.name)

@@ -13,6 +13,7 @@ import pytest
 from netheal.bundles.inference import GraphSession
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure
+from netheal.scoring import model as scoring
 from netheal.scoring.loaded import LoadedModels
 from netheal.scoring.model import ServedModel
 
@@ -71,7 +72,7 @@ def test_a_graph_is_loaded_once_for_all_threads(threat_bundle: ServedBundle, mon
             loads.append(len(onnx))
             super().__init__(onnx)
 
-    monkeypatch.setattr("netheal.scoring.model.GraphSession", Counted)
+    monkeypatch.setattr(scoring, "GraphSession", Counted)
     model, rows = ServedModel(threat_bundle), np.ones((3, 10))
 
     def score(_: int) -> list[float]:

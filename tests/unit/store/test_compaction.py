@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from jobs.stages import upkeep
 from jobs.stages.upkeep import PARTS_WORTH_A_COMPACTION, Upkeep
-from netheal.store.compaction import ORPHAN_HOURS, compact
+from netheal.store.compaction import ORPHAN_HOURS, compact, start_compaction
 from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("at", pa.timestamp("us", "UTC"))]))
@@ -119,8 +119,12 @@ def test_a_stream_compacts_when_enough_parts_came(
     log: DeltaLog, look: Callable[[Upkeep, DeltaLog], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    begin = upkeep.start_compaction
-    monkeypatch.setattr(upkeep, "start_compaction", lambda uri: started.append(begin(uri)) or started[-1])
+
+    def watched(uri: str) -> subprocess.Popen[bytes]:
+        started.append(start_compaction(uri))
+        return started[-1]
+
+    monkeypatch.setattr(upkeep, "start_compaction", watched)
     keeper = Upkeep(Mock(), "topic", str, 7)
     for number in range(3):
         log.commit([part(log, number)], "app", number)

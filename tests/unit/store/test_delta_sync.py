@@ -12,7 +12,7 @@ from netheal.bundles.served import read_served
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import PROJECT_ROOT
 from netheal.store.compaction import compact
-from netheal.store.delta import DeltaLog, Layout
+from netheal.store.delta import DeltaLog, Layout, Part
 from netheal.store.delta_part import DeltaPartWriter
 
 SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC")), ("text", pa.string())])
@@ -34,14 +34,14 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return seen
 
 
-def write_part(root: Path, batch_id: int):
+def write_part(root: Path, batch_id: int) -> list[Part]:
     writer = DeltaPartWriter(LAYOUT, str(root), batch_id)
     when = [datetime(2026, 11, 22, 12, tzinfo=UTC)]
     writer.write(pa.table({"event_id": [batch_id * 1024], "recorded_at": when, "text": ["x"]}, schema=SCHEMA))
     return writer.receipt()
 
 
-def test_a_part_its_folders_and_then_its_commit_are_synced(tmp_path: Path, synced: list[Path]):
+def test_a_part_its_folders_and_then_its_commit_are_synced(tmp_path: Path, synced: list[Path]) -> None:
     log = DeltaLog(LAYOUT, str(tmp_path))
     table = tmp_path / "verdicts"
     assert synced[-3:] == [table / "_delta_log", table, tmp_path], "the table itself could be lost"
@@ -52,7 +52,7 @@ def test_a_part_its_folders_and_then_its_commit_are_synced(tmp_path: Path, synce
     assert synced[3:] == [table / "_delta_log" / f"{1:020d}.json", table / "_delta_log"]
 
 
-def test_a_checkpoint_of_the_log_is_synced_with_the_commit_that_made_it(tmp_path: Path, synced: list[Path]):
+def test_a_checkpoint_of_the_log_is_synced_with_the_commit_that_made_it(tmp_path: Path, synced: list[Path]) -> None:
     log = DeltaLog(LAYOUT, str(tmp_path))
     for batch_id in range(100):
         log.commit(write_part(tmp_path, batch_id), "app", batch_id)
@@ -63,7 +63,7 @@ def test_a_checkpoint_of_the_log_is_synced_with_the_commit_that_made_it(tmp_path
     assert {path for path in folder.iterdir() if path.suffix == ".json"} <= set(synced)
 
 
-def test_a_commit_that_is_there_already_is_synced_too(tmp_path: Path, synced: list[Path]):
+def test_a_commit_that_is_there_already_is_synced_too(tmp_path: Path, synced: list[Path]) -> None:
     """The driver that wrote it may have been killed before it had synced it."""
     parts = write_part(tmp_path, 0)
     DeltaLog(LAYOUT, str(tmp_path)).commit(parts, "app", 0)
@@ -73,7 +73,7 @@ def test_a_commit_that_is_there_already_is_synced_too(tmp_path: Path, synced: li
     assert tmp_path / "verdicts" / "_delta_log" / f"{1:020d}.json" in synced
 
 
-def test_what_a_compaction_wrote_is_synced(tmp_path: Path, synced: list[Path]):
+def test_what_a_compaction_wrote_is_synced(tmp_path: Path, synced: list[Path]) -> None:
     log = DeltaLog(LAYOUT, str(tmp_path))
     for batch_id in range(3):
         log.commit(write_part(tmp_path, batch_id), "app", batch_id)
@@ -86,7 +86,7 @@ def test_what_a_compaction_wrote_is_synced(tmp_path: Path, synced: list[Path]):
     assert table / "_delta_log" / f"{4:020d}.json" in synced
 
 
-def test_an_artefact_and_its_name_are_synced(tmp_path: Path, synced: list[Path]):
+def test_an_artefact_and_its_name_are_synced(tmp_path: Path, synced: list[Path]) -> None:
     bundle = read_served(PROJECT_ROOT / "research" / "models" / "attack_classifier")
     folder = tmp_path / Artefacts(tmp_path).put(bundle)
     names = [path.name for path in synced]
@@ -94,7 +94,7 @@ def test_an_artefact_and_its_name_are_synced(tmp_path: Path, synced: list[Path])
     assert synced[-1] == tmp_path, "the bundle's name is synced last"
 
 
-def test_what_a_deletion_rewrote_is_synced(tmp_path: Path, synced: list[Path]):
+def test_what_a_deletion_rewrote_is_synced(tmp_path: Path, synced: list[Path]) -> None:
     log = DeltaLog(LAYOUT, str(tmp_path))
     writer = DeltaPartWriter(LAYOUT, str(tmp_path), 0)
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -109,7 +109,7 @@ def test_what_a_deletion_rewrote_is_synced(tmp_path: Path, synced: list[Path]):
     assert table / "_delta_log" / f"{2:020d}.json" in synced
 
 
-def test_a_bundle_that_cannot_be_stored_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bundle_that_cannot_be_stored_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = read_served(PROJECT_ROOT / "research" / "models" / "attack_classifier")
 
     def full(_descriptor: int) -> None:
@@ -123,7 +123,7 @@ def test_a_bundle_that_cannot_be_stored_leaves_nothing(tmp_path: Path, monkeypat
     assert Artefacts(tmp_path).put(bundle) == bundle.hash
 
 
-def test_a_name_that_cannot_be_synced_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_name_that_cannot_be_synced_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = read_served(PROJECT_ROOT / "research" / "models" / "attack_classifier")
     real = os.fsync
 

@@ -1,6 +1,7 @@
 """Bodies are taken apart without changing a byte of an item, and what is no object is named by its place."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
@@ -130,7 +131,11 @@ def test_an_empty_body_has_no_items() -> None:
 
 
 def test_more_items_than_are_taken_are_noticed_early() -> None:
-    for taken in (lambda n: array_items(f"[{','.join('1' * n)}]", 3), lambda n: line_items(b"{}\n" * n, 3)):
+    ways: tuple[Callable[[int], Items], ...] = (
+        lambda n: array_items(f"[{','.join('1' * n)}]", 3),
+        lambda n: line_items(b"{}\n" * n, 3),
+    )
+    for taken in ways:
         assert len(taken(3).values) + len(taken(3).refused) == 3
         with pytest.raises(TooManyItems, match="more than 3 items"):
             taken(4)

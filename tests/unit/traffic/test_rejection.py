@@ -1,6 +1,7 @@
 """The product accepts every sound generated message and rejects every broken one for its own reason."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,9 @@ def test_sound_messages_are_all_accepted() -> None:
 
 @pytest.mark.parametrize("way", BROKEN)
 @pytest.mark.parametrize("contract_id", ["attack/v1", "threat/v1"])
-def test_a_broken_message_is_rejected_for_its_reason(way: Broken, contract_id: str) -> None:
+def test_a_broken_message_is_rejected_for_its_reason(
+    way: Broken, contract_id: Literal["attack/v1", "threat/v1"]
+) -> None:
     wire = contract(contract_id)
     if way == "unknown_category" and not any(feature.category for feature in wire.features):
         return

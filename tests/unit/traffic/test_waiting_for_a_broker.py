@@ -17,7 +17,9 @@ def test_a_broker_that_is_away_is_waited_for_until_stopped() -> None:
     sent: list[int] = []
 
     def send() -> None:
-        sent.append(send_messages([[b"{}"] * 10] * 3, NOBODY, "t", options={"delivery.timeout.ms": 0}, stop=stop).sent)
+        sent.append(
+            send_messages([[b"{}"] * 10] * 3, NOBODY, "t", options={"delivery.timeout.ms": "0"}, stop=stop).sent
+        )
         ended.set()
 
     threading.Thread(target=send, daemon=True).start()

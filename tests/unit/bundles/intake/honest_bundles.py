@@ -91,7 +91,12 @@ def packed(value: Any, form: str) -> tuple[str, bytes]:
         return ".pkl", pickle.dumps(value, protocol=int(form[3:]))
     out = io.BytesIO()
     joblib.dump(value, out, protocol=int(form[-1]) if form[-1].isdigit() and form.startswith("none") else None)
-    squeeze = {"zlib": zlib.compress, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    squeeze: dict[str, Callable[[bytes], bytes]] = {
+        "zlib": zlib.compress,
+        "gzip": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+    }
     squeeze["lz4"] = lz4.frame.compress
     squeeze["lzma"] = lambda data: lzma.compress(data, lzma.FORMAT_ALONE)
     return ".joblib", squeeze[form](out.getvalue()) if form in squeeze else out.getvalue()

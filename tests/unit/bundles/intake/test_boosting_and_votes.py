@@ -13,15 +13,16 @@ from threadpoolctl import threadpool_limits
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.examine import Examined, Order, examine
 from netheal.bundles.parity import run_graph
+from netheal.contracts import ModelType
 from tests.unit.bundles.intake.honest_bundles import CLASSES, honest, packed, predicted
 
 
-def _examined(layout: dict[str, Any], model_type: str = "attack_classifier") -> Examined:
+def _examined(layout: dict[str, Any], model_type: ModelType = "attack_classifier") -> Examined:
     suffix, data = packed(layout, "none")
     return examine(memoryview(data), Order(suffix, model_type))
 
 
-def _graph(layout: dict[str, Any], model_type: str = "attack_classifier") -> bytes:
+def _graph(layout: dict[str, Any], model_type: ModelType = "attack_classifier") -> bytes:
     found = _examined(layout, model_type)
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
@@ -30,7 +31,7 @@ def _graph(layout: dict[str, Any], model_type: str = "attack_classifier") -> byt
 
 def _rows_at_thresholds(model: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows that lie on a threshold, or one double beside it."""
-    made = []
+    made: list[NDArray[np.float64]] = []
     for tree in (tree for trees in model._predictors for tree in trees):
         for node in tree.nodes[tree.nodes["is_leaf"] == 0]:
             threshold = node["num_threshold"]
@@ -42,7 +43,7 @@ def _rows_at_thresholds(model: Any, rows: NDArray[np.float64]) -> NDArray[np.flo
 
 
 @pytest.mark.parametrize("model_type", ["attack_classifier", "threat_detector"])
-def test_rows_one_double_beside_a_threshold_fall_to_scikit_learns_side(model_type):
+def test_rows_one_double_beside_a_threshold_fall_to_scikit_learns_side(model_type: ModelType) -> None:
     made = honest("histogram", "none", model_type)
     model = made.layout["model"]
     rows = _rows_at_thresholds(model, made.rows)
@@ -54,7 +55,7 @@ def test_rows_one_double_beside_a_threshold_fall_to_scikit_learns_side(model_typ
     assert np.abs(answers["confidence"] - shares.max(axis=1)).max() < 1e-12
 
 
-def test_a_boosting_that_was_fitted_on_missing_values_is_served():
+def test_a_boosting_that_was_fitted_on_missing_values_is_served() -> None:
     made = honest("histogram", "none")
     kinds, holes = made.layout["model"].predict(made.rows), made.rows.copy()
     holes[kinds == 1, 5] = np.nan
@@ -67,7 +68,7 @@ def test_a_boosting_that_was_fitted_on_missing_values_is_served():
 
 @pytest.mark.parametrize("weights", [None, [3, 1, 1, 2.5]])
 @pytest.mark.parametrize("model_type", ["attack_classifier", "threat_detector"])
-def test_ties_of_votes_go_to_scikit_learns_class(model_type, weights):
+def test_ties_of_votes_go_to_scikit_learns_class(model_type: ModelType, weights: list[float] | None) -> None:
     made = honest("tree", "none", model_type)
     kinds = made.layout["model"].predict(made.rows)
     stumps = (DecisionTreeClassifier(max_depth=2, max_features=1, random_state=seed) for seed in range(4))
@@ -95,7 +96,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("voting", ["soft", "hard"])
-def test_a_voter_that_was_dropped_leaves_its_weight(voting):
+def test_a_voter_that_was_dropped_leaves_its_weight(voting: str) -> None:
     made = honest("tree", "none")
     kinds = made.layout["model"].predict(made.rows)
     voters = [(str(depth), DecisionTreeClassifier(max_depth=depth, random_state=1)) for depth in (1, 2, 3)]
@@ -157,7 +158,7 @@ BENDS: dict[str, Bend] = {
 
 
 @pytest.mark.parametrize("name", BENDS)
-def test_bent_histogram_boostings_are_refused(name):
+def test_bent_histogram_boostings_are_refused(name: str) -> None:
     layout = honest("histogram").layout
     BENDS[name](layout["model"])
     found = _examined(layout)
@@ -165,7 +166,7 @@ def test_bent_histogram_boostings_are_refused(name):
     assert len(found.report.reason) > 20
 
 
-def test_categorical_splits_are_refused_with_advice():
+def test_categorical_splits_are_refused_with_advice() -> None:
     made = honest("histogram", "none")
     model = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0])
     rows = made.rows.copy()
@@ -185,13 +186,13 @@ def test_categorical_splits_are_refused_with_advice():
         ({"estimators_": ["a"]}, "no model"),
     ],
 )
-def test_bent_votes_are_refused(changes, words):
+def test_bent_votes_are_refused(changes: dict[str, Any], words: str) -> None:
     layout = honest("hard_voting").layout
     layout["model"].__dict__.update(changes)
     assert words in _examined(layout).report.reason
 
 
-def test_a_vote_within_itself_is_refused():
+def test_a_vote_within_itself_is_refused() -> None:
     layout = honest("hard_voting").layout
     layout["model"].estimators_ = [layout["model"]] * 2
     assert not _examined(layout).report.accepted

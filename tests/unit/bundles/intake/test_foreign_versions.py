@@ -1,5 +1,6 @@
 """Bundles that older versions of scikit-learn, joblib, numpy and pandas wrote are accepted, and answer as they did."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.examine import Examined, Order, examine
 from netheal.bundles.parity import run_graph
+from netheal.contracts import ModelType
 from tests.unit.bundles.intake.foreign.old_bundles import CLASSES
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
@@ -18,9 +20,9 @@ FILES = sorted(path.name for path in FOLDER.glob("sklearn*") if path.suffix != "
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_bundles_of_older_versions(name):
+def test_bundles_of_older_versions(name: str) -> None:
     path = FOLDER / name
-    kind = "attack_classifier" if "attack" in name else "threat_detector"
+    kind: ModelType = "attack_classifier" if "attack" in name else "threat_detector"
     found = examine(memoryview(path.read_bytes()), Order(path.suffix, kind))
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
@@ -34,7 +36,7 @@ def test_bundles_of_older_versions(name):
     assert np.abs(answers["confidence"] - shares.max(axis=1)).max() <= 1e-6
 
 
-FORMS = {
+FORMS: dict[str, Callable[[list[str]], Any]] = {
     "list": list,
     "tuple": tuple,
     "texts": np.array,
@@ -53,7 +55,7 @@ def _examined(layout: dict[str, Any], form: str) -> Examined:
 
 @pytest.mark.parametrize("packing", ["pkl2", "pkl3", "pkl4", "pkl5", "none"])
 @pytest.mark.parametrize("form", FORMS)
-def test_features_may_be_any_list_of_names(form, packing):
+def test_features_may_be_any_list_of_names(form: str, packing: str) -> None:
     layout = honest("tree").layout
     layout["selected_features"] = FORMS[form](list(layout["selected_features"]))
     found = _examined(layout, packing)
@@ -74,7 +76,7 @@ def test_features_may_be_any_list_of_names(form, packing):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("packing", ["pkl2", "pkl5", "none"])
-def test_what_names_no_features_is_refused(names, packing):
+def test_what_names_no_features_is_refused(names: Any, packing: str) -> None:
     report = _examined({**honest("tree").layout, "selected_features": names}, packing).report
     assert not report.accepted
     assert len(report.reason) > 20

@@ -65,7 +65,7 @@ def _examined(path: Path, profile: bytes | None = PROFILE) -> Examined:
 
 
 @pytest.mark.parametrize("keras", [2, 3])
-def test_a_bare_network_is_accepted(keras, tmp_path):
+def test_a_bare_network_is_accepted(keras: int, tmp_path: Path) -> None:
     network = _file(tmp_path / "net.h5", keras)
     found = _examined(tmp_path / "net.h5")
     assert found.report.accepted, found.report.reason
@@ -75,7 +75,7 @@ def test_a_bare_network_is_accepted(keras, tmp_path):
 
 
 @pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
-def test_bytes_after_its_end_are_refused(libver, tmp_path):
+def test_bytes_after_its_end_are_refused(libver: str, tmp_path: Path) -> None:
     _file(tmp_path / "net.h5")
     path = tmp_path / "copy.h5"
     with h5py.File(tmp_path / "net.h5") as source, h5py.File(path, "w", libver=libver) as target:
@@ -86,7 +86,7 @@ def test_bytes_after_its_end_are_refused(libver, tmp_path):
     assert "9 bytes after the end of the .h5" in _examined(path).report.reason
 
 
-def test_it_needs_a_profile(tmp_path):
+def test_it_needs_a_profile(tmp_path: Path) -> None:
     _file(tmp_path / "net.h5")
     assert "needs a profile" in _examined(tmp_path / "net.h5", None).report.reason
 
@@ -160,14 +160,14 @@ BENDS: dict[str, Bend] = {
 
 
 @pytest.mark.parametrize("name", BENDS)
-def test_bent_files_are_refused(name, tmp_path):
+def test_bent_files_are_refused(name: str, tmp_path: Path) -> None:
     _file(tmp_path / "net.h5", bend=BENDS[name])
     found = _examined(tmp_path / "net.h5")
     assert not found.report.accepted
     assert len(found.report.reason) > 20
 
 
-def test_damaged_files_are_answered(tmp_path):
+def test_damaged_files_are_answered(tmp_path: Path) -> None:
     _file(tmp_path / "net.h5")
     good, random = (tmp_path / "net.h5").read_bytes(), np.random.default_rng(7)
     for _ in range(40):

@@ -42,13 +42,13 @@ def _require_scores(found: Examined, values: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_of_keras_2_are_accepted_and_answer_as_it_did(name):
+def test_files_of_keras_2_are_accepted_and_answer_as_it_did(name: str) -> None:
     with np.load(FOLDER / f"{name}.npz") as told:
         _require_scores(_examined(FOLDER / f"{name}.h5"), told["rows"], told["scores"])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_files_of_keras_3_are_accepted_and_answer_as_it_does(name, keras, tmp_path):
+def test_files_of_keras_3_are_accepted_and_answer_as_it_does(name: str, keras: Any, tmp_path: Path) -> None:
     network = trained(keras, name)
     network.save(tmp_path / "net.h5")
     expected = np.asarray(network(rows().astype("f4"), training=False))[:, 0]
@@ -56,7 +56,7 @@ def test_files_of_keras_3_are_accepted_and_answer_as_it_does(name, keras, tmp_pa
 
 
 @pytest.mark.parametrize("form", ["get_config", "to_json", "text"])
-def test_configurations_with_weights_are_accepted(form, keras):
+def test_configurations_with_weights_are_accepted(form: str, keras: Any) -> None:
     turn: dict[str, Callable[[Any], Any]] = {
         "get_config": lambda network: network.get_config(),
         "to_json": lambda network: json.loads(network.to_json()),
@@ -166,7 +166,7 @@ BENDS: dict[str, Bend] = {
 
 
 @pytest.mark.parametrize("name", BENDS)
-def test_bent_graphs_are_refused(name, tmp_path):
+def test_bent_graphs_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.h5"
     shutil.copy(FOLDER / "keras2_15_branches.h5", path)
     with h5py.File(path, "r+") as file:
@@ -202,7 +202,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_bent_layers_of_both_ways_are_refused(name, tmp_path):
+def test_bent_layers_of_both_ways_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.h5"
     shutil.copy(FOLDER / "keras2_15_chain.h5", path)
     with h5py.File(path, "r+") as file:
@@ -215,7 +215,7 @@ def test_bent_layers_of_both_ways_are_refused(name, tmp_path):
     assert len(found.report.reason) > 20
 
 
-def test_weights_of_a_model_within_are_matched(tmp_path):
+def test_weights_of_a_model_within_are_matched(tmp_path: Path) -> None:
     path = tmp_path / "net.h5"
     shutil.copy(FOLDER / "keras2_15_branches.h5", path)
     with h5py.File(path, "r+") as file:

@@ -9,6 +9,7 @@ import pytest
 
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.examine import Order, examine
+from netheal.contracts import ModelType
 from tests.deadlines import REQUEST_S
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
@@ -58,9 +59,9 @@ CHANGES: list[Callable[[bytearray, Random], None]] = [
 ]
 
 
-def _bundles(models: Path) -> list[tuple[str, str, bytes]]:
+def _bundles(models: Path) -> list[tuple[ModelType, str, bytes]]:
     threat = models / "threat_detector" / "threat_detector_ensemble.joblib"
-    found = [("threat_detector", ".joblib", threat.read_bytes())]
+    found: list[tuple[ModelType, str, bytes]] = [("threat_detector", ".joblib", threat.read_bytes())]
     whole = Path(__file__).parent / "foreign" / "keras2_15_branches.joblib"
     found.append(("threat_detector", ".pkl", bytes(plain_bytes(memoryview(whole.read_bytes()))[1])))
     for model in ("tree", "boosting", "voting", "histogram", "hard_voting"):

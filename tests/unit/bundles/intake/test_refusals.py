@@ -14,12 +14,13 @@ from netheal.bundles.intake.fields import Fields
 from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.profile import read_profile
 from netheal.bundles.intake.values import ArrayRecord, Name
+from netheal.contracts import ModelType
 from netheal.errors import BundleError
 from netheal.wording import cause
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
 
-def _reason(layout: Any, model_type: str = "attack_classifier", profile: Any = None) -> tuple[str, str]:
+def _reason(layout: Any, model_type: ModelType = "attack_classifier", profile: Any = None) -> tuple[str, str]:
     suffix, data = packed(layout, "pkl4")
     text = None if profile is None else json.dumps(profile).encode()
     report = examine(memoryview(data), Order(suffix, model_type, text)).report
@@ -71,7 +72,7 @@ def test_another_estimator_is_named() -> None:
         ({"metadata": {"version": "\n" * 99}}, "version"),
     ],
 )
-def test_parts_that_do_not_fit(change, words) -> None:
+def test_parts_that_do_not_fit(change: Any, words: str) -> None:
     assert words in _reason({**honest("tree").layout, **change})[1]
 
 
@@ -92,7 +93,7 @@ def test_scalers_that_do_not_fit() -> None:
         (["a list"], "no fields"),
     ],
 )
-def test_a_profile_that_disagrees_is_refused(profile, words) -> None:
+def test_a_profile_that_disagrees_is_refused(profile: Any, words: str) -> None:
     assert words in _reason(honest("tree").layout, profile=profile)[1]
 
 

@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 import sklearn.base
 from sklearn.tree import DecisionTreeClassifier
 
 from netheal.bundles.intake import cautions
 from netheal.bundles.intake.examine import Examined, Order, examine
 from netheal.bundles.intake.report import STEPS, report_from
-from netheal.contracts import contract
+from netheal.contracts import ModelType, contract
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
 FIGURES = {
@@ -37,12 +38,14 @@ FIGURES = {
 }
 
 
-def _examined(layout: dict[str, Any], model_type: str = "attack_classifier", version: str | None = None) -> Examined:
+def _examined(
+    layout: dict[str, Any], model_type: ModelType = "attack_classifier", version: str | None = None
+) -> Examined:
     suffix, data = packed(layout, "none")
     return examine(memoryview(data), Order(suffix, model_type, None, version))
 
 
-def test_the_figures_are_all_there():
+def test_the_figures_are_all_there() -> None:
     found = _examined(honest("tree", model_type="threat_detector").layout, "threat_detector")
     document = found.report.to_document()
     assert list(document) == ["accepted", "model_type", "steps", "figures", "warnings"]
@@ -55,7 +58,7 @@ def test_the_figures_are_all_there():
     assert document["figures"]["rows_per_s"] > 0
 
 
-def test_a_report_survives_json_with_and_without_warnings():
+def test_a_report_survives_json_with_and_without_warnings() -> None:
     report = _examined(honest("tree", "none").layout).report
     assert report.warnings
     assert report_from(json.loads(json.dumps(report.to_document()))) == report
@@ -63,7 +66,7 @@ def test_a_report_survives_json_with_and_without_warnings():
     assert report_from(older).warnings == []
 
 
-def test_the_version_inside_the_file_is_kept():
+def test_the_version_inside_the_file_is_kept() -> None:
     found = _examined(honest("tree").layout, version="mine_v1")
     assert found.bundle is not None
     assert found.bundle.manifest.version == "mine_v1"
@@ -72,13 +75,13 @@ def test_the_version_inside_the_file_is_kept():
     assert any("decision_tree_v2_20241201" in warning for warning in found.report.warnings)
 
 
-def _warned(layout: dict[str, Any], words: str, model_type: str = "attack_classifier") -> bool:
+def _warned(layout: dict[str, Any], words: str, model_type: ModelType = "attack_classifier") -> bool:
     report = _examined(layout, model_type).report
     assert report.accepted, report.reason
     return any(words in warning for warning in report.warnings)
 
 
-def test_what_a_person_should_know_is_said():
+def test_what_a_person_should_know_is_said() -> None:
     threat = honest("tree", model_type="threat_detector")
     assert _warned(honest("tree", "none").layout, "no scaler")
     assert not _warned(honest("tree").layout, "no scaler")
@@ -87,26 +90,26 @@ def test_what_a_person_should_know_is_said():
     assert not _warned(threat.layout, "no encoder", "threat_detector")
 
 
-def test_features_of_its_own_are_said():
+def test_features_of_its_own_are_said() -> None:
     threat = honest("tree", model_type="threat_detector").layout
     threat["selected_features"] = ["duration", *threat["selected_features"][1:]]
     assert _warned(threat, "contract of its own", "threat_detector")
 
 
-def test_a_slow_model_is_said(monkeypatch):
+def test_a_slow_model_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _warned(honest("tree").layout, "it is slow")
     monkeypatch.setattr(cautions, "SLOW_ROWS_PER_S", 10**9)
     assert _warned(honest("tree").layout, "below 1,000,000,000 the stream may fall behind")
 
 
-def test_a_model_that_always_says_the_same_is_said():
+def test_a_model_that_always_says_the_same_is_said() -> None:
     made = honest("tree")
     model = DecisionTreeClassifier(max_depth=2).fit(made.rows, np.arange(len(made.rows)) % 4)
     model.tree_.value[:] = [1.0, 0.0, 0.0, 0.0]
     assert _warned({**made.layout, "model": model}, "same class")
 
 
-def test_an_untried_version_of_scikit_learn_is_said(monkeypatch):
+def test_an_untried_version_of_scikit_learn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     layout = honest("tree").layout
     monkeypatch.setattr(sklearn.base, "__version__", "1.2.9")
     assert _warned(layout, "scikit-learn 1.2.9")

@@ -36,13 +36,13 @@ def _require_scores(data: bytes, order: Order, values: Any, expected: Any) -> No
 
 
 @pytest.mark.parametrize("name", ["keras2_15_branches", "tf_keras_branches"])
-def test_those_of_keras_2_are_accepted(name):
+def test_those_of_keras_2_are_accepted(name: str) -> None:
     with np.load(FOLDER / f"{name}.npz") as told:
         _require_scores((FOLDER / f"{name}.joblib").read_bytes(), THREAT, told["rows"], told["scores"])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_those_of_keras_3_are_accepted(name):
+def test_those_of_keras_3_are_accepted(name: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     network = trained(pytest.importorskip("keras"), name)
     expected = np.asarray(network(rows().astype("f4"), training=False))[:, 0]
@@ -51,7 +51,7 @@ def test_those_of_keras_3_are_accepted(name):
         _require_scores(data, replace(THREAT, suffix=suffix), rows(), expected)
 
 
-def test_an_attack_classifier_that_is_a_network_is_told_why():
+def test_an_attack_classifier_that_is_a_network_is_told_why() -> None:
     data = (FOLDER / "keras2_15_branches.joblib").read_bytes()
     report = examine(memoryview(data), Order(".joblib", "attack_classifier")).report
     assert "an attack classifier that is a network" in report.reason
@@ -98,7 +98,7 @@ def _loaded(archive: bytes) -> bytes:
     return _bundle(_LOADER + _bytes(archive) + b"\x85R")
 
 
-def test_the_archive_may_be_deflated():
+def test_the_archive_may_be_deflated() -> None:
     with np.load(FOLDER / "keras2_15_branches.npz") as told:
         archive = _archive(_members(), zipfile.ZIP_DEFLATED)
         _require_scores(_loaded(archive), replace(THREAT, suffix=".pkl"), told["rows"], told["scores"])
@@ -154,7 +154,7 @@ ARCHIVES: dict[str, Callable[[Members], Any]] = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_bent_archives_are_refused(name):
+def test_bent_archives_are_refused(name: str) -> None:
     members = _members()
     ARCHIVES[name](members)
     report = examine(memoryview(_loaded(_archive(members))), replace(THREAT, suffix=".pkl")).report
@@ -206,14 +206,14 @@ PICKLES: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize(
     ("before", "after"), [(b"#!/bin/sh\n", b""), (b"", b"#!/bin/sh\n"), (b"PK\x03\x04", b""), (b"", bytes(22))]
 )
-def test_bytes_around_an_archive_are_refused(before, after):
+def test_bytes_around_an_archive_are_refused(before: bytes, after: bytes) -> None:
     data = _loaded(before + _archive(_members()) + after)
     report = examine(memoryview(data), replace(THREAT, suffix=".pkl")).report
     assert "bytes before or after the Keras model's archive" in report.reason
 
 
 @pytest.mark.parametrize("name", PICKLES)
-def test_other_calls_and_archives_are_refused(name):
+def test_other_calls_and_archives_are_refused(name: str) -> None:
     report = examine(memoryview(PICKLES[name]()), replace(THREAT, suffix=".pkl")).report
     assert not report.accepted
     assert len(report.reason) > 20
