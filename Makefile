@@ -1,7 +1,7 @@
 # make setup   everything netheal needs, inside this folder
 # make run     setup, then netheal on this machine with generated traffic (ARGS="…" for more)
 # make test    every test, and what was skipped and why (ARGS="…" for pytest)
-# make lint    style, types (of tests, too) and who may import whom
+# make lint    style, types and who may import whom
 # make lock    work out the pinned requirements anew
 # make clean   remove what setup made; data in var/ stay
 

@@ -33,6 +33,19 @@ class SortKey[Position]:
     encode: Callable[[Any], tuple[int | str, ...]]
     decode: Callable[[Any], Position]
 
+    def cursor(self, row: Any) -> str:
+        """The cursor of the page that begins behind a row."""
+        return urlsafe_b64encode(msgspec.json.encode(self.encode(row))).decode().rstrip("=")
+
+    def position(self, cursor: str) -> Position:
+        """Where the page of a cursor begins; raises Refusal for what is no cursor of such a list."""
+        try:
+            raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            return self.decode(msgspec.json.decode(raw, type=self.kind))
+        except (ValueError, msgspec.DecodeError) as error:
+            message = "the cursor is none that this list gave"
+            raise Refusal(422, "invalid", message, {"query": {"cursor": [message]}}) from error
+
 
 @dataclass(frozen=True)
 class Page[Row]:
@@ -56,9 +69,9 @@ def read_page[Row, Position](
     `fetch` gives at most so many rows behind a position, the first ones of all for None.
     """
     limit, cursor = query["limit"], query.get("cursor")
-    found = fetch(None if cursor is None else key.decode(_read(cursor, key.kind)), limit + 1)
+    found = fetch(None if cursor is None else key.position(cursor), limit + 1)
     rows = found[:limit]
-    return Page(rows, _write(key.encode(rows[-1])) if len(found) > limit else None)
+    return Page(rows, key.cursor(rows[-1]) if len(found) > limit else None)
 
 
 def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,19 +87,6 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The same moment again."""
     return _EPOCH + microseconds * _MICROSECOND
-
-
-def _write(key: tuple[int | str, ...]) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
-
-
-def _read(cursor: str, kind: Any) -> Any:
-    try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        return msgspec.json.decode(raw, type=kind)
-    except (ValueError, msgspec.DecodeError) as error:
-        message = "the cursor is none that this list gave"
-        raise Refusal(422, "invalid", message, {"query": {"cursor": [message]}}) from error
 
 
 BY_ID: SortKey[int] = SortKey(tuple[Number], lambda row: (row.id,), lambda key: int(key[0]))

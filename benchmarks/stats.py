@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import numpy as np
@@ -26,10 +27,10 @@ from rich.table import Table
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api.app import create_app
-from api.paging import to_microseconds, write_cursor
+from api.paging import BY_EVENT
 from benchmarks.machine import machine
 from benchmarks.stack import Tell
-from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
+from netheal.contracts.event_id import PARTITIONS_PER_TOPIC
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
@@ -83,6 +84,8 @@ def questions(rows: int, begin: datetime, times: int) -> list[Question]:
     """The counts as often as told; the last one finds nothing, so that it reads every row or gives up."""
     deep = write_cursor((to_microseconds(begin + timedelta(days=DAYS) / 10), 2**40))
     fewer = max(1, times // 5)
+    deep = BY_EVENT.cursor(SimpleNamespace(recorded_at=begin + timedelta(days=DAYS) / 10, event_id=2**40))
+    fewer, event_id = max(1, times // 5), rows // 4 * 1024
     return [
         Question("stats", "/predictions/stats", times),
         Question("timeline, 15 minutes", "/predictions/timeline", fewer),

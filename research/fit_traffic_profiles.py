@@ -138,7 +138,7 @@ def starter_model(folder: Path, rows: Rows) -> Judge:
             inputs[:, place] = code[inputs[:, place].astype(int)]
         if bundle.manifest.classes:
             labels = session.run(["label"], {"features": inputs})[0]
-            return np.array(bundle.manifest.classes)[labels.ravel()]
+            return np.asarray(np.array(bundle.manifest.classes)[labels.ravel()])
         scores = session.run(["score"], {"features": inputs})[0]
         return np.where(scores.ravel() >= bundle.manifest.threshold, "attack", "normal")
 
