@@ -59,11 +59,11 @@ class Observer:
     def _look_at_postgres(self) -> Progress:
         if self._connection is not None and not self._connection.closed:
             try:
-                return read_progress(self._connection, self._settings.input_topic)
+                return read_progress(self._connection, self._settings.stream.input_topic)
             except ServiceUnavailable:
                 if not self._connection.closed:
                     raise  # it is there, and slow
-        dsn = self._settings.postgres_dsn.get_secret_value()
+        dsn = self._settings.postgres.dsn.get_secret_value()
         try:
             self._connection = connect(dsn, _CONNECT_S, _STATEMENT_S)
         except ServiceUnavailable:
@@ -71,12 +71,12 @@ class Observer:
             raise
         if self._postgres_up_at is None:
             self._postgres_up_at = time.monotonic()
-        return read_progress(self._connection, self._settings.input_topic)
+        return read_progress(self._connection, self._settings.stream.input_topic)
 
     def _look_at_broker(self) -> Offsets:
         if self._reader is None:
             self._reader = topic_reader(self._settings)
-        return end_offsets(self._reader, self._settings.input_topic, _BROKER_S)
+        return end_offsets(self._reader, self._settings.stream.input_topic, _BROKER_S)
 
 
 def register_observer(app: Flask, settings: Settings) -> Observer:

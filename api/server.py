@@ -40,7 +40,7 @@ def main() -> None:
     try:
         settings = load_settings()
         _check(settings)
-        use_scratch_folder(settings.scratch_dir, "api")
+        use_scratch_folder(settings.paths.scratch_dir, "api")
     except ServiceUnavailable as error:
         emit("api.failed", error=str(error))
         sys.exit(1)
@@ -53,18 +53,18 @@ def main() -> None:
 
 def address_note(settings: Settings) -> Path:
     """Where a running API says where it is."""
-    return settings.var_dir / API_NOTE
+    return settings.paths.var_dir / API_NOTE
 
 
 def _check(settings: Settings) -> None:
     """Raises SettingsError where the API must not be started as it is told to."""
-    dsn = settings.postgres_dsn.get_secret_value()
+    dsn = settings.postgres.dsn.get_secret_value()
     if not dsn:
         raise SettingsError("no database is named: set NETHEAL_POSTGRES_DSN, or run `netheal up`, which has its own")
-    if not _free_soon(settings.api_port):
-        raise SettingsError(f"port {settings.api_port} is taken: end what listens there or change NETHEAL_API_PORT")
+    if not _free_soon(settings.api.port):
+        raise SettingsError(f"port {settings.api.port} is taken: end what listens there or change NETHEAL_API_PORT")
     migrate(dsn)
-    if not settings.asks_for_tokens:
+    if not settings.api.asks_for_tokens:
         return
     connection = connect(dsn)
     try:
@@ -103,15 +103,15 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Called by gunicorn."""
-        host = self._settings.api_host
-        self.cfg.body_pause_s = self._settings.api_body_timeout_s
-        self.cfg.body_most_s = self._settings.api_body_total_s
-        self.cfg.head_patience_s = self._settings.api_head_timeout_s
+        host = self._settings.api.host
+        self.cfg.body_pause_s = self._settings.api.body_timeout_s
+        self.cfg.body_most_s = self._settings.api.body_total_s
+        self.cfg.head_patience_s = self._settings.api.head_timeout_s
         for name, value in {
-            "bind": [f"[{host}]:{self._settings.api_port}" if ":" in host else f"{host}:{self._settings.api_port}"],
+            "bind": [f"[{host}]:{self._settings.api.port}" if ":" in host else f"{host}:{self._settings.api.port}"],
             "workers": 1,
             "worker_class": Worker,
-            "threads": self._settings.api_threads,
+            "threads": self._settings.api.threads,
             "timeout": _HEARTBEAT_S,
             "graceful_timeout": _GRACE_S,
             "control_socket_disable": True,
@@ -142,7 +142,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         from api.outage_recorder import start_recording
 
         of_app(worker.wsgi).ending = lambda: not worker.alive
-        dsn = self._settings.postgres_dsn.get_secret_value()
+        dsn = self._settings.postgres.dsn.get_secret_value()
         start_recording(observer_of(worker.wsgi), dsn, ending=lambda: not worker.alive)
         host, port = worker.sockets[0].getsockname()[:2]
         address = {"pid": os.getppid(), "host": host, "port": port, "url": _url(host, port)}

@@ -36,14 +36,14 @@ def services() -> Services:
 
 def open_services(settings: Settings) -> Services:
     """Of these settings."""
-    pool = Pool(settings.postgres_dsn.get_secret_value())
-    artefacts = Artefacts(settings.artefacts_dir)
+    pool = Pool(settings.postgres.dsn.get_secret_value())
+    artefacts = Artefacts(settings.paths.artefacts_dir)
     return Services(
         settings,
         pool,
         artefacts,
-        Archive(verdicts_layout(), settings.delta_root),
-        Archive(quarantine_layout(), settings.delta_root),
-        Inlet(settings.kafka_bootstrap_servers, settings.kafka_options),
-        FlowUploads(pool, artefacts, settings.delta_root, settings.policy_path),
+        Archive(verdicts_layout(), settings.paths.delta_root),
+        Archive(quarantine_layout(), settings.paths.delta_root),
+        Inlet(settings.kafka.bootstrap_servers, settings.kafka.options),
+        FlowUploads(pool, artefacts, settings.paths.delta_root, settings.paths.policy_path),
     )

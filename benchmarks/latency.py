@@ -52,6 +52,6 @@ def _from_now(settings: Settings) -> Run:
     """The rows that come into the input topic from now on."""
     reader = topic_reader(settings)
     try:
-        return Run(end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic))
+        return Run(end_offsets(reader, settings.stream.input_topic), end_offsets(reader, settings.stream.output_topic))
     finally:
         reader.close()

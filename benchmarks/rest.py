@@ -133,7 +133,7 @@ def measure(data: Path, rate: float, seconds: float, tell: Tell) -> dict[str, An
     with fresh_stack(tell) as stack:
         stack.start_api()
         stack.start_job()
-        url = f"http://127.0.0.1:{stack.settings.api_port}/api/v1"
+        url = f"http://127.0.0.1:{stack.settings.api.port}/api/v1"
         produce_backlog(stack.settings, messages, _FIRST_ROWS)
         wait_drained(stack, tell)
         tell(f"asking while {rate:.0f} rows/s flow, for {seconds:.0f} s")

@@ -66,10 +66,10 @@ def produce_backlog(settings: Settings, messages: Sequence[bytes], rows: int) ->
         if error is not None:
             refused.append(error)
 
-    partitions = settings.topic_partitions
+    partitions = settings.stream.topic_partitions
     producer = Producer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
             "enable.idempotence": True,
             "linger.ms": 10,
             "log_level": 3,
@@ -80,7 +80,7 @@ def produce_backlog(settings: Settings, messages: Sequence[bytes], rows: int) ->
     for chunk in repeated(messages, rows):
         for partition in range(partitions):
             batch: list[dict[str, Any]] = [{"value": value} for value in chunk[partition::partitions]]
-            producer.produce_batch(settings.input_topic, batch, partition=partition, on_delivery=delivered)
+            producer.produce_batch(settings.stream.input_topic, batch, partition=partition, on_delivery=delivered)
             refused += [entry["_error"] for entry in batch if "_error" in entry]
         while len(producer) > _MOST_IN_FLIGHT:
             producer.poll(0.05)

@@ -73,12 +73,12 @@ class Rows:
 
     def _send(self) -> None:
         settings = self.stack.settings
-        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "linger.ms": 5})
         for step in paced(None, self.rate_per_s, time.monotonic, time.sleep):
             if self._ended.is_set():
                 break
             for event_id in range(self.sent, self.sent + step):
-                producer.produce(settings.output_topic, message(event_id))
+                producer.produce(settings.stream.output_topic, message(event_id))
             producer.poll(0)
             self.sent += step
         producer.flush(30)
@@ -116,8 +116,8 @@ def state(worker: psutil.Process) -> dict[str, float]:
 
 def wave(stack: LocalStack, worker: psutil.Process, plan: dict[str, Any], tell: Tell) -> Figures:
     """Clients come, rows come, clients go."""
-    url = f"http://127.0.0.1:{stack.settings.api_port}"
-    with Watchers(stack.settings.api_port, plan["live"], plan["stalled"]) as watchers:
+    url = f"http://127.0.0.1:{stack.settings.api.port}"
+    with Watchers(stack.settings.api.port, plan["live"], plan["stalled"]) as watchers:
         tell(f"{plan['live']} clients read, {plan['stalled']} do not; {plan['rate_per_s']:.0f} rows/s")
         rows = Rows(stack, plan["rate_per_s"])
         cpu = worker.cpu_times()
@@ -150,7 +150,7 @@ def measure(plan: dict[str, Any], waves: int, tell: Tell) -> Figures:
     """A stack without a job: REST alone first, then the waves."""
     with fresh_stack(tell) as stack:
         stack.start_api()
-        url = f"http://127.0.0.1:{stack.settings.api_port}"
+        url = f"http://127.0.0.1:{stack.settings.api.port}"
         wait_answers(url)
         worker = psutil.Process(stack.pids["api"]).children()[0]
         ask(url, 5)

@@ -33,9 +33,9 @@ def fresh_stack(tell: Tell) -> Iterator[LocalStack]:
         preflight(settings)
         with LocalStack(settings, tell) as stack:
             settings = stack.settings
-            migrate(settings.postgres_dsn.get_secret_value())
-            topics = (settings.input_topic, settings.output_topic)
-            ensure_topics(settings.kafka_bootstrap_servers, dict.fromkeys(topics, settings.topic_partitions))
+            migrate(settings.postgres.dsn.get_secret_value())
+            topics = (settings.stream.input_topic, settings.stream.output_topic)
+            ensure_topics(settings.kafka.bootstrap_servers, dict.fromkeys(topics, settings.stream.topic_partitions))
             yield stack
 
 

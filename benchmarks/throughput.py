@@ -41,7 +41,7 @@ def measure_throughput(
     The backlog is complete before the job begins, so every batch but the last is as large as the settings
     allow. The time is the ledger's: from the close of the last warm-up batch to the close of the last batch.
     """
-    warmup_rows = warmup_batches * stack.settings.max_offsets_per_batch
+    warmup_rows = warmup_batches * stack.settings.stream.max_offsets_per_batch
     tell(f"producing {warmup_rows + rows} rows, of which {warmup_rows} are for warming up")
     produce_backlog(stack.settings, messages, warmup_rows + rows)
     stack.start_job()
@@ -58,7 +58,7 @@ def measure_throughput(
 
 
 def _closed_batches(settings: Settings) -> list[_Batch]:
-    connection = connect(settings.postgres_dsn.get_secret_value())
+    connection = connect(settings.postgres.dsn.get_secret_value())
     try:
         with transaction(connection) as cursor:
             cursor.execute(

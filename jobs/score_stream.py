@@ -52,13 +52,13 @@ def stream_until_stopped(
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
-    Background("warm-up", lambda: warm_up(spark, settings.scoring_tasks))
+    Background("warm-up", lambda: warm_up(spark, settings.stream.scoring_tasks))
     preparation.result(stop.is_set)
     reporter.report_start("opening the stream")
     with open_stream(spark, settings, reporter, parts or StreamParts()) as stream:
         gate.opened = True
         query = (
-            read_topic(spark, settings, settings.kafka_bootstrap_servers)
+            read_topic(spark, settings, settings.kafka.bootstrap_servers)
             .writeStream.foreachBatch(gate.guard(stream.batch))
             .option("checkpointLocation", stream.checkpoint)
             .start()
@@ -91,7 +91,7 @@ def run(settings: Settings, gate: StopGate, parts: "StreamParts | None" = None) 
     """Stream, and begin again after whatever may pass; the exit status."""
     settle_environment()
     backoff = Backoff()
-    with StateReporter(settings.postgres_dsn.get_secret_value(), settings.input_topic) as reporter:
+    with StateReporter(settings.postgres.dsn.get_secret_value(), settings.stream.input_topic) as reporter:
         while not gate.requested.is_set():
             try:
                 stream_until_stopped(settings, gate, reporter, parts)
@@ -140,9 +140,9 @@ def main() -> int:
     gate.listen()
     try:
         settings = load_settings()
-        gate.stop_s = settings.job_stop_s
+        gate.stop_s = settings.stream.job_stop_s
         if not under_spark_submit():
-            use_scratch_folder(settings.scratch_dir, "job")
+            use_scratch_folder(settings.paths.scratch_dir, "job")
         return run(settings, gate)
     except ServiceUnavailable as error:
         emit("job.failed", reason=str(error))

@@ -31,10 +31,10 @@ class Live:
 
 def open_live(settings: Settings, pool: Pool) -> Live:
     """Of these settings; nothing runs yet."""
-    sockets = min(settings.api_sockets, max(1, settings.api_threads - settings.api_rest_threads))
-    hub = Hub(Limits(sockets, settings.api_socket_rows_per_s))
-    source = Source(settings.kafka_bootstrap_servers, settings.output_topic, settings.kafka_options)
-    return Live(hub, Tail(source, hub), Tickets(), Holders(pool), settings.api_socket_stall_s)
+    sockets = min(settings.api.sockets, max(1, settings.api.threads - settings.api.rest_threads))
+    hub = Hub(Limits(sockets, settings.api.socket_rows_per_s))
+    source = Source(settings.kafka.bootstrap_servers, settings.stream.output_topic, settings.kafka.options)
+    return Live(hub, Tail(source, hub), Tickets(), Holders(pool), settings.api.socket_stall_s)
 
 
 def register_live(app: Flask, settings: Settings, pool: Pool) -> Live:

@@ -146,8 +146,8 @@ def upload(form_and_files_data: Document) -> Document:
     if order.suffix not in SUFFIXES:
         raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
     at = services()
-    quota = Quota(at.settings.models_max, at.settings.models_max_bytes)
-    registry = Registry(at.pool, at.artefacts, at.settings.delta_root, quota)
+    quota = Quota(at.settings.models.max, at.settings.models.max_bytes)
+    registry = Registry(at.pool, at.artefacts, at.settings.paths.delta_root, quota)
     size = file.stream.seek(0, SEEK_END)
     file.stream.seek(0)
     told = Upload(name, size, form_and_files_data["description"], card=_card())

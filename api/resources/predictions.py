@@ -83,7 +83,7 @@ def summary(query_data: dict[str, Any]) -> Response:
     """Count in total, over the last minutes and by the minute, all as of one moment."""
     at, now = services(), datetime.now(UTC)
     with at.pool.connection() as connection:
-        found = read_summary(connection, at.settings.input_topic, now, query_data["minutes"])
+        found = read_summary(connection, at.settings.stream.input_topic, now, query_data["minutes"])
     return answer(summary_document(found, now))
 
 
@@ -102,4 +102,4 @@ def show_prediction(event_id: int) -> Response:
 
 def served_since() -> str:
     """Where lists of rows begin."""
-    return iso_utc(serving_since(services().settings.serving_days))
+    return iso_utc(serving_since(services().settings.stream.serving_days))

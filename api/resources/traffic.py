@@ -27,7 +27,7 @@ def send() -> dict[str, Any]:
     """Put flow records into the input topic; the answer names the events whose verdicts will come."""
     items = _items()
     base = _offset_base()
-    ids, too_large = services().inlet.send(services().settings.input_topic, items.values, base)
+    ids, too_large = services().inlet.send(services().settings.stream.input_topic, items.values, base)
     refused = sorted([*items.refused, *too_large], key=lambda item: item.index)
     return {
         "accepted": len(ids),
@@ -38,7 +38,7 @@ def send() -> dict[str, Any]:
 
 def _offset_base() -> int:
     with services().pool.connection() as connection:
-        return offset_base(connection, services().settings.input_topic)
+        return offset_base(connection, services().settings.stream.input_topic)
 
 
 def _items() -> Items:

@@ -28,7 +28,7 @@ class BodyLimit:
     @classmethod
     def of_bodies(cls, settings: Settings) -> Self:
         """All requests with a body: at most half of the threads that REST has."""
-        most = max(1, min(settings.api_bodies, settings.api_rest_threads // 2))
+        most = max(1, min(settings.api.bodies, settings.api.rest_threads // 2))
         return cls("requests with a body", "NETHEAL_API_BODIES", most)
 
     @classmethod
@@ -37,9 +37,9 @@ class BodyLimit:
         return cls(
             "uploads",
             "NETHEAL_API_WAITING_UPLOADS",
-            settings.api_waiting_uploads,
+            settings.api.waiting_uploads,
             "NETHEAL_API_WAITING_UPLOAD_BYTES",
-            settings.api_waiting_upload_bytes,
+            settings.api.waiting_upload_bytes,
         )
 
     @contextmanager

@@ -26,8 +26,8 @@ class Names:
     @classmethod
     def of(cls, settings: Settings) -> "Names":
         """As the settings say."""
-        origins = frozenset(origin.rstrip("/").lower() for origin in settings.api_origins)
-        return cls(settings.api_host.lower(), frozenset(map(str.lower, settings.api_hosts)), origins)
+        origins = frozenset(origin.rstrip("/").lower() for origin in settings.api.origins)
+        return cls(settings.api.host.lower(), frozenset(map(str.lower, settings.api.hosts)), origins)
 
     def answers_to(self, host: str, server_port: int, scheme: str = "http") -> bool:
         """Whether a Host header names this API, which listens on `server_port`.

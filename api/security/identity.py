@@ -58,7 +58,7 @@ def identify(request: Request, settings: Settings, pool: Pool, wait_s: float) ->
     text = sent_token(request)
     if text is not None:
         return _holder(text, pool, wait_s)
-    if not settings.asks_for_tokens and is_loopback(request.remote_addr or "") and not is_forwarded(request):
+    if not settings.api.asks_for_tokens and is_loopback(request.remote_addr or "") and not is_forwarded(request):
         return Caller(LOCAL, "admin", f"{LOCAL} {_program(request)}")
     return None
 

@@ -24,8 +24,8 @@ class Rates:
 
     def __init__(self, settings: Settings) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._requests = RateLimitItemPerMinute(settings.api_requests_per_minute, namespace="requests")
-        self._uploads = RateLimitItemPerMinute(settings.api_uploads_per_minute, namespace="uploads")
+        self._requests = RateLimitItemPerMinute(settings.api.requests_per_minute, namespace="requests")
+        self._uploads = RateLimitItemPerMinute(settings.api.uploads_per_minute, namespace="uploads")
 
     def is_used_up(self, rate_key: str) -> bool:
         """Whether the next call would be one too many; counts nothing."""

@@ -21,17 +21,17 @@ _BOUND_S = 600.0
 def measure_baselines(stack: LocalStack, tell: Tell) -> dict[str, float]:
     """Name -> rows a second. Raises ServiceUnavailable where one fails."""
     settings = stack.settings
-    where = ("--bootstrap-servers", settings.kafka_bootstrap_servers, "--topic", settings.input_topic)
+    where = ("--bootstrap-servers", settings.kafka.bootstrap_servers, "--topic", settings.stream.input_topic)
     tell(f"baseline: a service that takes a row at a time, {ROW_AT_A_TIME_ROWS} rows")
     plain = _run(
         (sys.executable, "-m", "benchmarks.baselines.row_at_a_time", *where, "--rows", str(ROW_AT_A_TIME_ROWS)),
-        {"BENCHMARK_POSTGRES_DSN": settings.postgres_dsn.get_secret_value()},
+        {"BENCHMARK_POSTGRES_DSN": settings.postgres.dsn.get_secret_value()},
     )
     python = quixstreams_python(tell)
     tell(f"baseline: quixstreams, scoring and an output topic only, {QUIXSTREAMS_ROWS} rows")
     service = Path(__file__).with_name("quixstreams_service.py")
-    model = settings.starter_models_dir / "attack_classifier"
-    folders = ("--model", str(model), "--state", str(settings.var_dir / "quixstreams"))
+    model = settings.paths.starter_models_dir / "attack_classifier"
+    folders = ("--model", str(model), "--state", str(settings.paths.var_dir / "quixstreams"))
     quix = _run((str(python), str(service), *where, *folders, "--rows", str(QUIXSTREAMS_ROWS)), {})
     return {"row_at_a_time": plain, "quixstreams": quix}
 

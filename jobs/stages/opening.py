@@ -68,7 +68,7 @@ class Stream:
         batch = self._batch
         if batch is None or batch.current is None:
             return
-        connection = connect(self.settings.postgres_dsn.get_secret_value())
+        connection = connect(self.settings.postgres.dsn.get_secret_value())
         try:
             Ledger(connection, batch.ledger.query_id).excuse_attempt(batch.current)
         finally:
@@ -82,11 +82,11 @@ class Stream:
             spark=self.spark,
             connection=self.connection,
             ledger=ledger,
-            artefacts=Artefacts(settings.artefacts_dir),
+            artefacts=Artefacts(settings.paths.artefacts_dir),
             sink_plan=_sink_plan(settings, query_id),
             logs=self.logs,
             offset_base=self.topic.offset_base,
-            tasks=settings.scoring_tasks,
+            tasks=settings.stream.scoring_tasks,
             open_sinks=self.parts.open_sinks,
         )
         return MicroBatch(
@@ -96,7 +96,7 @@ class Stream:
             scoring=scoring,
             verdicts=verdicts,
             quarantine=quarantine,
-            policy_path=settings.policy_path,
+            policy_path=settings.paths.policy_path,
             reporter=self.reporter,
             topic=self.topic.name,
             topic_id=self.topic.id,
@@ -106,17 +106,17 @@ class Stream:
 
 def _sink_plan(settings: Settings, query_id: str) -> SinkPlan:
     return SinkPlan(
-        settings.delta_root,
-        settings.postgres_dsn.get_secret_value(),
-        settings.kafka_bootstrap_servers,
-        settings.kafka_options,
-        settings.output_topic,
+        settings.paths.delta_root,
+        settings.postgres.dsn.get_secret_value(),
+        settings.kafka.bootstrap_servers,
+        settings.kafka.options,
+        settings.stream.output_topic,
         query_id,
     )
 
 
 def _topic_id(settings: Settings) -> str:
-    return topic_id(settings.kafka_bootstrap_servers, settings.input_topic, settings.kafka_options)
+    return topic_id(settings.kafka.bootstrap_servers, settings.stream.input_topic, settings.kafka.options)
 
 
 @contextmanager
@@ -129,20 +129,22 @@ def open_stream(
 
     Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
     """
-    read_policy(settings.policy_path)
-    dsn = settings.postgres_dsn.get_secret_value()
+    read_policy(settings.paths.policy_path)
+    dsn = settings.postgres.dsn.get_secret_value()
     connection = connect(dsn)
     try:
-        topic = settle_topic(connection, settings.input_topic, _topic_id(settings))
+        topic = settle_topic(connection, settings.stream.input_topic, _topic_id(settings))
         fence(connection, topic.name, topic.id)
-        root, open_log = settings.delta_root, parts.delta_log
+        root, open_log = settings.paths.delta_root, parts.delta_log
         logs = open_log(verdicts_layout(), root), open_log(quarantine_layout(), root)
-        checkpoint = checkpoint_folder(settings.checkpoint, topic.id)
+        checkpoint = checkpoint_folder(settings.paths.checkpoint, topic.id)
         resuming = Resuming(settings, connection, topic, checkpoint_files(spark, checkpoint), logs)
         resuming.settle()
-        upkeep = Upkeep(connection, settings.input_topic, lambda: _topic_id(settings), settings.serving_days)
+        upkeep = Upkeep(
+            connection, settings.stream.input_topic, lambda: _topic_id(settings), settings.stream.serving_days
+        )
         stream = Stream(spark, settings, connection, topic, checkpoint, logs, resuming, parts, reporter, upkeep)
-        emit("job.started", topic=topic.name, topic_id=topic.id, delta=settings.delta_root)
+        emit("job.started", topic=topic.name, topic_id=topic.id, delta=settings.paths.delta_root)
         try:
             yield stream
         finally:

@@ -32,9 +32,9 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
     from netheal.traffic.topics import ensure_stream_topics
 
     tell("examining the starter models")
-    examine_starters(settings.starter_models_dir, settings.examinations_dir)
+    examine_starters(settings.paths.starter_models_dir, settings.paths.examinations_dir)
     tell("awaiting PostgreSQL")
-    dsn = settings.postgres_dsn.get_secret_value()
+    dsn = settings.postgres.dsn.get_secret_value()
     _await(lambda: connect(dsn).close(), stop)
     if stop.is_set():
         return
@@ -44,7 +44,10 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
     connection = connect(dsn)
     try:
         import_starters(
-            connection, Artefacts(settings.artefacts_dir), settings.starter_models_dir, settings.examinations_dir
+            connection,
+            Artefacts(settings.paths.artefacts_dir),
+            settings.paths.starter_models_dir,
+            settings.paths.examinations_dir,
         )
     finally:
         connection.close()
@@ -57,7 +60,7 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
 
 
 def _ask_broker(settings: Settings) -> None:
-    admin = admin_client(settings.kafka_bootstrap_servers, settings.kafka_options)
+    admin = admin_client(settings.kafka.bootstrap_servers, settings.kafka.options)
     try:
         admin.list_topics(timeout=_BROKER_S)
     except KafkaException as error:

@@ -49,7 +49,7 @@ class Resuming:
 
     def _decide(self) -> tuple[Found, Decision]:
         settings = self.settings
-        broker = offset_ranges(settings.kafka_bootstrap_servers, self.topic.name, settings.kafka_options)
+        broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.options)
         found = survey(self.connection, self.topic, broker, self.files, self.logs)
         decision = decide(found)
         if decision.action == "refuse":

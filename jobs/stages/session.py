@@ -65,7 +65,7 @@ def spark_session(settings: Settings) -> SparkSession:
     builder = SparkSession.builder
     if not under_spark_submit():
         builder = _local(builder, settings)
-    if "://" not in settings.checkpoint:
+    if "://" not in settings.paths.checkpoint:
         builder = builder.config(*_LOCAL_CHECKPOINTS)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
@@ -99,16 +99,16 @@ def end_jvm() -> None:
 
 
 def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
-    jars = ",".join(str(jar) for jar in sorted((settings.tools_dir / "spark").glob("*.jar")))
-    scratch = settings.var_dir / "spark"
-    properties = read_properties(settings.conf_dir / "spark.properties")
+    jars = ",".join(str(jar) for jar in sorted((settings.paths.tools_dir / "spark").glob("*.jar")))
+    scratch = settings.paths.var_dir / "spark"
+    properties = read_properties(settings.paths.conf_dir / "spark.properties")
     java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, contained(Path(tempfile.gettempdir())))])
     for name, value in properties.items():
         builder = builder.config(name, value)
     return (
-        builder.master(f"local[{settings.scoring_tasks}]")
+        builder.master(f"local[{settings.stream.scoring_tasks}]")
         .config("spark.jars", jars)
-        .config("spark.driver.memory", settings.driver_memory)
+        .config("spark.driver.memory", settings.stream.driver_memory)
         .config(_JAVA_OPTIONS, java_options)
         .config("spark.ui.enabled", "false")
         .config("spark.local.dir", str(scratch / "local"))

@@ -13,13 +13,13 @@ def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) 
     reader = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", bootstrap_servers)
-        .option("subscribe", settings.input_topic)
+        .option("subscribe", settings.stream.input_topic)
         .option("startingOffsets", "earliest")
         .option("failOnDataLoss", "true")
-        .option("maxOffsetsPerTrigger", settings.max_offsets_per_batch)
+        .option("maxOffsetsPerTrigger", settings.stream.max_offsets_per_batch)
         .option("kafka.isolation.level", "read_committed")
     )
-    for name, value in settings.spark_kafka_options.items():
+    for name, value in settings.stream.spark_kafka_options.items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.load().select(*RAW_SCHEMA.names)
 

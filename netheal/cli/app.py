@@ -67,7 +67,7 @@ def up_command(
     if GENERATED in sources and len(sources) > 1:
         raise SettingsError("--traffic takes either `generated` or files, not both")
     settings = settings_of(var)
-    configure_logging(settings.log_dir / "netheal.log")
+    configure_logging(settings.paths.log_dir / "netheal.log")
     raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json, api)))
 
 
@@ -82,7 +82,9 @@ def send_command(
     from netheal.traffic.send import send_files
 
     settings = named_broker(settings_of(var))
-    report = send_files(files, settings.kafka_bootstrap_servers, settings.input_topic, rate, settings.kafka_options)
+    report = send_files(
+        files, settings.kafka.bootstrap_servers, settings.stream.input_topic, rate, settings.kafka.options
+    )
     Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")
 
 
@@ -113,8 +115,8 @@ def jars_command() -> None:
     from netheal.embedded.jars import fetch_jars
 
     settings = settings_of()
-    fetch_jars(settings.tools_dir)
-    Console().print(f"the jars are in {settings.tools_dir}")
+    fetch_jars(settings.paths.tools_dir)
+    Console().print(f"the jars are in {settings.paths.tools_dir}")
 
 
 @app.command("status")

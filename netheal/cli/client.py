@@ -30,10 +30,10 @@ class ApiClient:
     """Calls the API that the settings name, with the token they name; never with one of a command line."""
 
     def __init__(self, settings: Settings) -> None:
-        self.url = (settings.api_url or _own_url(settings)).rstrip("/")
+        self.url = (settings.client.url or _own_url(settings)).rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor ~/.netrc has a say in where a token goes
-        token = settings.api_token.get_secret_value()
+        token = settings.client.token.get_secret_value()
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -107,9 +107,9 @@ def _flat(details: Any) -> str:
 
 
 def _own_url(settings: Settings) -> str:
-    return running_api_url(settings.var_dir) or _configured_url(settings)
+    return running_api_url(settings.paths.var_dir) or _configured_url(settings)
 
 
 def _configured_url(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api_host, settings.api_host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api.host, settings.api.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}"

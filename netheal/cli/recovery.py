@@ -33,7 +33,7 @@ class _Stopped:
     def survey(self) -> Found:
         """What is found now."""
         settings, stores = self.settings, self.stores
-        broker = offset_ranges(settings.kafka_bootstrap_servers, stores.topic.name, settings.kafka_options)
+        broker = offset_ranges(settings.kafka.bootstrap_servers, stores.topic.name, settings.kafka.options)
         return survey(stores.connection, stores.topic, broker, self.files, stores.logs)
 
 
@@ -81,23 +81,26 @@ def _places(offsets: Offsets) -> str:
 @contextmanager
 def _stopped_stream(settings: Settings, new_incarnation: bool = False) -> Iterator[_Stopped]:
     """Hold the stream's fence; raises StreamRefused where it runs."""
-    root = local_folder(settings.checkpoint)
+    root = local_folder(settings.paths.checkpoint)
     if root is None:
         raise SettingsError(
-            f"the checkpoint {settings.checkpoint} is not on this machine: move its folder away, and the job makes it"
-            " anew from the database at its next start"
+            f"the checkpoint {settings.paths.checkpoint} is not on this machine: move its folder away, and the job"
+            " makes it anew from the database at its next start"
         )
     with LocalStack(settings, Console(stderr=True).print) as stack:
         named = stack.settings
-        dsn = named.postgres_dsn.get_secret_value()
+        dsn = named.postgres.dsn.get_secret_value()
         migrate(dsn)
-        current = topic_id(named.kafka_bootstrap_servers, named.input_topic, named.kafka_options)
+        current = topic_id(named.kafka.bootstrap_servers, named.stream.input_topic, named.kafka.options)
         connection = connect(dsn)
         try:
             settle = adopt_topic if new_incarnation else settle_topic
-            topic: Incarnation = settle(connection, named.input_topic, current)
+            topic: Incarnation = settle(connection, named.stream.input_topic, current)
             fence(connection, topic.name, topic.id)
-            logs = DeltaLog(verdicts_layout(), named.delta_root), DeltaLog(quarantine_layout(), named.delta_root)
+            logs = (
+                DeltaLog(verdicts_layout(), named.paths.delta_root),
+                DeltaLog(quarantine_layout(), named.paths.delta_root),
+            )
             files = LocalFiles(Path(checkpoint_folder(str(root), topic.id)))
             yield _Stopped(named, Stores(connection, topic, logs), files)
         finally:

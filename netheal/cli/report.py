@@ -17,7 +17,7 @@ Report = dict[str, Any]
 
 def drained_report(settings: Settings, run: Run, sent: int) -> Report:
     """What `--json` prints: every count is read back from the sink that it is about."""
-    connection = connect(settings.postgres_dsn.get_secret_value())
+    connection = connect(settings.postgres.dsn.get_secret_value())
     try:
         delta = verdict_ids(settings, run)
         postgres, classes = postgres_verdicts(connection, run)

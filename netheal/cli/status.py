@@ -40,8 +40,8 @@ class StatusReader:
 
     def __init__(self, settings: Settings, timeout_s: float = _TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._topic = settings.input_topic
-        self._dsn = settings.postgres_dsn.get_secret_value()
+        self._topic = settings.stream.input_topic
+        self._dsn = settings.postgres.dsn.get_secret_value()
         self._connection: Connection | None = None
         self._consumer = topic_reader(settings)
 

@@ -61,16 +61,16 @@ class Glance:
 
 def glance(settings: Settings) -> Glance:
     """Look at what runs in the folder of the settings, and at the services that they or it name."""
-    running = find_running(settings.var_dir)
+    running = find_running(settings.paths.var_dir)
     full = DiskWatch(written_folders(settings)).full()
     figures, outages, trouble = _figures(settings)
     return Glance(
         running=running is not None,
-        var_dir=str(settings.var_dir),
+        var_dir=str(settings.paths.var_dir),
         pid=running.process.pid if running else None,
         running_for_s=round(running.age_s, 1) if running else None,
         services=_services(settings) if running else {},
-        api_url=running_api_url(settings.var_dir),
+        api_url=running_api_url(settings.paths.var_dir),
         disk=str(full or ""),
         trouble=trouble,
         figures=figures,
@@ -138,15 +138,15 @@ def _totals(figures: Status) -> dict[str, Any]:
 
 def _services(settings: Settings) -> dict[str, dict[str, Any]]:
     """Pid and port of each child that is known of; a pid of None is one that does not run."""
-    pids, running = running_pids(settings.var_dir), find_running(settings.var_dir)
+    pids, running = running_pids(settings.paths.var_dir), find_running(settings.paths.var_dir)
     ports = {
         "broker": int(running.kafka_bootstrap_servers.rpartition(":")[2] or 0) if running else 0,
         "postgres": running.postgres_port if running else 0,
-        "api": int(running_api_url(settings.var_dir).rpartition(":")[2] or 0),
+        "api": int(running_api_url(settings.paths.var_dir).rpartition(":")[2] or 0),
     }
     named = {
-        "broker": bool(settings.kafka_bootstrap_servers),
-        "postgres": bool(settings.postgres_dsn.get_secret_value()),
+        "broker": bool(settings.kafka.bootstrap_servers),
+        "postgres": bool(settings.postgres.dsn.get_secret_value()),
     }
     return {
         name: {"pid": pids.get(name), "port": ports.get(name) or None}
@@ -159,8 +159,8 @@ def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str
     """The stream's figures, the outages that last, and why there is neither."""
     try:
         named = settings_of_running(settings)
-        if not named.postgres_dsn.get_secret_value() or not named.kafka_bootstrap_servers:
-            return None, (), f"netheal does not run in {settings.var_dir}: start it with `netheal up`"
+        if not named.postgres.dsn.get_secret_value() or not named.kafka.bootstrap_servers:
+            return None, (), f"netheal does not run in {settings.paths.var_dir}: start it with `netheal up`"
         reader = StatusReader(named, _BROKER_S)
         try:
             status = reader.read()

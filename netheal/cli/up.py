@@ -30,9 +30,9 @@ def up(settings: Settings, order: Order) -> int:
     for path in order.files:
         if not path.is_file():
             raise SettingsError(f"there is no file {path}: mend its name")
-    preflight(settings if order.api else settings.model_copy(update={"api_port": 0}))
+    preflight(settings if order.api else settings.replaced(api_port=0))
     with (
-        StopRequests(settings.stop_drain_s) as stop,
+        StopRequests(settings.local.stop_drain_s) as stop,
         LocalStack(settings, lambda text: console.print(text, highlight=False), await_services=False) as stack,
     ):
         stack.start_job()

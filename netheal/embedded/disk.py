@@ -65,7 +65,12 @@ def write_error(folder: Path, error: OSError) -> NethealError:
 
 def written_folders(settings: Settings) -> list[Path]:
     """The local folders that netheal writes to."""
-    roots = [settings.var_dir, settings.artefacts_dir, Path(settings.delta_root), Path(settings.checkpoint)]
+    roots = [
+        settings.paths.var_dir,
+        settings.paths.artefacts_dir,
+        Path(settings.paths.delta_root),
+        Path(settings.paths.checkpoint),
+    ]
     return [root for root in roots if "://" not in str(root) and ":/" not in str(root)]
 
 

@@ -48,9 +48,9 @@ def note_running(settings: Settings, own_postgres: bool, own_kafka: bool) -> Non
     identity = identify(os.getpid())
     if identity is None:
         return
-    port = int(settings.postgres_dsn.get_secret_value().rpartition(":")[2].partition("/")[0]) if own_postgres else 0
-    found = Running(identity, time.time(), port, settings.kafka_bootstrap_servers if own_kafka else "")
-    write_whole(_note(settings.var_dir), json.dumps(asdict(found)))
+    port = int(settings.postgres.dsn.get_secret_value().rpartition(":")[2].partition("/")[0]) if own_postgres else 0
+    found = Running(identity, time.time(), port, settings.kafka.bootstrap_servers if own_kafka else "")
+    write_whole(_note(settings.paths.var_dir), json.dumps(asdict(found)))
 
 
 def forget_running(var_dir: Path) -> None:
@@ -85,21 +85,21 @@ def running_api_url(var_dir: Path) -> str:
 
 def settings_of_running(settings: Settings) -> Settings:
     """The settings, with the services of the netheal that runs in their folder where they name none."""
-    running = find_running(settings.var_dir)
+    running = find_running(settings.paths.var_dir)
     found: dict[str, object] = {}
-    if running is not None and not settings.kafka_bootstrap_servers and running.kafka_bootstrap_servers:
+    if running is not None and not settings.kafka.bootstrap_servers and running.kafka_bootstrap_servers:
         found["kafka_bootstrap_servers"] = running.kafka_bootstrap_servers
-    if running is not None and not settings.postgres_dsn.get_secret_value() and running.postgres_port:
-        found["postgres_dsn"] = SecretStr(embedded_dsn(settings.var_dir / "postgres", running.postgres_port))
-    return settings.model_copy(update=found)
+    if running is not None and not settings.postgres.dsn.get_secret_value() and running.postgres_port:
+        found["postgres_dsn"] = SecretStr(embedded_dsn(settings.paths.var_dir / "postgres", running.postgres_port))
+    return settings.replaced(**found)
 
 
 def named_broker(settings: Settings) -> Settings:
     """The same, for a command that needs a broker; raises ServiceUnavailable where there is none."""
     named = settings_of_running(settings)
-    if not named.kafka_bootstrap_servers:
+    if not named.kafka.bootstrap_servers:
         raise ServiceUnavailable(
-            f"netheal does not run in {settings.var_dir}: start it with `netheal up`, name its folder with --var,"
+            f"netheal does not run in {settings.paths.var_dir}: start it with `netheal up`, name its folder with --var,"
             " or set NETHEAL_KAFKA_BOOTSTRAP_SERVERS to the host:port of another broker"
         )
     return named

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 from pydantic import SecretStr
@@ -22,6 +23,7 @@ from netheal.embedded.running import forget_running, note_running
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import NethealError, SettingsError, StreamRefused, reason_of
 from netheal.settings import PROJECT_ROOT, Settings
+from netheal.settings.load import variable
 from netheal.stop_bounds import END_S, JOB_S, KEEPERS_S, KILLED_S, SERVICES_S
 from netheal.telemetry import emit
 
@@ -54,7 +56,7 @@ class LocalStack:
         self._job: Child | None = None
         self._api: Child | None = None
         self._keepers: dict[str, Keeper] = {}
-        self._lock = FolderLock(settings.var_dir)
+        self._lock = FolderLock(settings.paths.var_dir)
 
     def __enter__(self) -> Self:
         """Start the services, and await them unless told otherwise; raises SettingsError or ServiceUnavailable."""
@@ -90,19 +92,21 @@ class LocalStack:
 
     def _start_services(self) -> None:
         """Settle all addresses first, so that what needs a service can be started beside it."""
-        settings, var = self.settings, self.settings.var_dir
-        found: dict[str, object] = {"job_stop_s": min(settings.job_stop_s, JOB_S)}
-        if not settings.postgres_dsn.get_secret_value():
-            self._postgres = EmbeddedPostgres(var / "postgres", settings.embedded_postgres_port, settings.log_dir)
+        settings, var = self.settings, self.settings.paths.var_dir
+        found: dict[str, object] = {"job_stop_s": min(settings.stream.job_stop_s, JOB_S)}
+        if not settings.postgres.dsn.get_secret_value():
+            self._postgres = EmbeddedPostgres(
+                var / "postgres", settings.local.embedded_postgres_port, settings.paths.log_dir
+            )
             self._postgres.settle()
             found["postgres_dsn"] = SecretStr(self._postgres.dsn)
-        if not settings.kafka_bootstrap_servers:
+        if not settings.kafka.bootstrap_servers:
             self._kafka = EmbeddedKafka(
-                var / "kafka", settings.tools_dir, settings.embedded_kafka_port, settings.log_dir
+                var / "kafka", settings.paths.tools_dir, settings.local.embedded_kafka_port, settings.paths.log_dir
             )
             self._kafka.settle()
             found["kafka_bootstrap_servers"] = self._kafka.bootstrap_servers
-        self.settings = settings.model_copy(update=found)
+        self.settings = settings.replaced(**found)
         note_running(self.settings, self._postgres is not None, self._kafka is not None)
         for name, service in ((POSTGRES, self._postgres), (BROKER, self._kafka)):
             if service is not None:
@@ -121,13 +125,13 @@ class LocalStack:
         Raises SettingsError where the port that was asked for is taken.
         """
         settings = self.settings
-        port = settle_port(settings.var_dir, "api", settings.api_port)
-        self.settings = settings.model_copy(update={"api_port": port})
+        port = settle_port(settings.paths.var_dir, "api", settings.api.port)
+        self.settings = settings.replaced(api_port=port)
         self._api = self._child("the API", API_MODULE, "api")
         keeper = self._keep(Keepable(API, self._start_api, self._api_alive, self._api_refusal))
         if self._await_services:
             keeper.wait_ready(_SPAWN_S)
-        host = settings.api_host
+        host = settings.api.host
         self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def start_job(self) -> None:
@@ -165,7 +169,7 @@ class LocalStack:
         ends = {name: partial(server.stop, left_s) for name, server in servers.items() if server is not None}
         self._end(ends, left_s)
         self._kafka = self._postgres = None
-        self._end({"the note of what runs": partial(forget_running, self.settings.var_dir)}, _LEAST_S)
+        self._end({"the note of what runs": partial(forget_running, self.settings.paths.var_dir)}, _LEAST_S)
         self._lock.release()
 
     def _end(self, calls: Mapping[str, Callable[[], None]], bound_s: float) -> None:
@@ -227,8 +231,8 @@ class LocalStack:
             Command(
                 name=name,
                 argv=(sys.executable, "-m", module),
-                log=settings.log_dir / f"{files}.log",
-                record=settings.var_dir / f"{files}.pid",
+                log=settings.paths.log_dir / f"{files}.log",
+                record=settings.paths.var_dir / f"{files}.pid",
                 env={**os.environ, **job_environment(settings)},
                 cwd=PROJECT_ROOT,
             )
@@ -245,8 +249,12 @@ def _server_alive(server: EmbeddedServer) -> Callable[[], bool]:
 
 def job_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables, for a child that is to have the same."""
-    fields = settings.model_dump(mode="json")
-    fields["postgres_dsn"] = settings.postgres_dsn.get_secret_value()
-    fields["api_token"] = ""  # a person's, for their own commands
-    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
-    return {f"NETHEAL_{name.upper()}": value for name, value in text.items()}
+    no_token = settings.replaced(api_token=SecretStr(""))  # which is a person's, for their own commands
+    return {variable(name): _text(value) for name, value in no_token.flat().items()}
+
+
+def _text(value: object) -> str:
+    """A setting as its environment variable has it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)

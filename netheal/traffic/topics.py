@@ -24,10 +24,10 @@ def ensure_stream_topics(settings: Settings) -> None:
     The output topic's records carry the time at which the broker took them, not that of the producer's call,
     so that what is measured as latency ends where a consumer can see the message.
     """
-    servers, options = settings.kafka_bootstrap_servers, settings.kafka_options
-    ensure_topics(servers, {settings.input_topic: settings.topic_partitions}, options)
+    servers, options = settings.kafka.bootstrap_servers, settings.kafka.options
+    ensure_topics(servers, {settings.stream.input_topic: settings.stream.topic_partitions}, options)
     taken = {"message.timestamp.type": "LogAppendTime"}
-    ensure_topics(servers, {settings.output_topic: settings.topic_partitions}, options, taken)
+    ensure_topics(servers, {settings.stream.output_topic: settings.stream.topic_partitions}, options, taken)
 
 
 def ensure_topics(
@@ -85,7 +85,7 @@ def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str]
 
 def topic_reader(settings: Settings) -> Consumer:
     """A consumer outside any group, for reading topics from where one says."""
-    return kafka_clients.topic_reader(settings.kafka_bootstrap_servers, settings.kafka_options)
+    return kafka_clients.topic_reader(settings.kafka.bootstrap_servers, settings.kafka.options)
 
 
 def end_offsets(consumer: Consumer, topic: str, timeout_s: float = _READER_TIMEOUT_S) -> Offsets:

@@ -88,7 +88,7 @@ def client(app: APIFlask) -> FlaskClient:
 @pytest.fixture
 def database(api_settings: Settings) -> Iterator[Connection]:
     """A connection of the test's own to the same database."""
-    connection = connect(api_settings.postgres_dsn.get_secret_value())
+    connection = connect(api_settings.postgres.dsn.get_secret_value())
     yield connection
     connection.close()
 
@@ -111,4 +111,4 @@ def serve(api_settings: Settings, tmp_path: Path) -> Iterator[Serve]:
 @pytest.fixture
 def starters(database: Connection, api_settings: Settings) -> None:
     """The starter models are registered and active."""
-    import_starters(database, Artefacts(api_settings.artefacts_dir), api_settings.starter_models_dir)
+    import_starters(database, Artefacts(api_settings.paths.artefacts_dir), api_settings.paths.starter_models_dir)

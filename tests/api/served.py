@@ -32,7 +32,7 @@ class Served:
 
     @property
     def note(self) -> Path:
-        return self.settings.var_dir / "api.json"
+        return self.settings.paths.var_dir / "api.json"
 
     def wait_ready(self, deadline_s: float = 40.0) -> "Served":
         limit = time.monotonic() + deadline_s

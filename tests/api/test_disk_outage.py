@@ -56,7 +56,7 @@ def test_an_outage_from_its_beginning_to_its_end(database: Connection, outage: D
 def test_what_postgres_could_not_take_is_recorded_later(
     database: Connection, outage: DiskOutage, api_settings: Settings
 ) -> None:
-    dead = connect(api_settings.postgres_dsn.get_secret_value())
+    dead = connect(api_settings.postgres.dsn.get_secret_value())
     dead.close()
     for full in (FULL, None, FULL):
         outage.note(full)

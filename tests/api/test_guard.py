@@ -49,7 +49,7 @@ def test_a_page_of_another_origin_reads_nothing(client: FlaskClient, path: str, 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site"])
 def test_what_another_page_embeds_is_refused_and_does_not_use_up_the_rate(api_settings: Settings, site: str) -> None:
-    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 3})).test_client()
+    client = create_app(api_settings.replaced(api_requests_per_minute=3)).test_client()
     embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     for path in (STATS, "/health", "/", "/metrics", "/nowhere"):
         answer = client.get(path, headers=embedded)
@@ -58,7 +58,7 @@ def test_what_another_page_embeds_is_refused_and_does_not_use_up_the_rate(api_se
 
 
 def test_a_link_on_another_page_opens_the_dashboard_and_no_data(api_settings: Settings) -> None:
-    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 2})).test_client()
+    client = create_app(api_settings.replaced(api_requests_per_minute=2)).test_client()
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert client.get(STATS, headers=link).status_code == 403
     assert [client.get(SPEC, headers=link).status_code for _ in range(3)] == [200, 200, 429]
@@ -68,7 +68,7 @@ def test_a_link_on_another_page_opens_the_dashboard_and_no_data(api_settings: Se
 
 
 def test_programs_and_the_page_on_this_machine_are_counted_apart(api_settings: Settings) -> None:
-    client = create_app(api_settings.model_copy(update={"api_requests_per_minute": 1})).test_client()
+    client = create_app(api_settings.replaced(api_requests_per_minute=1)).test_client()
     assert [client.get(STATS).status_code for _ in range(2)] == [200, 429]
     page = {"Sec-Fetch-Site": "same-origin"}
     assert [client.get(STATS, headers=page).status_code for _ in range(2)] == [200, 429]
@@ -86,7 +86,7 @@ def test_a_page_of_another_origin_changes_nothing(client: FlaskClient) -> None:
 def test_a_page_that_the_settings_name_may_use_it_with_a_token(api_settings: Settings, database: Connection) -> None:
     page = "https://soc.example"
     _, token = create_token(database, "soc", "admin", "test", None)
-    client = create_app(api_settings.model_copy(update={"api_origins": [page + "/"]})).test_client()
+    client = create_app(api_settings.replaced(api_origins=[page + "/"])).test_client()
     preflight = client.options(TOKENS, headers={"Origin": page, "Access-Control-Request-Method": "POST"})
     assert preflight.status_code == 200 and preflight.headers["Access-Control-Allow-Origin"] == page
     assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]

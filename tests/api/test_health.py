@@ -183,14 +183,14 @@ def test_it_is_there_twice_and_says_why_not(client: FlaskClient, path: str) -> N
 
 
 def test_strangers_are_told_the_state_but_no_reasons(api_settings: Settings) -> None:
-    stranger = create_app(api_settings.model_copy(update={"api_tokens_required": True})).test_client()
+    stranger = create_app(api_settings.replaced(api_tokens_required=True)).test_client()
     assert stranger.get("/health").get_json() == {"live": True, "ready": False, "status": "degraded"}
     assert stranger.get("/health/ready").get_json() == {"ready": False, "status": "degraded"}
     assert stranger.get("/health", headers={"Authorization": "Bearer nh_x"}).status_code == 401
 
 
 def test_without_postgres_it_still_answers_quickly(api_settings: Settings) -> None:
-    away = api_settings.model_copy(update={"postgres_dsn": SecretStr("postgresql://x:y@127.0.0.1:1/z")})
+    away = api_settings.replaced(postgres_dsn=SecretStr("postgresql://x:y@127.0.0.1:1/z"))
     client = create_app(away).test_client()
     for headers in ({}, {"Authorization": "Bearer nh_x"}):
         answer = client.get("/health", headers=headers)
@@ -225,7 +225,7 @@ def test_tables_of_another_revision_are_told_not_read(database: Connection) -> N
 
 
 def test_the_job_and_what_models_get_is_read(database: Connection, api_settings: Settings) -> None:
-    import_starters(database, Artefacts(api_settings.artefacts_dir), api_settings.starter_models_dir)
+    import_starters(database, Artefacts(api_settings.paths.artefacts_dir), api_settings.paths.starter_models_dir)
     report_state(database, "in", "retrying", "no", BATCH)
     seen = read_progress(database, "in")
     assert seen.stream is not None and (seen.stream.state, seen.stream.details) == ("retrying", BATCH)

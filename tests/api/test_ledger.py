@@ -13,7 +13,7 @@ PINS = BatchPins("flows", "id", {"0": 0}, {"0": 10}, {"attack/v1": "a"}, "v")
 
 @pytest.fixture
 def connection(api_settings: Settings) -> Iterator[Connection]:
-    connection = connect(api_settings.postgres_dsn.get_secret_value())
+    connection = connect(api_settings.postgres.dsn.get_secret_value())
     yield connection
     connection.close()
 

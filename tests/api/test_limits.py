@@ -20,7 +20,7 @@ def make_client(api_settings: Settings) -> Callable[..., FlaskClient]:
     """An API with handlers of the test's own beside the real ones."""
 
     def make(**settings: object) -> FlaskClient:
-        app = create_app(api_settings.model_copy(update=settings))
+        app = create_app(api_settings.replaced(**settings))
 
         @app.post("/small")
         @requires("viewer")

@@ -73,7 +73,7 @@ def test_every_name_is_declared_with_its_meaning_and_unit(counted: FlaskClient) 
 
 
 def test_without_postgres_requests_are_still_shown(api_settings: Settings) -> None:
-    away = api_settings.model_copy(update={"postgres_dsn": SecretStr("postgresql://x:y@127.0.0.1:1/z")})
+    away = api_settings.replaced(postgres_dsn=SecretStr("postgresql://x:y@127.0.0.1:1/z"))
     client = create_app(away).test_client()
     client.get("/health/live")
     found = scraped(client)
@@ -83,5 +83,5 @@ def test_without_postgres_requests_are_still_shown(api_settings: Settings) -> No
 
 
 def test_a_token_is_asked_for_where_others_need_one(api_settings: Settings) -> None:
-    guarded = create_app(api_settings.model_copy(update={"api_tokens_required": True})).test_client()
+    guarded = create_app(api_settings.replaced(api_tokens_required=True)).test_client()
     assert guarded.get("/metrics").status_code == 401

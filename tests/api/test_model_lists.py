@@ -33,7 +33,7 @@ Add = Callable[[str], ModelRecord]
 @pytest.fixture
 def add(database: Connection, api_settings: Settings, attack_bundle: ServedBundle) -> Add:
     """Registers a model under a name."""
-    artefacts = Artefacts(api_settings.artefacts_dir)
+    artefacts = Artefacts(api_settings.paths.artefacts_dir)
 
     def named(version: str) -> ModelRecord:
         bundle = ServedBundle(replace(attack_bundle.manifest, version=version), attack_bundle.onnx)
@@ -112,7 +112,7 @@ def test_a_registry_that_is_full_takes_no_more(
     add: Add, api_settings: Settings, models: Path, settings: dict[str, Any], word: str
 ) -> None:
     first = add("first")
-    client = create_app(api_settings.model_copy(update=settings)).test_client()
+    client = create_app(api_settings.replaced(**settings)).test_client()
 
     def send() -> Any:
         form = {"file": ((models / ATTACK / "attack_classifier.joblib").open("rb"), "b.joblib"), "model_type": ATTACK}
@@ -130,7 +130,7 @@ def test_uploads_on_their_way_are_bounded(
 ) -> None:
     data = (models / ATTACK / "attack_classifier.joblib").read_bytes()
     most = {"api_waiting_uploads": 4, "api_waiting_upload_bytes": 2 * len(data) + 20_000}
-    app, entered, go_on = create_app(api_settings.model_copy(update=most)), threading.Event(), threading.Event()
+    app, entered, go_on = create_app(api_settings.replaced(**most)), threading.Event(), threading.Event()
 
     def waits(*_: object) -> None:
         entered.set()

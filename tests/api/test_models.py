@@ -108,7 +108,7 @@ def test_a_life_from_upload_to_deletion(
     back = client.post(f"/api/v1/models/rollback/{ATTACK}").get_json()
     assert back["model"]["model_version"] == first == active(database)[ATTACK]
     assert client.post(f"/api/v1/models/rollback/{ATTACK}").status_code == 409, "nothing lies before the starter"
-    artefact = api_settings.artefacts_dir / model["bundle_hash"]
+    artefact = api_settings.paths.artefacts_dir / model["bundle_hash"]
     assert artefact.is_dir()
     assert client.delete(f"/api/v1/models/{model['id']}?delete_file=true").status_code == 200
     assert not artefact.exists()
@@ -251,7 +251,7 @@ def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, mo
 
 def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api_settings: Settings) -> None:
     told = client.get("/api/v1/models/stats/storage").get_json()
-    files = [file for file in api_settings.artefacts_dir.rglob("*") if file.is_file()]
+    files = [file for file in api_settings.paths.artefacts_dir.rglob("*") if file.is_file()]
     assert told["total_models"] == 2
     assert told["total_bytes"] == sum(file.stat().st_size for file in files)
     assert told["by_state"] == {"active": 2}
@@ -260,7 +260,7 @@ def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api
 def test_what_the_registry_refuses_leaves_nothing_on_disk(
     database: Connection, api_settings: Settings, attack_bundle: ServedBundle
 ) -> None:
-    artefacts = Artefacts(api_settings.artefacts_dir)
+    artefacts = Artefacts(api_settings.paths.artefacts_dir)
     with pytest.raises(ValueError, match="NUL"):
         add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1, "no text: \0"), Reason("test"))
     assert artefacts.size_bytes(attack_bundle.hash) == 0
@@ -272,7 +272,7 @@ def test_what_the_registry_refuses_leaves_nothing_on_disk(
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Connection]:
-    connection = connect(settings.postgres_dsn.get_secret_value())
+    connection = connect(settings.postgres.dsn.get_secret_value())
     try:
         yield connection
     finally:
@@ -282,7 +282,7 @@ def connected(settings: Settings) -> Iterator[Connection]:
 def test_no_activation_waits_while_a_new_model_is_measured_and_written(
     database: Connection, api_settings: Settings, attack_bundle: ServedBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    artefacts = Artefacts(api_settings.artefacts_dir)
+    artefacts = Artefacts(api_settings.paths.artefacts_dir)
     done: list[str] = []
 
     def activate_meanwhile(what: str) -> None:
@@ -310,13 +310,13 @@ def test_no_activation_waits_while_a_new_model_is_measured_and_written(
     assert done == ["measured", "written"]
     with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX allows"):
         add_model(database, artefacts, version("third"), Upload("b.joblib", 1), Reason("test"), quota)
-    assert len(list(api_settings.artefacts_dir.iterdir())) == 2, "nothing is left of what was refused"
+    assert len(list(api_settings.paths.artefacts_dir.iterdir())) == 2, "nothing is left of what was refused"
 
 
 def test_a_model_that_was_added_meanwhile_counts_towards_the_quota(
     database: Connection, api_settings: Settings, attack_bundle: ServedBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    artefacts, write_graph = Artefacts(api_settings.artefacts_dir), ServedBundle.write_graph
+    artefacts, write_graph = Artefacts(api_settings.paths.artefacts_dir), ServedBundle.write_graph
     quota = Quota(10, len(attack_bundle.onnx) * 3 // 2)
     others = [replace(attack_bundle.manifest, version="other")]
 

@@ -38,7 +38,7 @@ def look(observer: Observer) -> Observed:
 
 @pytest.fixture
 def pool(api_settings: Settings) -> Iterator[Pool]:
-    made = Pool(api_settings.postgres_dsn.get_secret_value())
+    made = Pool(api_settings.postgres.dsn.get_secret_value())
     yield made
     made.close()
 
@@ -93,7 +93,7 @@ def test_the_terminal_has_the_lag_of_health(
     api_settings: Settings, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the batch that was done last is not the one that was begun last."""
-    topic, now = api_settings.input_topic, datetime.now(UTC)
+    topic, now = api_settings.stream.input_topic, datetime.now(UTC)
     store_batch(database, 1, (0, 10), opened_at=now - 60 * SECOND, closed_at=now - 5 * SECOND)
     store_batch(database, 2, (10, 20), opened_at=now - 30 * SECOND, closed_at=now - 20 * SECOND)
     with database, database.cursor() as cursor:

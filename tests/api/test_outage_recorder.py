@@ -37,7 +37,7 @@ class Watched:
     """A recorder that looks every three seconds from noon on; the store can be taken away."""
 
     def __init__(self, settings: Settings) -> None:
-        self.dsn = settings.postgres_dsn.get_secret_value()
+        self.dsn = settings.postgres.dsn.get_secret_value()
         self.away = False
         self.now_s = 0.0
         self.recorder = OutageRecorder(self.open)
@@ -210,7 +210,7 @@ def test_an_error_that_nobody_thought_of_ends_no_recording(
                 looked_on.set()
             raise RuntimeError("can't start new thread")
 
-    dsn = api_settings.postgres_dsn.get_secret_value()
+    dsn = api_settings.postgres.dsn.get_secret_value()
     start_recording(Broken(api_settings), dsn, ending=looked_on.is_set)
     assert looked_on.wait(DEADLINE_S)
 

@@ -17,7 +17,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def connection(api_settings: Settings) -> Iterator[Connection]:
-    connection = connect(api_settings.postgres_dsn.get_secret_value())
+    connection = connect(api_settings.postgres.dsn.get_secret_value())
     yield connection
     connection.close()
 
@@ -49,7 +49,7 @@ def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api
         return read_state(connection, "flows")
 
     assert reported() is None
-    with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
+    with StateReporter(api_settings.postgres.dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
         eventually(lambda: (reported() or StreamState("stopped", "")).state == "starting", "the first report is there")
         reporter.report("retrying", "batch 3 fails", {"batch_id": 3})
         eventually(lambda: (reported() or StreamState("stopped", "")).reason == "batch 3 fails", "the change is there")
@@ -60,7 +60,7 @@ def test_the_job_reports_changes_at_once_and_its_end(connection: Connection, api
 
 
 def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_settings: Settings) -> None:
-    with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
+    with StateReporter(api_settings.postgres.dsn.get_secret_value(), "flows", heartbeat_s=3600) as reporter:
         reporter.report_start("awaiting the broker")
         eventually(lambda: (state := read_state(connection, "flows")) and state.reason == "awaiting the broker", "told")
         reporter.report("retrying", "batch 3 fails", {"batch_id": 3})
@@ -73,7 +73,7 @@ def test_a_start_after_a_failure_does_not_hide_it(connection: Connection, api_se
 def test_a_heartbeat_keeps_the_job_alive_and_its_absence_does_not(
     connection: Connection, api_settings: Settings
 ) -> None:
-    with StateReporter(api_settings.postgres_dsn.get_secret_value(), "flows", heartbeat_s=0.05) as reporter:
+    with StateReporter(api_settings.postgres.dsn.get_secret_value(), "flows", heartbeat_s=0.05) as reporter:
         reporter.report("running")
         eventually(lambda: read_state(connection, "flows") is not None, "the job reports")
         first = read_state(connection, "flows")

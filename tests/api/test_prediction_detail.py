@@ -47,7 +47,7 @@ def whole(event_id: int = EVENT, **changed: Any) -> dict[str, Any]:
 
 
 def archive(settings: Settings, *found: dict[str, Any]) -> None:
-    commit_part(verdicts_layout(), settings.delta_root, found)
+    commit_part(verdicts_layout(), settings.paths.delta_root, found)
 
 
 def test_features_have_the_names_of_the_contract(
@@ -102,7 +102,7 @@ def test_a_row_that_left_the_hot_window_is_still_found(client: FlaskClient, api_
 def test_parts_from_before_a_column_was_added_can_be_read(client: FlaskClient, api_settings: Settings) -> None:
     layout = verdicts_layout()
     older = type(layout)(layout.name, layout.schema.remove(layout.schema.get_field_index("flow_id")))
-    commit_part(older, api_settings.delta_root, [whole()])
+    commit_part(older, api_settings.paths.delta_root, [whole()])
     archive(api_settings, whole(event(9)))
     assert read(client, f"/predictions/{EVENT}")["envelope"]["flow_id"] is None
 
@@ -143,7 +143,7 @@ def test_an_archive_that_cannot_be_read_is_no_empty_one(
 ) -> None:
     store(database, [Row(EVENT)])
     archive(api_settings, whole())
-    (part,) = (api_settings.var_dir / "delta" / "verdicts").glob("date=*/*.parquet")
+    (part,) = (api_settings.paths.var_dir / "delta" / "verdicts").glob("date=*/*.parquet")
     part.write_bytes(b"not parquet")
     assert refused(client, f"/predictions/{EVENT}") == (503, "service_unavailable")
 

@@ -48,7 +48,9 @@ def test_the_first_bytes_are_shown_though_they_are_no_text(client: FlaskClient, 
 def test_the_archive_has_all_bytes(client: FlaskClient, database: Connection, api_settings: Settings) -> None:
     store_rejected(database, [rejected(1) | {"head": RAW[:256]}, rejected(2)])
     whole = rejected(1) | {"topic": "t", "partition": 0, "batch_id": 0, "field": "", "detail": "", "value": RAW}
-    commit_part(quarantine_layout(), api_settings.delta_root, [whole, whole | {"event_id": event(9), "key": b"k"}])
+    commit_part(
+        quarantine_layout(), api_settings.paths.delta_root, [whole, whole | {"event_id": event(9), "key": b"k"}]
+    )
     shown = read(client, f"/quarantine/{event(1)}")
     assert b64decode(shown["value"]["base64"]) == RAW and shown["key"] is None and shown["note"] is None
     waiting = read(client, f"/quarantine/{event(2)}")

@@ -34,7 +34,7 @@ QUERY = "48f86c55-4bce-4690-a02f-213e56bf6870"
 
 @pytest.fixture
 def connection(api_settings: Settings) -> Iterator[Connection]:
-    opened = connect(api_settings.postgres_dsn.get_secret_value())
+    opened = connect(api_settings.postgres.dsn.get_secret_value())
     yield opened
     opened.close()
 
@@ -142,7 +142,7 @@ def test_two_drivers_of_one_topic_are_fenced_whatever_their_checkpoints(
     api_settings: Settings, connection: Connection
 ) -> None:
     fence(connection, "in", "id")
-    second = connect(api_settings.postgres_dsn.get_secret_value())
+    second = connect(api_settings.postgres.dsn.get_secret_value())
     fence(second, "another", "id")
     with pytest.raises(StreamRefused, match="another driver reads topic in"):
         fence(second, "in", "id", patience_s=0)
@@ -322,7 +322,7 @@ def test_the_end_of_a_ledger_from_before_is_worked_out_once(postgres: EmbeddedPo
 
 def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Settings, connection: Connection) -> None:
     """One has looked and not recorded it yet when the other does."""
-    dsn = api_settings.postgres_dsn.get_secret_value()
+    dsn = api_settings.postgres.dsn.get_secret_value()
     second = connect(dsn)
     outcome: list[Incarnation | BaseException] = []
 

@@ -41,7 +41,7 @@ def ids(connection: Connection, table: str = "verdicts") -> list[int]:
 
 @pytest.fixture
 def reader(api_settings: Settings) -> Iterator[Connection]:
-    connection = connect(api_settings.postgres_dsn.get_secret_value())
+    connection = connect(api_settings.postgres.dsn.get_secret_value())
     yield connection
     connection.close()
 
@@ -93,7 +93,7 @@ def test_a_day_that_somebody_reads_waits_and_nobody_waits_for_it(
         cursor.execute("select * from verdicts")
         maintain_partitions(database, 3)
         assert names(database) == of_days(-7, 2)
-        other = connect(api_settings.postgres_dsn.get_secret_value())
+        other = connect(api_settings.postgres.dsn.get_secret_value())
         with transaction(other) as third:
             third.execute("set local lock_timeout = '1s'")
             third.execute("select count(*) from verdicts")
@@ -120,7 +120,7 @@ def test_a_replayed_batch_whose_day_was_dropped_finds_a_place_and_goes(
     old = NOW - 5 * DAY
     row = {"event_id": event(1), "recorded_at": old, "batch_id": 3, "is_attack": False, "action_type": "log_only"}
     rows = pa.Table.from_pylist([{**row, "action_status": "logged"}], verdict_schema())
-    with adbc.connect(api_settings.postgres_dsn.get_secret_value()) as connection:
+    with adbc.connect(api_settings.postgres.dsn.get_secret_value()) as connection:
         for _ in range(2):
             maintain_partitions(database, 3)
             for _ in range(2):
@@ -139,8 +139,8 @@ def test_what_only_delta_has_is_shown_by_id_and_lists_say_where_they_begin(
     store(database, [Row(event(1), old), Row(event(2))])
     defaults = dict.fromkeys(verdicts_layout().schema.names)
     whole = {"event_id": event(1), "recorded_at": old, "batch_id": 0, "is_attack": False, "action_type": "log_only"}
-    commit_part(verdicts_layout(), api_settings.delta_root, [{**defaults, **whole, "action_status": "logged"}])
-    maintain_partitions(database, api_settings.serving_days)
+    commit_part(verdicts_layout(), api_settings.paths.delta_root, [{**defaults, **whole, "action_status": "logged"}])
+    maintain_partitions(database, api_settings.stream.serving_days)
     listed = read(client, "/predictions")
     assert [found["traffic_data_id"] for found in listed["predictions"]] == [event(2)]
     begin = datetime(*(TODAY - 7 * DAY).timetuple()[:3], tzinfo=UTC)

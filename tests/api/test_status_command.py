@@ -59,5 +59,5 @@ def test_an_outage_that_lasts_is_shown_however_many_came_after_it(
     for _ in range(101):
         record_outage(database, "broker", "it was away", NOW, NOW)
     monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
-    named = api_settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    named = api_settings.replaced(kafka_bootstrap_servers="127.0.0.1:1")
     assert [outage.subject for outage in glance(named).outages] == ["job"]

@@ -31,7 +31,7 @@ def made(client: FlaskClient, role: str, **order: Any) -> dict[str, Any]:
 @pytest.fixture
 def guarded(api_settings: Settings) -> FlaskClient:
     """The same API where tokens are asked for."""
-    return create_app(api_settings.model_copy(update={"api_tokens_required": True})).test_client()
+    return create_app(api_settings.replaced(api_tokens_required=True)).test_client()
 
 
 def test_a_token_is_shown_once_and_stored_as_a_digest(client: FlaskClient, database: Connection) -> None:
@@ -106,7 +106,7 @@ def test_loopback_goes_without_only_while_the_setting_and_the_bind_say_so(
     assert client.get(url).status_code == 200
     assert guarded.get(url).status_code == 401
     for host in ("0.0.0.0", "::", "192.0.2.1"):
-        open_to_others = create_app(api_settings.model_copy(update={"api_host": host})).test_client()
+        open_to_others = create_app(api_settings.replaced(api_host=host)).test_client()
         assert open_to_others.get(url).status_code == 401
 
 

@@ -45,7 +45,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.api_port}"
+        return f"http://127.0.0.1:{self.settings.api.port}"
 
     def ask(self, path: str, **query: object) -> Any:
         """GET of the API."""
@@ -56,7 +56,7 @@ class Site:
     def send(self, *messages: bytes) -> None:
         """To the input topic."""
         for message in messages:
-            self.producer.produce(self.settings.input_topic, message, partition=self._sent % 2)
+            self.producer.produce(self.settings.stream.input_topic, message, partition=self._sent % 2)
             self._sent += 1
             self.producer.poll(0)
         assert self.producer.flush(30) == 0
@@ -90,7 +90,7 @@ def line(page: Page, address: str) -> Locator:
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    jars = load_settings().tools_dir
+    jars = load_settings().paths.tools_dir
     for kind in ("broker", "spark"):
         if not list((jars / kind).glob("*.jar")):
             pytest.skip(f"the jars are not in {jars / kind}: `make setup` fetches them")
@@ -100,11 +100,11 @@ def site() -> Iterator[Site]:
         var_dir=folder, api_port=0, driver_memory="1g", api_uploads_per_minute=1000, api_requests_per_minute=100_000
     )
     with LocalStack(settings, lambda _: None) as stack:
-        migrate(stack.settings.postgres_dsn.get_secret_value())
+        migrate(stack.settings.postgres.dsn.get_secret_value())
         ensure_stream_topics(stack.settings)
         stack.start_api()
         stack.start_job()
-        site = Site(stack, stack.settings, Producer({"bootstrap.servers": stack.settings.kafka_bootstrap_servers}))
+        site = Site(stack, stack.settings, Producer({"bootstrap.servers": stack.settings.kafka.bootstrap_servers}))
         _warm(site)
         yield site
     clear_away(folder, failed=False)
@@ -127,21 +127,21 @@ def _warm(site: Site) -> None:
 @contextmanager
 def empty_site(site: Site) -> Iterator[tuple[str, str]]:
     """An API that nothing ever came in to, and that asks for tokens; its address, and a token."""
-    postgres = site.settings.postgres_dsn.get_secret_value().rpartition("/")[0]
+    postgres = site.settings.postgres.dsn.get_secret_value().rpartition("/")[0]
     name = f"empty{time.monotonic_ns()}"
     server = site.stack._postgres
     assert server is not None
     _execute(server.superuser_dsn, f"create database {name} owner netheal")
     changed = {
-        "var_dir": site.settings.var_dir / name,
+        "var_dir": site.settings.paths.var_dir / name,
         "postgres_dsn": SecretStr(f"{postgres}/{name}"),
         "input_topic": f"in-{name}",
         "output_topic": f"out-{name}",
         "api_port": choose_port(),
         "api_tokens_required": True,
     }
-    world = World(site.settings.model_copy(update=changed))
-    world.settings.var_dir.mkdir()
+    world = World(site.settings.replaced(**changed))
+    world.settings.paths.var_dir.mkdir()
     world.make_topics()
     migrate(world.dsn)
     with closing(connect(world.dsn)) as connection:
@@ -149,7 +149,7 @@ def empty_site(site: Site) -> Iterator[tuple[str, str]]:
     api = world.start((sys.executable, "-m", "api.server"))
     try:
         api.wait_event("api.started")
-        yield f"http://127.0.0.1:{world.settings.api_port}", token
+        yield f"http://127.0.0.1:{world.settings.api.port}", token
     finally:
         world.stop(api)
 

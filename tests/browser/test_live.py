@@ -69,7 +69,14 @@ def test_a_row_opens_with_its_features_and_where_it_came_from(site: Site, page: 
     features = dialog.get_by_role("table", name="Features by attack/v1")
     expect(features).to_contain_text("in range", timeout=20_000)
     text = dialog.inner_text()
-    for told in ("SSH-Patator", "10.77.0.50", "decision_tree_v", "block address", "Offset", site.settings.input_topic):
+    for told in (
+        "SSH-Patator",
+        "10.77.0.50",
+        "decision_tree_v",
+        "block address",
+        "Offset",
+        site.settings.stream.input_topic,
+    ):
         assert told in text
     assert features.locator("tbody tr").count() == 42
     page.keyboard.press("Escape")

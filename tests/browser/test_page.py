@@ -207,7 +207,7 @@ def test_the_page_of_the_api_is_dark_in_the_dark(site: Site, chromium: Browser) 
 def test_outages_are_listed_with_what_was_lost(site: Site, page: Page) -> None:
     lost = {"topic": "network-traffic", "offsets": [{"partition": 1, "start": 5, "end": 900}]}
     began = datetime(2026, 11, 22, 10, tzinfo=UTC)
-    with closing(connect(site.settings.postgres_dsn.get_secret_value())) as database:
+    with closing(connect(site.settings.postgres.dsn.get_secret_value())) as database:
         record_outage(database, "offsets", "retention removed rows", began, began + timedelta(seconds=1842), lost)
         begin_outage(database, "disk", "the disk is full: free some of it", began)
         try:

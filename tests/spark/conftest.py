@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """As the job makes it: two tasks at a time, the jars of var/jars."""
     settings = load_settings(var_dir=tmp_path_factory.mktemp("spark"), driver_memory="1g", scoring_tasks=2)
-    if not (settings.tools_dir / "spark").is_dir():
-        pytest.skip(f"Spark's jars are not in {settings.tools_dir}: run `make setup`")
+    if not (settings.paths.tools_dir / "spark").is_dir():
+        pytest.skip(f"Spark's jars are not in {settings.paths.tools_dir}: run `make setup`")
     session = spark_session(settings)
     session.conf.set("spark.sql.shuffle.partitions", "2")
     yield session

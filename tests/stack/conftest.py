@@ -65,7 +65,7 @@ def _open_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
-    jars = load_settings().tools_dir
+    jars = load_settings().paths.tools_dir
     for kind in ("broker", "spark"):
         if not list((jars / kind).glob("*.jar")):
             pytest.skip(f"the jars are not in {jars / kind}: `make setup` fetches them")

@@ -71,7 +71,7 @@ def assert_exactly_once(world: World, events: Events | None = None, model_failed
 def assert_no_part_left_over(world: World) -> None:
     """Attempts that came to nothing left no file; for a stream that was neither compacted nor repaired."""
     for layout in (verdicts_layout(), quarantine_layout()):
-        uri = layout.uri(world.settings.delta_root)
+        uri = layout.uri(world.settings.paths.delta_root)
         on_disk = {str(path) for path in Path(uri).glob("date=*/*.parquet")}
         assert on_disk == set(DeltaTable(uri).file_uris()), "an attempt left its parts behind"
 
@@ -146,7 +146,7 @@ def _shown(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def _assert_output(world: World, verdicts: pa.Table, last_counts: bool) -> None:
     """Every verdict at least once; copies of one message are the same bytes, unless the last one counts."""
     messages: dict[str, bytes] = {}
-    for record in world.records(world.settings.output_topic):
+    for record in world.records(world.settings.stream.output_topic):
         key, value = (record.key or b"").decode(), record.value or b""
         assert last_counts or messages.get(key, value) == value, "two different messages for one event"
         messages[key] = value
@@ -206,8 +206,8 @@ def _assert_ledger(world: World, verdicts: pa.Table, quarantine: pa.Table) -> No
         assert start == ends.get(topic_id, dict.fromkeys(end, 0)), "a gap or an overlap in the ledger"
         assert batch == last.get(query, -1) + 1, "a batch is missing"
         ends[topic_id], last[query] = end, batch
-        claimed[0][world.settings.input_topic, batch] += n_verdicts
-        claimed[1][world.settings.input_topic, batch] += n_rejected
+        claimed[0][world.settings.stream.input_topic, batch] += n_verdicts
+        claimed[1][world.settings.stream.input_topic, batch] += n_rejected
     assert [+counter for counter in claimed] == found
     pinned = {(query, batch): (models, policy) for _, query, batch, _, _, _, models, policy, _, _ in ledger}
     if len(last) == 1:

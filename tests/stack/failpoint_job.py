@@ -102,7 +102,7 @@ class DyingDeltaLog(DeltaLog):
 
 def delete_first_records(pins: BatchPins) -> None:
     """What retention does, at the worst moment."""
-    admin = AdminClient({"bootstrap.servers": load_settings().kafka_bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": load_settings().kafka.bootstrap_servers})
     place = TopicPartition(pins.topic, 0, pins.start_offsets["0"] + DELETED_ROWS)
     admin.delete_records([place])[place].result()
 
@@ -138,7 +138,7 @@ def main() -> int:
     gate = StopGate()
     gate.listen()
     settings = load_settings()
-    use_scratch_folder(settings.scratch_dir, "job")  # as the job itself: a JVM that is killed leaves files behind
+    use_scratch_folder(settings.paths.scratch_dir, "job")  # as the job itself: a JVM that is killed leaves files behind
     return run(settings, gate, PARTS)
 
 

@@ -131,7 +131,7 @@ class World:
 
     @property
     def dsn(self) -> str:
-        return self.settings.postgres_dsn.get_secret_value()
+        return self.settings.postgres.dsn.get_secret_value()
 
     def env(self, **more: str) -> dict[str, str]:
         """The settings as environment variables."""
@@ -139,15 +139,15 @@ class World:
 
     def start(self, argv: Sequence[str] = JOB, **env: str) -> Job:
         """Start the job, or whatever `argv` says, with these settings."""
-        job = Job(argv, self.env(**env), self.settings.var_dir / f"job-{len(self.jobs)}.log")
+        job = Job(argv, self.env(**env), self.settings.paths.var_dir / f"job-{len(self.jobs)}.log")
         self.jobs.append(job)
         return job
 
     def make_topics(self, **input_config: str) -> None:
         """The topics, where they are missing; `input_config` is the input topic's, with underscores for dots."""
         servers, topics = (
-            self.settings.kafka_bootstrap_servers,
-            {self.settings.input_topic: self.settings.topic_partitions},
+            self.settings.kafka.bootstrap_servers,
+            {self.settings.stream.input_topic: self.settings.stream.topic_partitions},
         )
         if input_config:
             ensure_topics(servers, topics, config={k.replace("_", "."): v for k, v in input_config.items()})
@@ -155,37 +155,37 @@ class World:
 
     def remake_input_topic(self) -> None:
         """Delete the input topic and make it again."""
-        name, servers = self.settings.input_topic, self.settings.kafka_bootstrap_servers
+        name, servers = self.settings.stream.input_topic, self.settings.kafka.bootstrap_servers
         admin = AdminClient({"bootstrap.servers": servers})
         admin.delete_topics([name])[name].result()
-        topics = {name: self.settings.topic_partitions}
+        topics = {name: self.settings.stream.topic_partitions}
         eventually(lambda: ensure_topics(servers, topics), "the topic is made again")
 
     def send(self, values: Iterable[bytes | None], key: bytes | None = None) -> None:
         """Messages to the input topic, spread over its partitions one by one."""
         self.make_topics()
-        servers = self.settings.kafka_bootstrap_servers
+        servers = self.settings.kafka.bootstrap_servers
         producer = Producer({"bootstrap.servers": servers, "acks": "all", "message.max.bytes": 2 * 2**20})
         for at, value in enumerate(values):
-            producer.produce(self.settings.input_topic, value, key, at % self.settings.topic_partitions)
+            producer.produce(self.settings.stream.input_topic, value, key, at % self.settings.stream.topic_partitions)
             producer.poll(0)
         assert producer.flush(DEADLINE_S) == 0
 
     def send_whole(self, records: Iterable[WholeRecord], transaction: Literal["commit", "abort"] | None = None) -> None:
         """Records to the input topic with all that belongs to them, spread over its partitions one by one."""
-        settings: dict[str, Any] = {"bootstrap.servers": self.settings.kafka_bootstrap_servers, "acks": "all"}
+        settings: dict[str, Any] = {"bootstrap.servers": self.settings.kafka.bootstrap_servers, "acks": "all"}
         if transaction is not None:
-            settings["transactional.id"] = f"test-{self.settings.input_topic}"
+            settings["transactional.id"] = f"test-{self.settings.stream.input_topic}"
         producer = Producer({**settings, "message.max.bytes": 2 * 2**20})
         if transaction is not None:
             producer.init_transactions(DEADLINE_S)
             producer.begin_transaction()
         for at, record in enumerate(records):
             producer.produce(
-                self.settings.input_topic,
+                self.settings.stream.input_topic,
                 record.value,
                 record.key,
-                at % self.settings.topic_partitions,
+                at % self.settings.stream.topic_partitions,
                 timestamp=record.timestamp_ms,
                 headers=list(record.headers),
             )
@@ -197,9 +197,9 @@ class World:
 
     def records(self, topic: str | None = None) -> list[Record]:
         """All records of a topic (the input topic unless named), by partition and offset."""
-        servers, name = self.settings.kafka_bootstrap_servers, topic or self.settings.input_topic
+        servers, name = self.settings.kafka.bootstrap_servers, topic or self.settings.stream.input_topic
         consumer = Consumer({"bootstrap.servers": servers, "group.id": "test", "enable.partition.eof": True})
-        left = set(range(self.settings.topic_partitions))
+        left = set(range(self.settings.stream.topic_partitions))
         consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in left])
         found = []
         limit = time.monotonic() + DEADLINE_S
@@ -249,19 +249,19 @@ class World:
 
     def verdicts(self) -> pa.Table:
         """Delta `verdicts`, by event id."""
-        return _read(verdicts_layout().uri(self.settings.delta_root))
+        return _read(verdicts_layout().uri(self.settings.paths.delta_root))
 
     def quarantine(self) -> pa.Table:
         """Delta `quarantine`, by event id."""
-        return _read(quarantine_layout().uri(self.settings.delta_root))
+        return _read(quarantine_layout().uri(self.settings.paths.delta_root))
 
 
 @contextmanager
 def reopened(var: Path) -> Iterator[World]:
     """The stream of a folder that `netheal up` has left, its servers up again."""
     settings = load_settings(var_dir=var)
-    kafka = EmbeddedKafka(var / "kafka", settings.tools_dir, 0, settings.log_dir, heap_mb=384)
-    postgres = EmbeddedPostgres(var / "postgres", 0, settings.log_dir)
+    kafka = EmbeddedKafka(var / "kafka", settings.paths.tools_dir, 0, settings.paths.log_dir, heap_mb=384)
+    postgres = EmbeddedPostgres(var / "postgres", 0, settings.paths.log_dir)
     try:
         kafka.start()
         postgres.start()

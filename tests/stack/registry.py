@@ -18,14 +18,14 @@ REASON = Reason("test")
 
 def starter(world: World, model_type: str) -> ServedBundle:
     """A starter model, as committed."""
-    return read_served(world.settings.starter_models_dir / model_type)
+    return read_served(world.settings.paths.starter_models_dir / model_type)
 
 
 def register(world: World, bundle: ServedBundle) -> ModelRecord:
     """Into the stream's registry, not active."""
     connection = connect(world.dsn)
     try:
-        return add_model(connection, Artefacts(world.settings.artefacts_dir), bundle, Upload("test", 0), REASON)
+        return add_model(connection, Artefacts(world.settings.paths.artefacts_dir), bundle, Upload("test", 0), REASON)
     finally:
         connection.close()
 

@@ -34,7 +34,7 @@ def generated(rows: int, seed: int) -> list[bytes]:
 
 
 def checkpoint_of(world: World) -> Path:
-    root = Path(world.settings.checkpoint)
+    root = Path(world.settings.paths.checkpoint)
     (folder,) = [folder for folder in root.iterdir() if "." not in folder.name]
     return folder
 
@@ -44,7 +44,7 @@ def newest(folder: Path) -> Path:
 
 
 def start_at_failpoint(world: World, step: str, batch_id: int) -> Job:
-    marker = world.settings.var_dir / f"reached-{step}-{batch_id}"
+    marker = world.settings.paths.var_dir / f"reached-{step}-{batch_id}"
     settings = {"FAILPOINT": f"{step}:{batch_id}", "FAILPOINT_MARKER": str(marker)}
     return world.start(FAILPOINT_JOB, **settings, PYTHONPATH=str(PROJECT_ROOT))
 
@@ -143,7 +143,7 @@ def test_a_checkpoint_that_vanishes_under_a_running_job_costs_nothing(make_world
 
 def restore(world: World, dsn: str) -> World:
     """The same stream on another database."""
-    return World(world.settings.model_copy(update={"postgres_dsn": SecretStr(dsn)}), world.jobs)
+    return World(world.settings.replaced(postgres_dsn=SecretStr(dsn)), world.jobs)
 
 
 def copy_of_database(services: Services, world: World) -> str:
@@ -184,7 +184,7 @@ def test_an_older_database_is_refused_and_its_missing_rows_are_scored_again(
 
 def delete_records(world: World, before: dict[int, int]) -> None:
     """What retention does, at once."""
-    servers, topic = world.settings.kafka_bootstrap_servers, world.settings.input_topic
+    servers, topic = world.settings.kafka.bootstrap_servers, world.settings.stream.input_topic
     admin = AdminClient({"bootstrap.servers": servers})
     wanted = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
     for future in admin.delete_records(wanted).values():
@@ -219,7 +219,7 @@ def test_rows_that_retention_took_are_recorded_and_the_stream_goes_on(make_world
     assert lag(world) == (450 - end) + (450 - done["1"]), "what is lost counts as read"
     outages = world.ask("select subject, details, ended_at is not null from outages where subject = 'retention'")
     lost = [{"partition": 0, "start": start, "end": end}]
-    details = {"topic": world.settings.input_topic, "offsets": lost, "rows": end - start}
+    details = {"topic": world.settings.stream.input_topic, "offsets": lost, "rows": end - start}
     assert outages == [("retention", details, True)]
     rows = 900 - (end - start)
     run_until_done(world, rows)

@@ -31,7 +31,7 @@ def generated(rows: int, seed: int = 7) -> list[bytes]:
 
 
 def start_dying(world: World, step: str, batch_id: int) -> tuple[Job, Path]:
-    marker = world.settings.var_dir / f"reached-{step}"
+    marker = world.settings.paths.var_dir / f"reached-{step}"
     path = str(PROJECT_ROOT)
     return world.start(
         FAILPOINT_JOB, FAILPOINT=f"{step}:{batch_id}", FAILPOINT_MARKER=str(marker), PYTHONPATH=path
@@ -40,9 +40,9 @@ def start_dying(world: World, step: str, batch_id: int) -> tuple[Job, Path]:
 
 def other_version(world: World) -> ServedBundle:
     """The starter attack classifier under another version, and so another hash, registered but not active."""
-    starter = read_served(world.settings.starter_models_dir / "attack_classifier")
+    starter = read_served(world.settings.paths.starter_models_dir / "attack_classifier")
     bundle = ServedBundle(replace(starter.manifest, version="decision_tree_v9_other"), starter.onnx)
-    Artefacts(world.settings.artefacts_dir).put(bundle)
+    Artefacts(world.settings.paths.artefacts_dir).put(bundle)
     world.ask(
         "insert into models (model_type, version, model_version, state, bundle_hash, manifest)"
         " values (%s, '20261122_000000', %s, 'validated', %s, %s)",
@@ -64,7 +64,7 @@ def activate_the_other(world: World) -> None:
 
 def change_policy(world: World, turn: int) -> None:
     """Another healing policy from now on."""
-    path = world.settings.conf_dir / "healing_policy.json"
+    path = world.settings.paths.conf_dir / "healing_policy.json"
     document = json.loads(path.read_text("utf-8"))
     document["classes"]["DDoS"]["params"] = {"service": f"web{turn}"}
     path.write_text(json.dumps(document), "utf-8")

@@ -27,7 +27,7 @@ FAILURE = "ValueError: no sink takes\ufffdthis"
 def state_of(world: World) -> StreamState | None:
     connection = connect(world.dsn)
     try:
-        return read_state(connection, world.settings.input_topic)
+        return read_state(connection, world.settings.stream.input_topic)
     except psycopg2.errors.UndefinedTable:
         return None
     finally:

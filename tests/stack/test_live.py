@@ -39,7 +39,7 @@ class Live:
 
     def producer(self, **options: str) -> Producer:
         """To the broker."""
-        return Producer({"bootstrap.servers": self.world.settings.kafka_bootstrap_servers, "acks": "all", **options})
+        return Producer({"bootstrap.servers": self.world.settings.kafka.bootstrap_servers, "acks": "all", **options})
 
     def compress(self, codec: str) -> None:
         """What is produced from now on."""
@@ -50,7 +50,7 @@ class Live:
         ids = list(range(self._sent, self._sent + count))
         for event_id in ids:
             value = row(event_id=event_id, **{"class_name": "DDoS" if event_id % 10 == 0 else "BENIGN", **how})
-            self._producer.produce(self.world.settings.output_topic, value, partition=event_id % 2)
+            self._producer.produce(self.world.settings.stream.output_topic, value, partition=event_id % 2)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
         self._sent += count
@@ -196,10 +196,10 @@ def test_the_broker_goes_away_and_comes_back_and_nothing_is_lost(
 ) -> None:
     world = make_world()
     settings = world.settings
-    broker = EmbeddedKafka(var_folder / "kafka", settings.tools_dir, 0, var_folder / "log", heap_mb=384)
+    broker = EmbeddedKafka(var_folder / "kafka", settings.paths.tools_dir, 0, var_folder / "log", heap_mb=384)
     broker.start()
     try:
-        other = settings.model_copy(update={"kafka_bootstrap_servers": broker.bootstrap_servers})
+        other = settings.replaced(kafka_bootstrap_servers=broker.bootstrap_servers)
         live = Live(World(other, world.jobs))
         with live.watch() as ws:
             sent = live.produce(10)

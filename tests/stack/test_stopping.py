@@ -29,13 +29,13 @@ ROWS = 30 * BATCH_ROWS
 
 def under_spark_submit(world: World) -> Job:
     """The job as a person starts it on a cluster's client, here with a local master."""
-    jars = ",".join(map(str, sorted((load_settings().tools_dir / "spark").glob("*.jar"))))
+    jars = ",".join(map(str, sorted((load_settings().paths.tools_dir / "spark").glob("*.jar"))))
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     argv = [
         str(submit),
         *("--master", "local[2]", "--driver-memory", "1g", "--jars", jars),
         *("--properties-file", str(PROJECT_ROOT / "conf" / "spark.properties")),
-        *("--conf", f"spark.local.dir={world.settings.var_dir / 'spark'}"),
+        *("--conf", f"spark.local.dir={world.settings.paths.var_dir / 'spark'}"),
         str(PROJECT_ROOT / "jobs" / "score_stream.py"),
     ]
     return world.start(argv, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")

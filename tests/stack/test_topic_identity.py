@@ -44,7 +44,7 @@ def test_a_topic_made_again_is_refused_until_it_is_adopted(make_world: Callable[
     assert refused.wait_exit() == 2, refused.tail()
     (event,) = refused.events("stream.refused")
     assert "netheal topic adopt" in event["reason"]
-    assert world.settings.input_topic in event["reason"]
+    assert world.settings.stream.input_topic in event["reason"]
     assert before == (world.verdicts(), world.quarantine(), world.ask("select * from total_counts order by 1, 2"))
 
     adopting = world.start(ADOPT)

@@ -60,7 +60,7 @@ def test_an_arrays_items_arrive_as_they_were_sent(world: World, client: FlaskCli
 
 def test_ids_go_on_after_those_of_a_topic_that_was_before(world: World, client: FlaskClient) -> None:
     connection = connect(world.dsn)
-    settle_topic(connection, world.settings.input_topic, "some-id")
+    settle_topic(connection, world.settings.stream.input_topic, "some-id")
     connection.close()
     world.ask("update topics set offset_base = 1000")
     (event,) = client.post(URL, json=[{}]).get_json()["ids"]

@@ -14,7 +14,7 @@ def test_only_whose_token_is_revoked_must_go(
 ) -> None:
     eve, anna = (create_token(database, name, "viewer", "test", None)[0] for name in ("eve", "anna"))
     revoke_token(database, eve.id)
-    holders = Holders(Pool(api_settings.postgres_dsn.get_secret_value()))
+    holders = Holders(Pool(api_settings.postgres.dsn.get_secret_value()))
     eventually(lambda: not holders.may_stay(Caller("eve", "viewer", "eve", eve.id)))
     assert holders.may_stay(Caller("anna", "viewer", "anna", anna.id))
     assert holders.may_stay(Caller("local", "admin", "address 127.0.0.1"))

@@ -112,7 +112,7 @@ def wait_until(holds: Callable[[], bool], deadline_s: float = 30.0) -> None:
 
 
 def test_one_caller_leaves_places_to_others(api_settings: Settings) -> None:
-    bodies = BodyLimit.of_bodies(api_settings.model_copy(update={"api_bodies": 4}))
+    bodies = BodyLimit.of_bodies(api_settings.replaced(api_bodies=4))
     with ExitStack() as held:
         for _ in range(2):
             held.enter_context(bodies.held("anna", 1))
@@ -130,7 +130,7 @@ def test_one_caller_leaves_places_to_others(api_settings: Settings) -> None:
 
 
 def test_uploads_of_one_caller_leave_places_and_bytes_to_others(api_settings: Settings) -> None:
-    few = api_settings.model_copy(update={"api_waiting_uploads": 8, "api_waiting_upload_bytes": 1_000})
+    few = api_settings.replaced(api_waiting_uploads=8, api_waiting_upload_bytes=1_000)
     uploads = BodyLimit.of_uploads(few)
     with ExitStack() as held:
         for _ in range(4):
@@ -149,7 +149,7 @@ def test_uploads_of_one_caller_leave_places_and_bytes_to_others(api_settings: Se
 
 @pytest.mark.parametrize(("threads", "most"), [(4, 1), (20, 2), (200, 20)])
 def test_bodies_hold_at_most_half_of_the_threads_of_rest(api_settings: Settings, threads: int, most: int) -> None:
-    bodies = BodyLimit.of_bodies(api_settings.model_copy(update={"api_threads": threads, "api_bodies": 1_000}))
+    bodies = BodyLimit.of_bodies(api_settings.replaced(api_threads=threads, api_bodies=1_000))
     with ExitStack() as held:
         for number in range(most):
             held.enter_context(bodies.held(f"caller {number}", 1))
@@ -159,7 +159,7 @@ def test_bodies_hold_at_most_half_of_the_threads_of_rest(api_settings: Settings,
 
 def test_a_place_is_given_back_whatever_becomes_of_the_request(api_settings: Settings, database: Connection) -> None:
     one = {"api_bodies": 1, "api_waiting_uploads": 1}
-    client = create_app(api_settings.model_copy(update=one)).test_client()
+    client = create_app(api_settings.replaced(**one)).test_client()
     _, text = create_token(database, "anna", "viewer", "test", None)
     for _ in range(3):
         assert client.post("/api/v1/tokens", data=b"[", content_type="application/json").status_code == 400

@@ -48,7 +48,7 @@ def stored(database: Connection, api_settings: Settings) -> Callable[[], Documen
                 cursor.execute(f"select coalesce(sum(n), 0)::int from {table} where kind in ('prediction', 'rejected')")
                 (found[table],) = cursor.fetchone() or (None,)
         for name in ("verdicts", "quarantine"):
-            uri = f"{api_settings.delta_root}/{name}"
+            uri = f"{api_settings.paths.delta_root}/{name}"
             found[f"delta {name}"] = delta_rows(uri).num_rows if DeltaTable.is_deltatable(uri) else 0
         return found
 

@@ -53,7 +53,7 @@ def test_the_file_is_scored_again_by_the_model_before_the_one_that_fails(
 ) -> None:
     newer = ServedBundle(replace(attack_bundle.manifest, version="newer"), attack_bundle.onnx)
     reason = Reason("test")
-    model = add_model(database, Artefacts(api_settings.artefacts_dir), newer, model_upload("n.joblib", 1), reason)
+    model = add_model(database, Artefacts(api_settings.paths.artefacts_dir), newer, model_upload("n.joblib", 1), reason)
     activate(database, model.id, reason)
     scores, calls = ServedModel.attack_scores, []
 

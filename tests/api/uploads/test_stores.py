@@ -49,6 +49,8 @@ def test_every_row_is_in_every_store_once_with_the_streams_bits(
     messages = [message for table in read_flow_file(path) for message in encode_rows(table)]
     expected = stream_scorer(api_settings, threat_bundle, attack_bundle).score(raw(messages), 1)
     uri = api_settings.delta_root
+    expected = stream_judge(api_settings, threat_bundle, attack_bundle).judge(raw(messages), 1)
+    uri = api_settings.paths.delta_root
     same = [name for name in verdict_schema().names if name not in VARYING]
     delta = delta_rows(f"{uri}/verdicts")
     for name in same:
@@ -91,6 +93,9 @@ def stream_scorer(settings: Settings, *bundles: ServedBundle) -> RecordScorer:
         decoder=MessageDecoder(vocabulary(wire_contracts())),
         topic="network-traffic",
         offset_base=0,
+        decoder=MessageDecoder(vocabulary(wire_contracts())),
+        models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
+        policy=read_policy(settings.paths.policy_path),
         read_at=datetime(2024, 12, 1, tzinfo=UTC),
     )
 
@@ -176,4 +181,4 @@ def test_too_many_rows_leave_nothing(
     response = upload(THREAT_CSV)
     assert (response.status_code, response.get_json()["error"]["code"]) == (413, "too_many_rows")
     assert stored() == NOTHING
-    assert list(Path(api_settings.delta_root).rglob("*.parquet")) == []
+    assert list(Path(api_settings.paths.delta_root).rglob("*.parquet")) == []

@@ -38,7 +38,7 @@ def processes_of(folder: Path) -> list[int]:
 
 @pytest.fixture
 def jars() -> Path:
-    return load_settings().tools_dir
+    return load_settings().paths.tools_dir
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def api() -> Iterator[Api]:
 @pytest.fixture
 def client(api: Api, settings: Settings) -> ApiClient:
     named = {"api_url": f"http://127.0.0.1:{api.server_port}/", "api_token": SecretStr("nh_secret")}
-    return ApiClient(settings.model_copy(update=named))
+    return ApiClient(settings.replaced(**named))
 
 
 def test_each_call_carries_the_token_and_gives_json(api: Api, client: ApiClient, tmp_path: Path) -> None:
@@ -121,18 +121,16 @@ def test_a_refusal_is_one_sentence(api: Api, client: ApiClient, status: int, bod
 
 def test_nobody_there_is_one_sentence(settings: Settings) -> None:
     with pytest.raises(ServiceUnavailable, match="no API answers at http://127.0.0.1:1 .*set NETHEAL_API_URL"):
-        ApiClient(settings.model_copy(update={"api_port": 1})).get("/x")
+        ApiClient(settings.replaced(api_port=1)).get("/x")
 
 
 def test_the_api_of_this_machine_is_found_where_it_says_it_is(settings: Settings) -> None:
     assert ApiClient(settings).url == "http://127.0.0.1:8000"
-    assert ApiClient(settings.model_copy(update={"api_host": "::"})).url == "http://[::1]:8000"
-    settings.var_dir.mkdir(parents=True)
-    note = settings.var_dir / "api.json"
+    assert ApiClient(settings.replaced(api_host="::")).url == "http://[::1]:8000"
+    settings.paths.var_dir.mkdir(parents=True)
+    note = settings.paths.var_dir / "api.json"
     note.write_text(json.dumps({"url": "http://127.0.0.1:25000", "pid": os.getpid()}))
     assert ApiClient(settings).url == "http://127.0.0.1:25000"
-    assert (
-        ApiClient(settings.model_copy(update={"api_url": "https://netheal.example"})).url == "https://netheal.example"
-    )
+    assert ApiClient(settings.replaced(api_url="https://netheal.example")).url == "https://netheal.example"
     note.write_text(json.dumps({"url": "http://127.0.0.1:25000", "pid": 2**22 + 1}))  # of an API that was killed
     assert ApiClient(settings).url == "http://127.0.0.1:8000"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from netheal.cli.stopping import StopRequests
-from netheal.settings import Settings
+from netheal.settings.load import outside_fields
 from netheal.stop_bounds import END_S, JOB_ALONE_S, JOB_S, KILLED_S, PROMISED_S, batch_bound_s, cut_bound_s
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -38,7 +38,7 @@ def test_a_drain_is_bounded(eventually: Eventually) -> None:
 
 def test_the_shipped_bounds_keep_what_is_promised() -> None:
     assert PROMISED_S <= 30.0
-    assert Settings.model_fields["stop_drain_s"].default + END_S + 2 * KILLED_S <= PROMISED_S
-    assert Settings.model_fields["job_stop_s"].default == JOB_ALONE_S < PROMISED_S
+    assert outside_fields()["stop_drain_s"].default + END_S + 2 * KILLED_S <= PROMISED_S
+    assert outside_fields()["job_stop_s"].default == JOB_ALONE_S < PROMISED_S
     for job_stop_s in (JOB_S, JOB_ALONE_S):
         assert 0 < batch_bound_s(job_stop_s) < cut_bound_s(job_stop_s) < job_stop_s

@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def with_settings(machine: Settings, **changes: object) -> Settings:
-    return Settings.model_construct(**{**dict(machine), **changes})
+    return machine.replaced(**changes)
 
 
 def test_a_machine_that_lacks_nothing(machine: Settings) -> None:
@@ -97,7 +97,7 @@ def test_a_port_that_is_taken(machine: Settings) -> None:
         settings = with_settings(machine, embedded_kafka_port=port)
         with pytest.raises(SettingsError, match=f"port {port} is taken.*NETHEAL_EMBEDDED_KAFKA_PORT"):
             preflight(settings)
-        with FolderLock(settings.var_dir):  # taken by the netheal that runs
+        with FolderLock(settings.paths.var_dir):  # taken by the netheal that runs
             preflight(settings)
 
 

@@ -37,7 +37,7 @@ def told() -> list[str]:
 def stack(settings: Settings, told: list[str]) -> LocalStack:
     """One whose services are elsewhere."""
     elsewhere = {"kafka_bootstrap_servers": "127.0.0.1:1", "postgres_dsn": SecretStr("postgresql://127.0.0.1:1/x")}
-    return LocalStack(settings.model_copy(update=elsewhere), told.append)
+    return LocalStack(settings.replaced(**elsewhere), told.append)
 
 
 def test_one_thing_that_cannot_be_ended_does_not_keep_the_others(
@@ -54,7 +54,7 @@ def test_one_thing_that_cannot_be_ended_does_not_keep_the_others(
         stack.stop(10.0)
         assert [len(part.bounds_s) for part in parts] == [1, 1, 1, 1]
         assert all(0 < part.bounds_s[0] <= 10.0 for part in parts)
-        assert not FolderLock(stack.settings.var_dir).held_elsewhere()
+        assert not FolderLock(stack.settings.paths.var_dir).held_elsewhere()
     assert sum("could not be ended cleanly" in text and "Read-only" in text for text in told) >= 5
 
 

@@ -49,7 +49,7 @@ def failing(error: BaseException, gate: StopGate, times: int = 2) -> Callable[..
 
 @pytest.fixture
 def nowhere(settings: Settings) -> Settings:
-    return settings.model_copy(update={"postgres_dsn": SecretStr("postgresql://netheal:x@127.0.0.1:1/netheal")})
+    return settings.replaced(postgres_dsn=SecretStr("postgresql://netheal:x@127.0.0.1:1/netheal"))
 
 
 def test_a_full_disk_is_waited_out_and_named(
@@ -85,7 +85,7 @@ def test_a_stop_has_the_time_that_the_settings_give_it(settings: Settings, monke
 
     monkeypatch.setattr(score_stream, "run", run)
     monkeypatch.setattr(score_stream, "use_scratch_folder", lambda *_: None)
-    monkeypatch.setattr(score_stream, "load_settings", lambda: settings.model_copy(update={"job_stop_s": 9.0}))
+    monkeypatch.setattr(score_stream, "load_settings", lambda: settings.replaced(job_stop_s=9.0))
     monkeypatch.setattr(StopGate, "listen", lambda _: None)
     assert score_stream.main() == 0
     assert [gate.stop_s for gate in gates] == [9.0]

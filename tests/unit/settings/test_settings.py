@@ -6,6 +6,8 @@ import pytest
 
 from netheal.errors import SettingsError
 from netheal.settings import Settings, load_settings
+from netheal.settings.load import components, outside_fields
+from netheal.settings.table import page
 
 
 @pytest.fixture
@@ -22,10 +24,10 @@ def sentence(conf: Path, **overrides: object) -> str:
 
 def test_without_a_file_everything_has_its_default(conf: Path, root: Path) -> None:
     settings = load_settings(conf)
-    assert (settings.input_topic, settings.output_topic) == ("network-traffic", "network-predictions")
-    assert settings.var_dir == root / "var"
-    assert settings.delta_root == str(root / "var" / "delta")
-    assert settings.kafka_bootstrap_servers == "" == settings.postgres_dsn.get_secret_value()
+    assert (settings.stream.input_topic, settings.stream.output_topic) == ("network-traffic", "network-predictions")
+    assert settings.paths.var_dir == root / "var"
+    assert settings.paths.delta_root == str(root / "var" / "delta")
+    assert settings.kafka.bootstrap_servers == "" == settings.postgres.dsn.get_secret_value()
 
 
 def test_the_shipped_file_is_sound(conf: Path, root: Path) -> None:
@@ -37,20 +39,20 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(conf: Path, m
     monkeypatch.setenv("NETHEAL_INPUT_TOPIC", "of-environment")
     monkeypatch.setenv("NETHEAL_SCORING_TASKS", "4")
     settings = load_settings(conf, scoring_tasks=5)
-    assert (settings.input_topic, settings.output_topic) == ("of-environment", "of-file")
-    assert settings.scoring_tasks == 5
+    assert (settings.stream.input_topic, settings.stream.output_topic) == ("of-environment", "of-file")
+    assert settings.stream.scoring_tasks == 5
 
 
 def test_a_mapping_comes_as_a_table_or_as_json(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conf.write_text('[kafka_options]\n"security.protocol" = "SASL_SSL"\n')
-    assert load_settings(conf).kafka_options == {"security.protocol": "SASL_SSL"}
+    assert load_settings(conf).kafka.options == {"security.protocol": "SASL_SSL"}
     monkeypatch.setenv("NETHEAL_KAFKA_OPTIONS", '{"security.protocol": "PLAINTEXT"}')
-    assert load_settings(conf).kafka_options == {"security.protocol": "PLAINTEXT"}
+    assert load_settings(conf).kafka.options == {"security.protocol": "PLAINTEXT"}
 
 
 def test_folders_that_are_named_win_over_those_under_var(conf: Path) -> None:
     settings = load_settings(conf, store_root="s3://bucket/delta", checkpoint_dir="hdfs://host/checkpoint")
-    assert (settings.delta_root, settings.checkpoint) == ("s3://bucket/delta", "hdfs://host/checkpoint")
+    assert (settings.paths.delta_root, settings.paths.checkpoint) == ("s3://bucket/delta", "hdfs://host/checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +99,29 @@ def test_a_password_shows_neither_in_an_error_nor_in_the_settings(conf: Path) ->
     assert "hunter2" not in repr(load_settings(conf, postgres_dsn=dsn))
 
 
+def test_settings_are_replaced_by_their_outside_names(settings: Settings) -> None:
+    other = settings.replaced(api_port=0, kafka_bootstrap_servers="broker:9092")
+    assert (other.api.port, other.kafka.bootstrap_servers) == (0, "broker:9092")
+    assert other.replaced(**settings.flat()) == settings
+    with pytest.raises(TypeError, match="there is no setting port"):
+        settings.replaced(port=0)
+
+
+def test_each_setting_has_one_name_outside_and_a_meaning() -> None:
+    fields = [kind.prefix + name for kind in components().values() for name in kind.model_fields]
+    assert len(fields) == len(set(fields))
+    assert [name for name, info in outside_fields().items() if not info.description] == []
+
+
+def test_the_page_of_settings_is_the_one_made_from_the_code(root: Path) -> None:
+    assert (root / "docs" / "settings.md").read_text("utf-8") == page(), "python -m netheal.settings.table"
+
+
 def test_settings_cannot_be_changed(settings: Settings) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        setattr(settings, "input_topic", "other")  # noqa: B010 - an assignment is refused by mypy already
+        setattr(settings.stream, "input_topic", "other")  # noqa: B010 - mypy refuses an assignment
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(settings, "stream", settings.stream)  # noqa: B010
 
 
 @pytest.mark.parametrize("text", ["input_topic = \n", "[", "\xff"])
@@ -116,7 +138,7 @@ def test_a_mapping_that_is_no_json_is_one_clear_sentence(conf: Path, monkeypatch
 def test_the_environment_may_name_another_file(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conf.write_text('input_topic = "of-file"\n')
     monkeypatch.setenv("NETHEAL_CONF", str(conf))
-    assert load_settings().input_topic == "of-file"
+    assert load_settings().stream.input_topic == "of-file"
 
 
 def test_a_named_file_that_is_not_there_is_one_clear_sentence(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

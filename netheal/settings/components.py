@@ -1,0 +1,217 @@
+"""What can be set, by component.
+
+A setting has one name outside: the key in the TOML file, and in upper case behind `NETHEAL_` the environment variable.
+It is the field's name behind the component's `prefix`: `kafka.bootstrap_servers` is `kafka_bootstrap_servers` and
+`NETHEAL_KAFKA_BOOTSTRAP_SERVERS`.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from netheal.loopback import is_loopback, split_host
+from netheal.stop_bounds import JOB_ALONE_S, JOB_LEAST_S
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+_REST_SHARE = 5
+"""One of so many threads of the API is kept for REST, however many sockets the settings allow."""
+
+
+class Component(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    prefix: ClassVar[str] = ""
+
+
+class PathSettings(Component):
+    """Where data, code and configuration are."""
+
+    var_dir: Path = Field(PROJECT_ROOT / "var", description="Data, logs and state of a single machine")
+    tools_dir: Path = Field(PROJECT_ROOT / "var" / "jars", description="Where the fetched jars lie")
+    conf_dir: Path = Field(PROJECT_ROOT / "conf", description="Healing policy, Spark properties, the list of jars")
+    starter_models_dir: Path = Field(
+        PROJECT_ROOT / "research" / "models", description="The models that a new registry begins with"
+    )
+    store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
+    checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
+    artefacts_root: str = Field(
+        "", description="Folder of the served models, shared by the job and the API; empty: under var_dir"
+    )
+
+    @property
+    def delta_root(self) -> str:
+        """Where the Delta tables are."""
+        return self.store_root or str(self.var_dir / "delta")
+
+    @property
+    def checkpoint(self) -> str:
+        """Where the job's checkpoint is."""
+        return self.checkpoint_dir or str(self.var_dir / "checkpoint")
+
+    @property
+    def artefacts_dir(self) -> Path:
+        """Where served bundles are, by content hash."""
+        return Path(self.artefacts_root) if self.artefacts_root else self.var_dir / "artefacts"
+
+    @property
+    def examinations_dir(self) -> Path:
+        """Where it is kept what examinations of the starter models found."""
+        return self.var_dir / "cache" / "examinations"
+
+    @property
+    def policy_path(self) -> Path:
+        """The healing policy."""
+        return self.conf_dir / "healing_policy.json"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Where processes of this machine have their temporary files, see `netheal.scratch`."""
+        return self.var_dir / "tmp"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where child processes of a single machine write their logs."""
+        return self.var_dir / "log"
+
+
+class KafkaSettings(Component):
+    """The broker."""
+
+    prefix: ClassVar[str] = "kafka_"
+
+    bootstrap_servers: str = Field("", description="host:port of brokers, by commas; empty: the embedded broker")
+    options: dict[str, str] = Field(
+        default_factory=dict, description="librdkafka options for a secured cluster, as a JSON object"
+    )
+
+
+class PostgresSettings(Component):
+    """The database."""
+
+    prefix: ClassVar[str] = "postgres_"
+
+    dsn: SecretStr = Field(SecretStr(""), description="postgresql://… URL; empty: the embedded server")
+
+
+class StreamSettings(Component):
+    """The streaming job, its topics and how long its rows are served."""
+
+    input_topic: str = Field("network-traffic", description="Topic that flow records are read from")
+    output_topic: str = Field("network-predictions", description="Topic that verdicts are written to")
+    topic_partitions: int = Field(2, ge=1, le=1023, description="Partitions of a topic that netheal makes itself")
+    max_offsets_per_batch: int = Field(200_000, ge=1, description="Rows of a micro-batch at most")
+    scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
+    driver_memory: str = Field("2g", description="Heap of the driver on a single machine")
+    spark_kafka_options: dict[str, str] = Field(
+        default_factory=dict, description="As kafka_options, for Spark's Java client, without the `kafka.` prefix"
+    )
+    serving_days: int = Field(
+        7, ge=1, le=36_500, description="Days before today whose rows Postgres serves; Delta keeps every row"
+    )
+    job_stop_s: float = Field(
+        JOB_ALONE_S,
+        ge=JOB_LEAST_S,
+        description="Seconds in which the streaming job, asked to stop, ends; `netheal up` gives it what it has",
+    )
+
+
+class LocalSettings(Component):
+    """`netheal up`: everything on one machine."""
+
+    min_free_disk_mb: int = Field(2048, ge=0, description="MB that must be free under var_dir for a start")
+    stop_drain_s: float = Field(
+        10.0, ge=0, description="Seconds that `netheal up`, asked to stop, goes on scoring rows that wait"
+    )
+    embedded_kafka_port: int = Field(0, ge=0, le=65535, description="Port of the embedded broker; 0: any free one")
+    embedded_postgres_port: int = Field(0, ge=0, le=65535, description="Port of the embedded server; 0: any free one")
+
+
+class ModelSettings(Component):
+    """The registry of models."""
+
+    prefix: ClassVar[str] = "models_"
+
+    max: int = Field(200, ge=1, description="Models in the registry; deleted ones do not count")
+    max_bytes: int = Field(
+        10 * 2**30, ge=1, description="Bytes of served models on disk, deleted ones included until their files are"
+    )
+
+
+class ApiSettings(Component):
+    """The API and what it grants its callers."""
+
+    prefix: ClassVar[str] = "api_"
+
+    host: str = Field("127.0.0.1", description="Address the API listens on; any but loopback needs tokens")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0: any free one")
+    hosts: list[str] = Field(
+        default_factory=list,
+        description="Host names the API answers to, beside api_host and loopback's; any other name needs tokens",
+    )
+    origins: list[str] = Field(
+        default_factory=list,
+        description="Origins of web pages that may use the API, beside its own; any but loopback's needs tokens",
+    )
+    tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
+    threads: int = Field(200, ge=4, description="Threads of the API at most; each open WebSocket holds one")
+    sockets: int = Field(160, ge=1, description="Open WebSockets at most; a fifth of the threads is kept for REST")
+    socket_rows_per_s: float = Field(200.0, gt=0, description="Rows a WebSocket gets; it is told how many it missed")
+    socket_stall_s: float = Field(5.0, gt=0, description="Seconds a WebSocket may not read before it is dropped")
+    requests_per_minute: int = Field(
+        6000,
+        ge=1,
+        description="Requests that each token may make; without one, each address, each proxy, and on this machine"
+        " programs, our page, and visits from other pages, each apart; and bad tokens of an address",
+    )
+    uploads_per_minute: int = Field(60, ge=1, description="Uploads of models or files a token may make")
+    waiting_uploads: int = Field(
+        8, ge=1, description="Uploads that are received, or examined, at the same time; half of them for one caller"
+    )
+    waiting_upload_bytes: int = Field(
+        1_100 * 2**20,
+        ge=1,
+        description="Bytes of these together, which lie on disk until they are answered; half for one caller",
+    )
+    head_timeout_s: float = Field(3.0, gt=0, description="Seconds in which all of a request's head must come")
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds a body may take, and more as long as 16 KiB/s come: see api_body_total_s"
+    )
+    body_total_s: float = Field(600.0, gt=0, description="Seconds in which all of a body must come, however large")
+    bodies: int = Field(
+        20,
+        ge=1,
+        description="Requests with a body handled at once, at most; half of them for one caller,"
+        " and never more than half of the threads kept for REST",
+    )
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether every caller of the API needs a token: always where others than this machine may reach it.
+
+        That is so where it listens on another address, and where it answers to, or takes requests of pages of,
+        another host name than loopback's: then a proxy on this machine is in front of it, whose callers all seem
+        to be local.
+        """
+        named = (self.host, *self.hosts, *map(_host_of, self.origins))
+        return self.tokens_required or not all(is_loopback(n) or is_loopback(split_host(n)[0]) for n in named)
+
+    @property
+    def rest_threads(self) -> int:
+        """Threads of the API that no WebSocket may hold."""
+        return max(2, self.threads // _REST_SHARE)
+
+
+class ClientSettings(Component):
+    """Commands that talk to the API."""
+
+    prefix: ClassVar[str] = "api_"
+
+    url: str = Field("", description="The API that commands like `netheal tokens` talk to; empty: this machine's")
+    token: SecretStr = Field(SecretStr(""), description="The token that these commands send")
+
+
+def _host_of(origin: str) -> str:
+    return origin.rstrip("/").rpartition("//")[2]
