@@ -30,7 +30,7 @@ from api.app import create_app
 from api.paging import BY_EVENT
 from benchmarks.machine import machine
 from benchmarks.stack import Tell
-from netheal.contracts.event_id import PARTITIONS_PER_TOPIC
+from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
@@ -82,10 +82,8 @@ class Question:
 
 def questions(rows: int, begin: datetime, times: int) -> list[Question]:
     """The counts as often as told; the last one finds nothing, so that it reads every row or gives up."""
-    deep = write_cursor((to_microseconds(begin + timedelta(days=DAYS) / 10), 2**40))
-    fewer = max(1, times // 5)
     deep = BY_EVENT.cursor(SimpleNamespace(recorded_at=begin + timedelta(days=DAYS) / 10, event_id=2**40))
-    fewer, event_id = max(1, times // 5), rows // 4 * 1024
+    fewer = max(1, times // 5)
     return [
         Question("stats", "/predictions/stats", times),
         Question("timeline, 15 minutes", "/predictions/timeline", fewer),

@@ -86,7 +86,7 @@ def services() -> Iterator[Services]:
 def examinations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the examination of the starter models finds: five seconds of both cores, which every stack would take."""
     folder = tmp_path_factory.mktemp("examinations")
-    examine_starters(load_settings().starter_models_dir, folder)
+    examine_starters(load_settings().paths.starter_models_dir, folder)
     return folder
 
 
@@ -94,7 +94,7 @@ def examinations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def var_folder(request: pytest.FixtureRequest, examinations: Path) -> Iterator[Path]:
     """A new folder, with the starter models examined; afterwards no process may have to do with it."""
     folder = _open_folder()
-    shutil.copytree(examinations, load_settings(var_dir=folder).examinations_dir)
+    shutil.copytree(examinations, load_settings(var_dir=folder).paths.examinations_dir)
     yield folder
     clear_away(folder, failed=not request.node.stash.get(_PASSED, False))
 

@@ -48,8 +48,6 @@ def test_every_row_is_in_every_store_once_with_the_streams_bits(
     path.write_text(text)
     messages = [message for table in read_flow_file(path) for message in encode_rows(table)]
     expected = stream_scorer(api_settings, threat_bundle, attack_bundle).score(raw(messages), 1)
-    uri = api_settings.delta_root
-    expected = stream_judge(api_settings, threat_bundle, attack_bundle).judge(raw(messages), 1)
     uri = api_settings.paths.delta_root
     same = [name for name in verdict_schema().names if name not in VARYING]
     delta = delta_rows(f"{uri}/verdicts")
@@ -88,14 +86,11 @@ def stream_scorer(settings: Settings, *bundles: ServedBundle) -> RecordScorer:
     return RecordScorer(
         scorer=Scorer(
             models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
-            policy=read_policy(settings.policy_path),
+            policy=read_policy(settings.paths.policy_path),
         ),
         decoder=MessageDecoder(vocabulary(wire_contracts())),
         topic="network-traffic",
         offset_base=0,
-        decoder=MessageDecoder(vocabulary(wire_contracts())),
-        models={bundle.contract.id: ServedModel(bundle) for bundle in bundles},
-        policy=read_policy(settings.paths.policy_path),
         read_at=datetime(2024, 12, 1, tzinfo=UTC),
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from netheal.records.exact import MAX_VALUE_BYTES
 
 from netheal.records.check import Checked, Encoders
 from netheal.records.reasons import MEANING, Reason
