@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from netheal.errors import (
     BundleError,
@@ -89,6 +89,7 @@ def register_errors(app: APIFlask) -> None:
     """Every error that can leave a handler gets the shape."""
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(NethealError, _netheal_error)
+    app.register_error_handler(ClientDisconnected, _client_stalled)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(ValueError, _value_error)
@@ -124,6 +125,11 @@ def _http_error(error: HTTPException) -> Response:
         if name.lower() in ("allow", "retry-after", "www-authenticate"):
             response.headers[name] = value
     return response
+
+
+def _client_stalled(_: ClientDisconnected) -> Response:
+    """The body stopped coming, see `api.socket_timeouts`; where the client is gone, nobody reads this."""
+    return _answer(408, error_code(408), "the body stopped coming: send it again")
 
 
 def _too_deep(_: RecursionError) -> Response:

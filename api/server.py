@@ -1,5 +1,13 @@
 """`python -m api.server`: the API under gunicorn, one process with threads.
 
+What it promises by itself, on loopback: WebSockets, stalled ones included, leave a fifth of the threads to REST. A
+client that stalls, in its request or in reading its answer, is dropped after `api.client_timeout_s`, which frees its
+thread. Requests with a body hold at most half of REST's threads, those of one caller a quarter. So a few slow clients
+delay nobody; more than there are threads delay the others until that timeout.
+
+What takes a reverse proxy, see `conf/proxy/nginx.conf`: TLS, and bounds on clients that keep sending a little, on the
+connections of an address, and on how fast it sends requests.
+
 Exit status 2: it refuses to start, and the last line on stderr says why in one sentence.
 """
 
@@ -17,7 +25,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from api.transport.worker import Worker
+from api.socket_timeouts import set_receive_timeout, set_send_timeout
+from api.worker import Worker
 from netheal.embedded.launch import end_with_parent
 from netheal.embedded.ports import is_free
 from netheal.embedded.running import API_NOTE
@@ -32,6 +41,9 @@ _REFUSED = 2
 _GRACE_S = 5
 _HEARTBEAT_S = 120
 _PORT_PATIENCE_S = 5.0
+_CONNECTIONS = 1000
+_FILES_PER_CONNECTION = 3
+"""At most: of a WebSocket the socket and a selector, of an upload the socket and what is read of it."""
 
 
 def main() -> None:
@@ -47,8 +59,8 @@ def main() -> None:
     except NethealError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_REFUSED)
-    _take_files()
-    Server(settings).run()
+    files = _raise_file_limit()
+    Server(settings, min(_CONNECTIONS, files // _FILES_PER_CONNECTION)).run()
 
 
 def address_note(settings: Settings) -> Path:
@@ -78,10 +90,11 @@ def _check(settings: Settings) -> None:
         connection.close()
 
 
-def _take_files() -> None:
-    """As many open files as the system lets us have: a connection is one, a WebSocket two."""
+def _raise_file_limit() -> int:
+    """Allow this process as many open files as the system lets it have. Returns how many."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def _free_soon(port: int) -> bool:
@@ -97,31 +110,32 @@ def _free_soon(port: int) -> bool:
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, told by our settings alone: no configuration file, no GUNICORN_CMD_ARGS."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, connections: int) -> None:
+        """`connections`: how many may be open; further ones wait in the kernel."""
         self._settings = settings
+        self._connections = connections
         super().__init__()
 
     def load_config(self) -> None:
         """Called by gunicorn."""
         host = self._settings.api.host
-        self.cfg.body_pause_s = self._settings.api.body_timeout_s
-        self.cfg.body_most_s = self._settings.api.body_total_s
-        self.cfg.head_patience_s = self._settings.api.head_timeout_s
         for name, value in {
             "bind": [f"[{host}]:{self._settings.api.port}" if ":" in host else f"{host}:{self._settings.api.port}"],
             "workers": 1,
             "worker_class": Worker,
             "threads": self._settings.api.threads,
+            "worker_connections": self._connections,
             "timeout": _HEARTBEAT_S,
             "graceful_timeout": _GRACE_S,
             "control_socket_disable": True,
-            # It would wait for the client in the thread; our sockets do not, see `api.transport.answering`.
+            # It waits for a client that does not read, whatever the timeout of the socket.
             "sendfile": False,
             "logger_class": EventLogger,
             # Nobody in front of us is believed, see `api.security`.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
             "secure_scheme_headers": {},
+            "when_ready": self._limit_stalls,
             "post_fork": _tie_to_parent,
             "post_worker_init": self._ready,
             "on_exit": self._ended,
@@ -134,6 +148,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         from api.app import create_app
 
         return create_app(self._settings)
+
+    def _limit_stalls(self, arbiter: Arbiter) -> None:
+        """Called by gunicorn when it listens: each connection inherits the timeouts of the socket it comes from."""
+        for listener in arbiter.LISTENERS:
+            set_receive_timeout(listener, self._settings.api.client_timeout_s)
+            set_send_timeout(listener, self._settings.api.client_timeout_s)
 
     def _ready(self, worker: Worker) -> None:
         """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
@@ -190,7 +210,9 @@ class EventLogger(Logger):  # type: ignore[misc]
         _tell("error", msg, args, kwargs)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """An event with the exception."""
+        """An event with the exception, unless it says no more than that a client stalled."""
+        if isinstance(sys.exception(), BlockingIOError):
+            return
         _tell("error", msg, args, {**kwargs, "exc_info": True})
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:

@@ -35,7 +35,6 @@ Event = Literal[
     "outage.ended",
     "outage.not_written",
     "api.failed",
-    "api.no_files_left",
     "api.server",
     "api.started",
     "api.stopped",

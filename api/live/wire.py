@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from api.transport.pace import bound_sends
+from api.socket_timeouts import set_send_timeout
 
 _BUFFER_BYTES = 128 * 2**10
 """What the kernel holds for a client that does not read; by default that would be megabytes."""
@@ -33,7 +33,7 @@ class Wire:
         self.chatty = False
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound_sends(connection, stall_s)
+        set_send_timeout(connection, stall_s)
 
     def fileno(self) -> int:
         """For a selector."""

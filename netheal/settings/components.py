@@ -175,11 +175,9 @@ class ApiSettings(Component):
         ge=1,
         description="Bytes of these together, which lie on disk until they are answered; half for one caller",
     )
-    head_timeout_s: float = Field(3.0, gt=0, description="Seconds in which all of a request's head must come")
-    body_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds a body may take, and more as long as 16 KiB/s come: see api_body_total_s"
+    client_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds a client may send nothing of its request, or read nothing of its answer"
     )
-    body_total_s: float = Field(600.0, gt=0, description="Seconds in which all of a body must come, however large")
     bodies: int = Field(
         20,
         ge=1,

@@ -1,4 +1,4 @@
-"""What gunicorn refuses before the application sees it, in the shape of the API's errors."""
+"""The answer to what gunicorn refuses before the application sees it, in the shape of the API's errors."""
 
 import json
 from http import HTTPStatus
@@ -18,7 +18,7 @@ _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.
 
 
 def refusal(error: Exception) -> bytes:
-    """A whole answer, after which the connection ends; an error of our own is logged."""
+    """Returns a whole HTTP response, after which the connection ends. An error of our own is logged."""
     status, message = _told(error)
     body = json.dumps(error_body(error_code(status), message)).encode()
     headers = {
@@ -35,4 +35,4 @@ def refusal(error: Exception) -> bytes:
 def _told(error: Exception) -> tuple[HTTPStatus, str]:
     if not isinstance(error, errors.ParseException) or isinstance(error, _OURS):
         return HTTPStatus.INTERNAL_SERVER_ERROR, failure(error)
-    return _STATUS.get(type(error), HTTPStatus.BAD_REQUEST), f"this is no request of HTTP/1.1: {error}"
+    return _STATUS.get(type(error), HTTPStatus.BAD_REQUEST), f"this is not a valid HTTP/1.1 request: {error}"

@@ -1,7 +1,6 @@
-"""A body has a length and comes in time, or the thread that reads it turns to somebody else."""
+"""A body has a length and does not stall, and no more of them are received at once than leaves threads to others."""
 
 import select
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,11 +14,10 @@ from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.tokens import create_token
 from tests.api.served import Serve, Served, answer
-from tests.deadlines import REQUEST_S
 
 JSON = "Content-Type: application/json"
 FEW = {"NETHEAL_API_THREADS": "4"}
-PATIENT = {"NETHEAL_API_BODY_TIMEOUT_S": "60"}
+PATIENT = {"NETHEAL_API_CLIENT_TIMEOUT_S": "60"}
 
 
 def test_a_body_of_unknown_length_is_refused(serve: Serve) -> None:
@@ -33,60 +31,21 @@ def test_a_body_of_unknown_length_is_refused(serve: Serve) -> None:
 
 
 def test_a_body_that_stops_coming_is_answered_with_408(serve: Serve) -> None:
-    api = serve(NETHEAL_API_BODY_TIMEOUT_S="0.5").wait_ready()
+    api = serve(NETHEAL_API_CLIENT_TIMEOUT_S="0.5").wait_ready()
     with api.connect() as connection:
         connection.sendall(api.head("/api/v1/traffic", "Content-Type: application/json", "Content-Length: 100") + b"[{")
         reply = answer(connection)
     assert reply.startswith(b"HTTP/1.1 408 ") and b"body_too_slow" in reply
 
 
-def test_a_body_that_drips_is_given_up_although_bytes_come(serve: Serve) -> None:
-    api = serve(NETHEAL_API_BODY_TIMEOUT_S="1").wait_ready()
-    with api.connect() as connection:
-        connection.sendall(api.head("/api/v1/traffic", "Content-Type: application/json", "Content-Length: 9999"))
-        connection.settimeout(0.1)
-        limit, reply = time.monotonic() + REQUEST_S, b""  # at this rate the whole body would take much longer
-        while not reply and time.monotonic() < limit:
-            try:
-                connection.sendall(b" ")
-                reply = connection.recv(65_536)
-            except TimeoutError:
-                continue
-    assert reply.startswith(b"HTTP/1.1 408 ")
-
-
-def drip(connection: socket.socket, chunk: bytes, deadline_s: float = 30.0) -> bytes:
-    """Send the chunk again and again, twenty times a second, until there is an answer."""
-    connection.settimeout(0.05)
-    limit = time.monotonic() + deadline_s
-    while time.monotonic() < limit:
-        try:
-            connection.sendall(chunk)
-            return connection.recv(65_536)
-        except TimeoutError:
-            continue
-        except OSError:
-            return b""
-    return b""
-
-
-def test_a_body_that_keeps_coming_is_given_up_after_its_time_in_all(serve: Serve) -> None:
-    """At 80 KiB/s it is quick enough for the bound on the average, and would last for minutes."""
-    api = serve(NETHEAL_API_BODY_TOTAL_S="2", **PATIENT).wait_ready()
-    with api.connect() as connection:
-        connection.sendall(api.head("/api/v1/traffic", JSON, f"Content-Length: {16 * 2**20}"))
-        reply = drip(connection, b" " * 4096)
-    assert reply.startswith(b"HTTP/1.1 408 ")
-
-
 def test_bodies_hold_a_share_of_the_threads_and_health_answers(serve: Serve) -> None:
     api = serve(**FEW, **PATIENT).wait_ready()
     head = api.head("/api/v1/traffic", JSON, "Content-Length: 100")
-    slow = [api.connect() for _ in range(12)]
+    slow = [api.connect() for _ in range(5)]
     for connection in slow:
         connection.sendall(head + b"[")
     limit = time.monotonic() + 60
-    while len(refused := select.select(slow, [], [], 0.1)[0]) < 11:
+    while len(refused := select.select(slow, [], [], 0.1)[0]) < 4:
         assert time.monotonic() < limit, len(refused)
     assert all(connection.recv(12) == b"HTTP/1.1 429" for connection in refused)
     for path in ("/health/live", "/health", "/api/v1/predictions/stats"):
