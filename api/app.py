@@ -6,7 +6,7 @@ from api.dashboard import dashboard
 from api.docs import docs
 from api.errors import register_errors
 from api.live.metrics import LiveMetrics
-from api.live.room import register_live
+from api.live.service import register_live
 from api.live.socket import register_socket
 from api.metrics import metrics_blueprint
 from api.observer import register_observer

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from api.observer import Observed
-from api.probe import Away
+from api.probe import Unavailable
 from netheal.contracts import MODEL_TYPES, wire_contracts
 from netheal.records.check import no_active_model
 from netheal.store.progress import ActiveVersion, Progress, head_revision
@@ -36,13 +36,13 @@ class Problem:
 def problems(observed: Observed) -> list[Problem]:
     """Everything that keeps rows from being scored, or will; nothing where all is well."""
     progress, found = observed.progress, []
-    if isinstance(progress, Away):
+    if isinstance(progress, Unavailable):
         found.append(Problem("postgres", progress.why))
     elif progress.revision != head_revision():
         there = progress.revision or "not made"
         told = f"the tables are {there}, this API needs {head_revision()}: start the job or the API of this version"
         found.append(Problem("postgres", told, outage=False))
-    if isinstance(observed.ends, Away):
+    if isinstance(observed.ends, Unavailable):
         found.append(Problem("broker", observed.ends.why))
     if isinstance(progress, Progress) and progress.revision == head_revision():
         job = _of_job(progress, observed.lag or 0, observed.postgres_up_s)
@@ -67,7 +67,7 @@ def _of_job(progress: Progress, lag: int, up_s: float) -> Problem | None:
     if health == "running":
         return None
     if health == "awaited":
-        told = f"the job is awaited: it has not reported yet{waiting}"
+        told = f"waiting for the job: it has not reported yet{waiting}"
         return Problem("job", told, starting=True, outage=False)
     if stream is None:
         told = f"no job has ever reported{waiting}: start it, by `netheal up` or as jobs/score_stream.py"
@@ -98,9 +98,9 @@ def _sentence(health: StreamHealth, progress: Progress, stream: StreamState, lag
         case "starting":
             return f"the job is starting{because}{waiting}"
         case "overdue":
-            return f"the job does not get started{because}{waiting}"
+            return f"the job fails to start{because}{waiting}"
         case "retrying":
-            return f"the job tries again{_place(stream)}{because}{waiting}"
+            return f"the job is retrying{_place(stream)}{because}{waiting}"
     minutes = still_s(progress) // 60
     return f"{lag:,} rows wait and the job has neither begun nor finished a batch for {minutes:.0f} min: see its log"
 

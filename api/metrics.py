@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from api.health import problems
 from api.observer import Observer
-from api.probe import Away
+from api.probe import Unavailable
 from api.security import requires
 from netheal import metrics as names
 from netheal.metrics import Metric
@@ -78,7 +78,7 @@ class _Stream(Collector):
         away = {"postgres": observed.progress, "broker": observed.ends}
         up = _gauge(names.SERVICE_UP)
         for service, found in away.items():
-            up.add_metric([service], 0 if isinstance(found, Away) else 1)
+            up.add_metric([service], 0 if isinstance(found, Unavailable) else 1)
         yield up
         yield _single(names.READY, 0 if problems(observed) else 1)
         yield _info(names.BUILD, [(version("netheal"), platform.python_version())])

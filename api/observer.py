@@ -8,14 +8,14 @@ from typing import cast
 from confluent_kafka import Consumer
 from flask import Flask
 
-from api.probe import Away, Probe
+from api.probe import Probe, Unavailable
 from netheal.errors import ServiceUnavailable
+from netheal.kafka.offsets import Offsets
+from netheal.kafka.topics import end_offsets, topic_reader
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect
-from netheal.store.ledger import Offsets
 from netheal.store.progress import Progress, read_progress
 from netheal.store.topics import lag_rows
-from netheal.traffic.topics import end_offsets, topic_reader
 
 _BROKER_S = 1.5
 _CONNECT_S = 5
@@ -27,14 +27,14 @@ _KEY = "netheal-observer"
 class Observed:
     """One look at both services. `postgres_up_s`: for how long Postgres has answered, since it last did not."""
 
-    progress: Progress | Away
-    ends: Offsets | Away
+    progress: Progress | Unavailable
+    ends: Offsets | Unavailable
     postgres_up_s: float = math.inf
 
     @property
     def lag(self) -> int | None:
         """Rows of the input topic that are not in every sink yet; None where a service is away."""
-        if isinstance(self.progress, Away) or isinstance(self.ends, Away):
+        if isinstance(self.progress, Unavailable) or isinstance(self.ends, Unavailable):
             return None
         return lag_rows(self.ends, self.progress.done_offsets)
 

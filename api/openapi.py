@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from api.security.marks import DEFAULT_BODY_BYTES, Demands, demands_of, public
+from api.security.requirements import DEFAULT_BODY_BYTES, Requirements, public, requirements_of
 
 _BEARER = "token"
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -53,11 +53,11 @@ def register_openapi(app: APIFlask) -> None:
 
 def _completed(app: APIFlask, spec: Document) -> Document:
     spec.setdefault("components", {}).setdefault("schemas", {}).setdefault("Error", _ERROR)
-    demands = _demands(app)
+    requirements = _requirements(app)
     for path, item in spec.get("paths", {}).items():
         for method in _METHODS:
             if method in item:
-                _complete(item[method], demands.get((path, method), Demands()), method)
+                _complete(item[method], requirements.get((path, method), Requirements()), method)
                 if (path, method) in _BODIES:
                     item[method]["requestBody"] = {"required": True, "content": _BODIES[path, method]}
     return _without_twins(spec)
@@ -76,14 +76,14 @@ def _without_twins(spec: Document) -> Document:
     return single
 
 
-def _complete(operation: Document, demands: Demands, method: str) -> None:
-    role = demands.role_for(method.upper())
+def _complete(operation: Document, requirements: Requirements, method: str) -> None:
+    role = requirements.role_for(method.upper())
     operation["security"] = [] if role is None else [{_BEARER: []}]
     if role is not None:
         operation["x-role"] = role
         operation["description"] = "\n\n".join(filter(None, [operation.get("description"), f"Role: {role}."]))
-    if demands.body_bytes != DEFAULT_BODY_BYTES:
-        operation["x-body-bytes"] = demands.body_bytes
+    if requirements.body_bytes != DEFAULT_BODY_BYTES:
+        operation["x-body-bytes"] = requirements.body_bytes
     responses = operation.setdefault("responses", {})
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     responses.setdefault("default", {"description": "An error, in the one shape there is", "content": error})
@@ -92,11 +92,11 @@ def _complete(operation: Document, demands: Demands, method: str) -> None:
             answer["content"] = error
 
 
-def _demands(app: APIFlask) -> dict[tuple[str, str], Demands]:
+def _requirements(app: APIFlask) -> dict[tuple[str, str], Requirements]:
     """(path as OpenAPI writes it, method) -> what the handler asks."""
     found = {}
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
         for method in rule.methods or ():
-            found[path, method.lower()] = demands_of(app.view_functions.get(rule.endpoint))
+            found[path, method.lower()] = requirements_of(app.view_functions.get(rule.endpoint))
     return found

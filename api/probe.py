@@ -14,7 +14,7 @@ BOUND_S = 2.0
 
 
 @dataclass(frozen=True)
-class Away:
+class Unavailable:
     """A service that did not answer, and what it was that happened."""
 
     why: str
@@ -28,11 +28,11 @@ class Probe[T]:
         self._look = look
         self._clock = clock
         self._lock = threading.Lock()
-        self._running: Future[T | Away] | None = None
-        self._found: T | Away | None = None
+        self._running: Future[T | Unavailable] | None = None
+        self._found: T | Unavailable | None = None
         self._found_at = 0.0
 
-    def ask(self, bound_s: float = BOUND_S) -> T | Away:
+    def ask(self, bound_s: float = BOUND_S) -> T | Unavailable:
         """What was found within the last seconds, or is now; Away where that takes longer than the bound.
 
         Raises ServiceUnavailable where this process may start no thread, which says nothing about the service.
@@ -46,10 +46,10 @@ class Probe[T]:
         try:
             return running.result(bound_s)
         except NotYet:
-            return Away(f"{self._service} does not answer within {bound_s:.0f} s")
+            return Unavailable(f"{self._service} does not answer within {bound_s:.0f} s")
 
-    def _begin(self) -> Future[T | Away]:
-        running: Future[T | Away] = Future()
+    def _begin(self) -> Future[T | Unavailable]:
+        running: Future[T | Unavailable] = Future()
         try:
             threading.Thread(target=self._run, args=(running,), daemon=True).start()
         except RuntimeError as error:
@@ -57,12 +57,12 @@ class Probe[T]:
             raise ServiceUnavailable(told) from error
         return running
 
-    def _run(self, running: Future[T | Away]) -> None:
-        found: T | Away
+    def _run(self, running: Future[T | Unavailable]) -> None:
+        found: T | Unavailable
         try:
             found = self._look()
         except NethealError as error:
-            found = Away(str(error))
+            found = Unavailable(str(error))
         except BaseException as error:
             with self._lock:
                 self._running = None

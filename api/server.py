@@ -27,11 +27,11 @@ from gunicorn.glogging import Logger
 
 from api.socket_timeouts import set_receive_timeout, set_send_timeout
 from api.worker import Worker
-from netheal.embedded.launch import end_with_parent
-from netheal.embedded.ports import is_free
 from netheal.embedded.running import API_NOTE
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
-from netheal.scratch import use_scratch_folder
+from netheal.host.launch import end_with_parent
+from netheal.host.ports import is_free
+from netheal.host.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.store.database import connect, migrate
 from netheal.store.tokens import admin_exists
@@ -157,7 +157,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _ready(self, worker: Worker) -> None:
         """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
-        from api.live.room import of_app
+        from api.live.service import of_app
         from api.observer import observer_of
         from api.outage_recorder import start_recording
 

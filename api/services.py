@@ -10,7 +10,7 @@ from netheal.settings import Settings
 from netheal.store.archive import Archive
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.pool import Pool
-from netheal.traffic.inlet import Inlet
+from netheal.traffic.ingest import TrafficProducer
 from netheal.uploads.score_file import FlowUploads
 
 _KEY = "netheal"
@@ -25,7 +25,7 @@ class Services:
     artefacts: Artefacts
     verdicts: Archive
     quarantine: Archive
-    inlet: Inlet
+    traffic_producer: TrafficProducer
     flows: FlowUploads
 
 
@@ -44,6 +44,6 @@ def open_services(settings: Settings) -> Services:
         artefacts,
         Archive(verdicts_layout(), settings.paths.delta_root),
         Archive(quarantine_layout(), settings.paths.delta_root),
-        Inlet(settings.kafka.bootstrap_servers, settings.kafka.options),
+        TrafficProducer(settings.kafka.bootstrap_servers, settings.kafka.options),
         FlowUploads(pool, artefacts, settings.paths.delta_root, settings.paths.policy_path),
     )

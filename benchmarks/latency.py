@@ -7,12 +7,12 @@ import numpy as np
 
 from benchmarks.rows import repeated
 from benchmarks.stack import Tell, wait_drained
-from netheal.cli.feed import Feed
+from netheal.cli.feed import TrafficFeed
 from netheal.cli.readback import Run, output_messages
 from netheal.embedded.stack import LocalStack
 from netheal.errors import ServiceUnavailable
+from netheal.kafka.topics import end_offsets, topic_reader
 from netheal.settings import Settings
-from netheal.traffic.topics import end_offsets, topic_reader
 
 _LOOK_S = 0.2
 _PERCENTILES = (50, 95, 99)
@@ -27,7 +27,7 @@ def measure_latency(
     """
     tell(f"sending {rate_per_s:.0f} rows/s for {seconds:.0f} s, after {warmup_s:.0f} s for warming up")
     chunks = repeated(messages, round(rate_per_s * (warmup_s + seconds)))
-    feed = Feed(stack.settings, chunks, rate_per_s)
+    feed = TrafficFeed(stack.settings, chunks, rate_per_s)
     feed.start()
     try:
         time.sleep(warmup_s)

@@ -20,7 +20,7 @@ from benchmarks.machine import machine
 from benchmarks.processes import ROLES, family, resident_mib
 from benchmarks.rows import produce_backlog, real_messages, repeated
 from benchmarks.stack import Tell, fresh_stack, wait_drained
-from netheal.cli.feed import Feed
+from netheal.cli.feed import TrafficFeed
 from netheal.embedded.stack import LocalStack
 from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT
@@ -37,7 +37,7 @@ Samples = list[dict[str, float]]
 """MiB by role, and `minute`, the time since the first sample."""
 
 
-def watch(stack: LocalStack, feed: Feed, tell: Tell) -> Samples:
+def watch(stack: LocalStack, feed: TrafficFeed, tell: Tell) -> Samples:
     """Resident memory of each role every few seconds until the feed ends; driver is the Python and the JVM."""
     samples: Samples = []
     begun, line_due = time.monotonic(), 0.0
@@ -88,7 +88,7 @@ def measure(minutes: float, rate_per_s: float, settle_s: float, messages: list[b
         stack.start_job()
         wait_drained(stack, tell)
         rows = round(rate_per_s * (settle_s + minutes * 60))
-        feed = Feed(stack.settings, repeated(messages, rows), rate_per_s)
+        feed = TrafficFeed(stack.settings, repeated(messages, rows), rate_per_s)
         feed.start()
         try:
             tell(f"sending {rate_per_s:.0f} rows/s; watching after {settle_s:.0f} s, for {minutes:g} minutes")

@@ -24,7 +24,7 @@ from benchmarks.latency import measure_latency
 from benchmarks.machine import machine
 from benchmarks.rows import produce_backlog, real_messages, repeated
 from benchmarks.stack import Tell, fresh_stack, wait_drained
-from netheal.cli.feed import Feed
+from netheal.cli.feed import TrafficFeed
 from netheal.embedded.stack import LocalStack
 from netheal.errors import NethealError, ServiceUnavailable
 from netheal.settings import PROJECT_ROOT
@@ -115,7 +115,7 @@ def _done(answer: requests.Response) -> dict[str, Any]:
 
 def asked_under_load(stack: LocalStack, url: str, messages: list[bytes], rate: float, seconds: float) -> Asking:
     """The API's answers while rows come in at a rate."""
-    feed = Feed(stack.settings, repeated(messages, round(rate * seconds)), rate)
+    feed = TrafficFeed(stack.settings, repeated(messages, round(rate * seconds)), rate)
     found = Asking(url)
     feed.start()
     try:

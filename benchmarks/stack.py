@@ -12,9 +12,9 @@ from netheal.cli.preflight import preflight
 from netheal.cli.status import StatusReader
 from netheal.embedded.stack import LocalStack
 from netheal.errors import ServiceUnavailable
+from netheal.kafka.topics import ensure_topics
 from netheal.settings import Settings, load_settings
 from netheal.store.database import migrate
-from netheal.traffic.topics import ensure_topics
 
 _LOOK_S = 0.5
 _STALL_S = 180.0

@@ -31,7 +31,7 @@ EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 
 
 @dataclass(frozen=True)
-class Order:
+class BenchmarkPlan:
     """What one run measures."""
 
     rows: int
@@ -41,17 +41,17 @@ class Order:
     baselines: bool
 
 
-def measure(order: Order, messages: Sequence[bytes], tell: Tell) -> RunFigures:
+def measure(plan: BenchmarkPlan, messages: Sequence[bytes], tell: Tell) -> RunFigures:
     """One run, on a stack of its own."""
     load = os.getloadavg()[0]
     with fresh_stack(tell) as stack:
-        throughput = measure_throughput(stack, messages, order.rows, order.warmup_batches, tell)
+        throughput = measure_throughput(stack, messages, plan.rows, plan.warmup_batches, tell)
         tell(f"{throughput.rows_per_s:,.0f} rows/s")
-        latency = measure_latency(stack, messages, order.rate_per_s, LATENCY_WARMUP_S, order.latency_s, tell)
+        latency = measure_latency(stack, messages, plan.rate_per_s, LATENCY_WARMUP_S, plan.latency_s, tell)
         tell(f"latency in ms: {latency}")
         tell("stopping the job")
         stack.stop_job()
-        return RunFigures(load, throughput, latency, measure_baselines(stack, tell) if order.baselines else {})
+        return RunFigures(load, throughput, latency, measure_baselines(stack, tell) if plan.baselines else {})
 
 
 def main(
@@ -68,12 +68,12 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logging(EVENTS)
     console = Console(stderr=json_output)
-    order = Order(rows, warmup_batches, rate, latency_seconds, not skip_baselines)
+    plan = BenchmarkPlan(rows, warmup_batches, rate, latency_seconds, not skip_baselines)
     try:
         console.print("reading real rows")
         messages = real_messages(data)
         console.print(f"{len(messages)} messages of {sum(map(len, messages)) / len(messages):.0f} bytes on average")
-        figures = [measure(order, messages, _teller(console, number, runs)) for number in range(1, runs + 1)]
+        figures = [measure(plan, messages, _teller(console, number, runs)) for number in range(1, runs + 1)]
     except NethealError as error:
         console.print(f"{error}", style="red", markup=False)
         raise typer.Exit(1) from error

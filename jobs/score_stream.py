@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from jobs.stages.attempt import BatchFailed, cause_of
-from jobs.stages.preparing import prepare_services
+from jobs.stages.batch_attempt import BatchFailed, cause_of
+from jobs.stages.prepare_services import prepare_services
 from jobs.stages.retry import Backoff
 from jobs.stages.session import end_jvm, settle_environment, spark_ended, spark_session, under_spark_submit
+from jobs.stages.shutdown import ShutdownGate
 from jobs.stages.state_reporter import StateReporter
-from jobs.stages.stopping import StopGate
-from netheal.background import Background
-from netheal.embedded.disk import DiskWatch, written_folders
+from netheal.background_task import BackgroundTask
 from netheal.errors import NethealError, ServiceUnavailable, StreamRefused
-from netheal.scratch import use_scratch_folder
+from netheal.host.disk import DiskWatch, written_folders
+from netheal.host.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.telemetry import configure_logging, emit
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
 
-    from jobs.stages.opening import StreamParts
+    from jobs.stages.startup import StreamParts
 
 _LOOK_S = 1
 _IDLE = "Waiting for data to arrive"
@@ -36,23 +36,23 @@ _REFUSED_STATUS = 2
 
 
 def stream_until_stopped(
-    settings: Settings, gate: StopGate, reporter: StateReporter, parts: "StreamParts | None" = None
+    settings: Settings, gate: ShutdownGate, reporter: StateReporter, parts: "StreamParts | None" = None
 ) -> None:
     """Run the query until the gate closes; raises what ended it otherwise, Stopped where it was not begun yet."""
     stop = gate.requested
     reporter.report_start("awaiting the Spark session")
-    session = Background("spark-session", lambda: spark_session(settings))
-    preparation = Background("preparation", lambda: prepare_services(settings, stop, reporter.report_start))
+    session = BackgroundTask("spark-session", lambda: spark_session(settings))
+    preparation = BackgroundTask("preparation", lambda: prepare_services(settings, stop, reporter.report_start))
     # Here, as these take seconds to import, in which the JVM starts.
-    from jobs.stages.opening import StreamParts, open_stream
     from jobs.stages.source import read_topic
+    from jobs.stages.startup import StreamParts, open_stream
     from jobs.stages.warm_up import warm_up
 
     spark = session.result(stop.is_set)
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
-    Background("warm-up", lambda: warm_up(spark, settings.stream.scoring_tasks))
+    BackgroundTask("warm-up", lambda: warm_up(spark, settings.stream.scoring_tasks))
     preparation.result(stop.is_set)
     reporter.report_start("opening the stream")
     with open_stream(spark, settings, reporter, parts or StreamParts()) as stream:
@@ -68,17 +68,17 @@ def stream_until_stopped(
         except PySparkException as error:
             failure = gate.failure or error
             if not stop.is_set() and not isinstance(failure, ServiceUnavailable | StreamRefused):
-                stream.resuming.explain_failure()
+                stream.resume_check.explain_failure()
             raise failure from error
         finally:
             if stop.is_set():
-                Background("excuse-attempt", stream.excuse_attempt)
+                BackgroundTask("excuse-attempt", stream.excuse_attempt)
                 gate.close(query)
             else:
                 query.stop()
 
 
-def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> None:
+def _watch(query: "StreamingQuery", gate: ShutdownGate, reporter: StateReporter) -> None:
     """Wait until the gate closes or the query ends; it runs from the first batch that succeeds, or waits for one."""
     done_before = gate.batches_done
     while not gate.requested.is_set() and query.isActive:
@@ -87,7 +87,7 @@ def _watch(query: "StreamingQuery", gate: StopGate, reporter: StateReporter) -> 
             reporter.report("running")
 
 
-def run(settings: Settings, gate: StopGate, parts: "StreamParts | None" = None) -> int:
+def run(settings: Settings, gate: ShutdownGate, parts: "StreamParts | None" = None) -> int:
     """Stream, and begin again after whatever may pass; the exit status."""
     settle_environment()
     backoff = Backoff()
@@ -108,7 +108,7 @@ def run(settings: Settings, gate: StopGate, parts: "StreamParts | None" = None) 
     return 0
 
 
-def _final_status(error: Exception, gate: StopGate, reporter: StateReporter) -> int | None:
+def _final_status(error: Exception, gate: ShutdownGate, reporter: StateReporter) -> int | None:
     """The exit status after an error which nothing that this process does can mend; None where a retry may help."""
     by_person = isinstance(error, StreamRefused) or (isinstance(error, NethealError) and not gate.opened)
     if by_person and not isinstance(error, ServiceUnavailable):
@@ -130,13 +130,13 @@ def _report_retry(error: Exception, reporter: StateReporter, settings: Settings)
     elif isinstance(error, BatchFailed):
         reporter.report("retrying", str(error), error.attempt.details())
     else:
-        reporter.report("retrying", f"{cause_of(error).rstrip('.')}. The stream is begun again at least every 30 s.")
+        reporter.report("retrying", f"{cause_of(error).rstrip('.')}. The stream is restarted at least every 30 s.")
 
 
 def main() -> int:
     """The entry point."""
     configure_logging()
-    gate = StopGate()
+    gate = ShutdownGate()
     gate.listen()
     try:
         settings = load_settings()

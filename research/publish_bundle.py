@@ -15,8 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from netheal.cli.client import ApiClient
-from netheal.cli.models import upload
+from netheal.api_client import ApiClient, upload_model
 from netheal.contracts import MODEL_TYPES
 from netheal.errors import NethealError
 from netheal.settings import load_settings
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         client = ApiClient(load_settings())
         beside = {"profile_config": options.profile, "card": options.card}
-        model = upload(client, options.model_path, options.model_type, beside, options.description)
+        model = upload_model(client, options.model_path, options.model_type, beside, options.description)
         console.print(f"uploaded: model {model['id']}, {model['model_version']}")
         if options.activate:
             console.print(client.post(f"/models/{model['id']}/activate", {"why": options.description})["message"])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netheal.cli.validate import validate
+from netheal.bundles.intake.validate_file import validate
 from netheal.contracts import MODEL_TYPES
 
 

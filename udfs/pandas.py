@@ -30,7 +30,7 @@ from netheal.verdicts.model_rows import model_rows
 from udfs.workers import loaded_model
 
 _NUMBERS = ("floating", "integer", "decimal")
-Answer = Callable[[ServedModel, FloatArray], npt.NDArray[Any]]
+ModelOutput = Callable[[ServedModel, FloatArray], npt.NDArray[Any]]
 Udf = Callable[..., Any]
 """What `pandas_udf` gives: called with columns, it is a column."""
 
@@ -60,7 +60,7 @@ def register(spark: SparkSession, bundle: ServedBundle, name: str) -> None:
     spark.udf.register(f"{name}_confidence", attack_confidence_udf(spark, bundle))
 
 
-def _udf(spark: SparkSession, bundle: ServedBundle, model_type: ModelType, kind: str, answer: Answer) -> Udf:
+def _udf(spark: SparkSession, bundle: ServedBundle, model_type: ModelType, kind: str, answer: ModelOutput) -> Udf:
     if bundle.manifest.model_type != model_type:
         raise ContractError(
             f"{bundle.manifest.version} is of type {bundle.manifest.model_type}: a model of type {model_type} is needed"
@@ -74,7 +74,7 @@ def _udf(spark: SparkSession, bundle: ServedBundle, model_type: ModelType, kind:
     return made
 
 
-def _answers(model: ServedModel, features: tuple[Any, ...], answer: Answer) -> pd.Series:
+def _answers(model: ServedModel, features: tuple[Any, ...], answer: ModelOutput) -> pd.Series:
     """The answer for each row, null where the row is not acceptable."""
     everywhere = pd.RangeIndex(len(features[0]))
     rows = model_rows(model, _table(model.bundle.contract, features))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from api.live.filters import Filter, Wish
 from api.live.messages import BrokerState, Message, lag_frame, status_frame
-from api.live.pace import Allowance
 from api.live.queue import ClientQueue
+from api.live.row_budget import RowBudget
+from api.live.subscription import Filter, Subscription
 
 LAG_EVERY_S = 1.0
 DROPPED = ("stalled", "chatty", "silent")
@@ -36,17 +36,17 @@ class Selection:
 class Client:
     """One socket's queue, filled by the tail and emptied by the thread of the socket."""
 
-    def __init__(self, wish: Wish, capacity: int, rate_per_s: float, now_s: float) -> None:
-        self._wish = wish
+    def __init__(self, subscription: Subscription, capacity: int, rate_per_s: float, now_s: float) -> None:
+        self._subscription = subscription
         self._queue = ClientQueue(capacity)
         self._statuses: deque[bytes] = deque(maxlen=_STATUSES)
-        self._allowance = Allowance(rate_per_s, now_s)
+        self._row_budget = RowBudget(rate_per_s, now_s)
         self._lag_due_s = now_s
         self._there = threading.Condition()
 
     def offer(self, rows: Selection) -> int:
         """Rows from the tail; how many others went for them."""
-        attacks, normals = rows.parted(self._wish.filter)
+        attacks, normals = rows.parted(self._subscription.filter)
         if not attacks and not normals:
             return 0
         with self._there:
@@ -77,14 +77,14 @@ class Client:
         with self._there:
             frames = list(self._statuses)
             self._statuses.clear()
-            rows = self._queue.take(self._allowance.rows(now_s))
-            self._allowance.spend(len(rows))
+            rows = self._queue.take(self._row_budget.rows(now_s))
+            self._row_budget.spend(len(rows))
             skipped = 0
             if now_s >= self._lag_due_s and (skipped := self._queue.take_skipped()):
                 self._lag_due_s = now_s + LAG_EVERY_S
         if skipped:
             frames.append(lag_frame(datetime.now(UTC), skipped))
-        frames.extend(row.full_frame if self._wish.full else row.frame for row in rows)
+        frames.extend(row.full_frame if self._subscription.full else row.frame for row in rows)
         return frames
 
 
@@ -119,12 +119,12 @@ class Hub:
         """Whether another socket would take a thread that REST needs."""
         return len(self._clients) >= self.limits.sockets
 
-    def add(self, wish: Wish) -> Client | None:
+    def add(self, subscription: Subscription) -> Client | None:
         """A new client, None where the hub is full."""
         with self._lock:
             if self.is_full:
                 return None
-            client = Client(wish, self.limits.capacity, self.limits.rate_per_s, time.monotonic())
+            client = Client(subscription, self.limits.capacity, self.limits.rate_per_s, time.monotonic())
             if self._away is not None:
                 client.tell(status_frame(datetime.now(UTC), "away", self._away))
             self._clients.add(client)

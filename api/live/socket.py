@@ -23,11 +23,11 @@ from wsproto.connection import ConnectionState
 from wsproto.utilities import RemoteProtocolError
 
 from api.errors import Refusal, error_body
-from api.live.filters import REPEATABLE, SINGLE, read_wish
 from api.live.hub import Client
 from api.live.messages import close_frame, connection_frame, ping_frame
-from api.live.room import Live, live
-from api.live.wire import Wire
+from api.live.service import LiveService, live
+from api.live.subscription import REPEATABLE, SINGLE, read_subscription
+from api.live.websocket_connection import WebSocketConnection
 from api.query_parameters import takes_query
 from api.security import public, uncounted
 from api.security.guard import count_request, known_caller
@@ -65,9 +65,9 @@ def register_socket(app: Flask) -> None:
 @realtime.before_request
 def _admit() -> None:
     """All that can be refused is refused here, while the answer can be one of HTTP."""
-    room = live()
-    g.wish = read_wish(request.args)
-    g.watcher = known_caller() or _holder_of_ticket(room)
+    service = live()
+    g.subscription = read_subscription(request.args)
+    g.watcher = known_caller() or _holder_of_ticket(service)
     # Here, as who holds a ticket is known here: behind a proxy, others could use up what they may do.
     count_request(g.watcher)
     if g.watcher is None and "Authorization" in request.headers:
@@ -79,21 +79,23 @@ def _admit() -> None:
             "unauthorized",
             "no token, and no ticket that is known, unused and not expired: POST /api/v1/ws/ticket gives one",
         )
-    if room.hub.is_full:
-        raise Refusal(503, "too_many_sockets", f"{room.hub.limits.sockets} sockets are open: close some, or come later")
+    if service.hub.is_full:
+        raise Refusal(
+            503, "too_many_sockets", f"{service.hub.limits.sockets} sockets are open: close some, or come later"
+        )
     _check_key(request.headers.get("Sec-WebSocket-Key", ""))
     # Each compressed connection would hold a window of its own, and frames could not be shared.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     name = next((name for name in _ENVIRON_SOCKETS if name in request.environ), None)
     if name is not None:
-        g.wire = request.environ[name] = Wire(request.environ[name], room.stall_s)
+        g.connection = request.environ[name] = WebSocketConnection(request.environ[name], service.stall_s)
 
 
-def _holder_of_ticket(room: Live) -> Caller | None:
+def _holder_of_ticket(service: LiveService) -> Caller | None:
     """Whose ticket is in the URL; a ticket is void as soon as the token is that it was made with."""
-    holder = room.tickets.redeem(request.args.get("ticket", ""))
+    holder = service.tickets.redeem(request.args.get("ticket", ""))
     if holder is not None:
-        room.holders.require(holder)
+        service.token_check.require(holder)
     return holder
 
 
@@ -125,69 +127,69 @@ def _gone(_: OSError) -> ResponseReturnValue:
 @takes_query(*SINGLE, "ticket", repeatable=REPEATABLE)
 def watch(ws: Server) -> None:
     """Serve one client until it goes, is dropped, or the process ends."""
-    room, wire, wish = live(), g.wire, g.wish
-    client = room.hub.add(wish)
+    service, connection, subscription = live(), g.connection, g.subscription
+    client = service.hub.add(subscription)
     if client is None:
-        _say_goodbye(ws, wire, _TRY_LATER, "too many sockets are open")
-        wire.cut()
+        _say_goodbye(ws, connection, _TRY_LATER, "too many sockets are open")
+        connection.cut()
         return
     try:
-        room.tail.ensure(lambda: room.ending(), _TAIL_S)
-        _serve(ws, wire, client, room)
-        if room.ending():
-            _say_goodbye(ws, wire, _GOING_AWAY, "the API is going away")
+        service.tail.ensure(lambda: service.ending(), _TAIL_S)
+        _serve(ws, connection, client, service)
+        if service.ending():
+            _say_goodbye(ws, connection, _GOING_AWAY, "the API is going away")
         elif ws.connected:
-            _say_goodbye(ws, wire, _POLICY, "the token is revoked or has expired")
+            _say_goodbye(ws, connection, _POLICY, "the token is revoked or has expired")
     except (OSError, ConnectionClosed):
         pass
     finally:
-        dropped = None if room.ending() else _why_dropped(ws, wire)
-        room.hub.remove(client, dropped)
+        dropped = None if service.ending() else _why_dropped(ws, connection)
+        service.hub.remove(client, dropped)
         if dropped == "chatty":
-            _say_goodbye(ws, wire, _POLICY, "clients have nothing to say here")
-        wire.cut()
+            _say_goodbye(ws, connection, _POLICY, "clients have nothing to say here")
+        connection.cut()
         ws.thread.join(_GOODBYE_S)
 
 
-def _serve(ws: Server, wire: Wire, client: Client, room: Live) -> None:
+def _serve(ws: Server, connection: WebSocketConnection, client: Client, service: LiveService) -> None:
     """Until the client goes, the process ends, or the client's token opens nothing any more."""
     # Nobody reads what clients say; simple-websocket keeps it for whoever does.
     ws.input_buffer = _Nowhere()
-    wire.send(connection_frame(datetime.now(UTC)))
+    connection.send(connection_frame(datetime.now(UTC)))
     ping_due_s = time.monotonic() + PING_EVERY_S
     # Not at once: what is known of tokens may be a few seconds old, and this one may be new.
     tokens_due_s = time.monotonic() + _TOKENS_EVERY_S
-    while ws.connected and not room.ending():
+    while ws.connected and not service.ending():
         client.wait(_LOOK_S)
         now_s = time.monotonic()
         if now_s >= tokens_due_s:
-            if not room.holders.may_stay(g.watcher):
+            if not service.token_check.is_still_valid(g.watcher):
                 return
             tokens_due_s = now_s + _TOKENS_EVERY_S
         frames = client.collect(now_s)
         if now_s >= ping_due_s:
             ping_due_s += PING_EVERY_S
             frames.append(ping_frame(datetime.now(UTC)))
-        wire.send_frames(frames)
+        connection.send_frames(frames)
         time.sleep(_PACE_S)
 
 
-def _say_goodbye(ws: Server, wire: Wire, code: int, reason: str) -> None:
+def _say_goodbye(ws: Server, connection: WebSocketConnection, code: int, reason: str) -> None:
     """Close, and give the client a moment to agree."""
     try:
         if ws.connected:
             ws.close(code, reason)
         else:
-            wire.send(close_frame(code, reason))
+            connection.send(close_frame(code, reason))
     except (OSError, ConnectionClosed):
         return
     ws.thread.join(_GOODBYE_S)
 
 
-def _why_dropped(ws: Server, wire: Wire) -> str | None:
-    if wire.stalled:
+def _why_dropped(ws: Server, connection: WebSocketConnection) -> str | None:
+    if connection.stalled:
         return "stalled"
-    if wire.chatty:
+    if connection.chatty:
         return "chatty"
     # simple-websocket ended it itself, having waited for a pong; a client that goes leaves another state.
     waited = not ws.pong_received and ws.ws.state is ConnectionState.LOCAL_CLOSING

@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.paging import BY_ID, read_page
 from api.schemas.batches import Alerts, alert_document
 from api.schemas.pages import PageQuery
@@ -26,4 +26,4 @@ def list_alerts(query_data: dict[str, Any]) -> Response:
     """List alerts, newest first."""
     with services().pool.connection() as connection:
         page = read_page(query_data, BY_ID, partial(page_of_alerts, connection))
-    return answer(page.document("alerts", alert_document))
+    return json_response(page.document("alerts", alert_document))

@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.paging import Microseconds, Name, Number, SortKey, from_microseconds, read_page, to_microseconds
 from api.schemas.batches import Batches, batch_document
 from api.schemas.pages import PageQuery
@@ -32,4 +32,4 @@ def list_batches(query_data: dict[str, Any]) -> Response:
     """List the stream's micro-batches, newest first."""
     with services().pool.connection() as connection:
         page = read_page(query_data, _BY_OPENING, partial(page_of_batches, connection))
-    return answer(page.document("batches", batch_document))
+    return json_response(page.document("batches", batch_document))

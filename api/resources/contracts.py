@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.schemas.contracts import Contract, Contracts, contract_facts
 from api.security import requires
 from netheal.contracts import attack_classes, wire_contracts
@@ -18,7 +18,7 @@ contracts = APIBlueprint("contracts", __name__, tag="contracts")
 @requires("viewer")
 def list_contracts() -> Response:
     """List the shipped contracts with their features, ranges and hashes."""
-    return answer({"contracts": [contract_facts(known, attack_classes()) for known in wire_contracts()]})
+    return json_response({"contracts": [contract_facts(known, attack_classes()) for known in wire_contracts()]})
 
 
 @contracts.get("/contracts/<path:contract_id>")
@@ -29,6 +29,6 @@ def show_contract(contract_id: str) -> Response:
     """Show one contract; its id has a slash in it: attack/v1."""
     for known in wire_contracts():
         if known.id == contract_id:
-            return answer(contract_facts(known, attack_classes()))
+            return json_response(contract_facts(known, attack_classes()))
     ids = ", ".join(known.id for known in wire_contracts())
     raise NotThere(f"there is no contract {quoted(contract_id)}: {ids} are")

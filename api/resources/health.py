@@ -7,7 +7,7 @@ from flask import request
 
 from api.health import problems, status
 from api.observer import Observed, Observer
-from api.probe import Away
+from api.probe import Unavailable
 from api.schemas.health import Health, Live, Ready
 from api.schemas.outages import outage_document
 from api.security import public, uncounted
@@ -63,6 +63,6 @@ def _state(observer: Observer) -> dict[str, Any]:
 
 def _may_know(observed: Observed) -> bool:
     """Whether the caller is told reasons: without Postgres nobody can say what a token opens, nor is it waited for."""
-    if "Authorization" in request.headers and isinstance(observed.progress, Away):
+    if "Authorization" in request.headers and isinstance(observed.progress, Unavailable):
         return False
     return known_caller() is not None

@@ -29,14 +29,14 @@ from api.schemas.models import (
 )
 from api.security import actor, body_limit, requires, upload_rate
 from api.services import services
-from netheal.bundles.intake.examine import SUFFIXES, Order
+from netheal.bundles.intake.examine import SUFFIXES, ExaminationRequest
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
 from netheal.contracts import MODEL_TYPES
 from netheal.errors import NotThere
-from netheal.registry.changes import Change, Reason, activate, deactivate, delete, rollback
+from netheal.registry.changes import Change, ChangeReason, activate, deactivate, delete, rollback
 from netheal.registry.models import Quota, Upload
 from netheal.registry.records import active_model, count_models, get_model, list_models, model_history
-from netheal.uploads.bundles import BundleRefused, Registry, take_in
+from netheal.uploads.bundles import BundleRefused, Registry, store_bundle
 from netheal.wording import quoted
 
 models = APIBlueprint("models", __name__, tag="models")
@@ -142,7 +142,9 @@ def upload(form_and_files_data: Document) -> Document:
     """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good."""
     file: FileStorage = form_and_files_data["file"]
     name = _shown_name(file.filename)
-    order = Order(PurePath(name).suffix.lower(), form_and_files_data["model_type"], _text_of("profile_config"))
+    order = ExaminationRequest(
+        PurePath(name).suffix.lower(), form_and_files_data["model_type"], _text_of("profile_config")
+    )
     if order.suffix not in SUFFIXES:
         raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
     at = services()
@@ -152,7 +154,7 @@ def upload(form_and_files_data: Document) -> Document:
     file.stream.seek(0)
     told = Upload(name, size, form_and_files_data["description"], card=_card())
     try:
-        return model_document(take_in(registry, file.stream, order, told, Reason(actor(), "uploaded")))
+        return model_document(store_bundle(registry, file.stream, order, told, ChangeReason(actor(), "uploaded")))
     except BundleRefused as refused:
         details = {"validation_results": refused.validation}
         raise Refusal(422, "bundle_refused", str(refused), details) from refused
@@ -164,7 +166,7 @@ def upload(form_and_files_data: Document) -> Document:
 @models.output(ModelChange)
 def activate_one(model_id: int, json_or_form_data: Document) -> Document:
     """Make a model the active one of its type: the API uses it at once, every job at its next batch."""
-    return _changed("activated", activate, _known(model_id), Reason(actor(), json_or_form_data["why"]))
+    return _changed("activated", activate, _known(model_id), ChangeReason(actor(), json_or_form_data["why"]))
 
 
 @models.post("/models/<int:model_id>/deactivate")
@@ -173,7 +175,7 @@ def activate_one(model_id: int, json_or_form_data: Document) -> Document:
 @models.output(ModelChange)
 def deactivate_one(model_id: int, json_or_form_data: Document) -> Document:
     """Have no active model of its type: rows that need one go to quarantine until another is activated."""
-    return _changed("deactivated", deactivate, _known(model_id), Reason(actor(), json_or_form_data["why"]))
+    return _changed("deactivated", deactivate, _known(model_id), ChangeReason(actor(), json_or_form_data["why"]))
 
 
 @models.post("/models/rollback/<model_type>")
@@ -182,7 +184,9 @@ def deactivate_one(model_id: int, json_or_form_data: Document) -> Document:
 @models.output(ModelChange)
 def rollback_type(model_type: str, json_or_form_data: Document) -> Document:
     """Activate the model that was active before the present one."""
-    return _changed("activated again", rollback, _known_type(model_type), Reason(actor(), json_or_form_data["why"]))
+    return _changed(
+        "activated again", rollback, _known_type(model_type), ChangeReason(actor(), json_or_form_data["why"])
+    )
 
 
 @models.delete("/models/<int:model_id>")
@@ -192,7 +196,7 @@ def rollback_type(model_type: str, json_or_form_data: Document) -> Document:
 def delete_one(model_id: int, query_data: Document) -> Document:
     """Delete a model that is not active; its record and history stay."""
     artefacts = services().artefacts if query_data["delete_file"] else None
-    return _changed("deleted", delete, _known(model_id), Reason(actor()), artefacts)
+    return _changed("deleted", delete, _known(model_id), ChangeReason(actor()), artefacts)
 
 
 def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Document:

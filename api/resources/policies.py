@@ -5,7 +5,7 @@ import re
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.schemas.batches import Policy
 from api.schemas.times import iso_utc
 from api.security import requires
@@ -29,4 +29,4 @@ def show_policy(version: str) -> Response:
     with services().pool.connection() as connection:
         found = find_policy(connection, version)
     first = iso_utc(found.first_used_at)
-    return answer({"version": found.version, "document": found.document, "first_used_at": first})
+    return json_response({"version": found.version, "document": found.document, "first_used_at": first})

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.paging import BY_EVENT, filters_of, read_page
 from api.schemas.counts import (
     CountSummary,
@@ -46,7 +46,7 @@ def list_predictions(query_data: dict[str, Any]) -> Response:
     wanted = Wanted(**filters_of(query_data))
     with services().pool.connection() as connection:
         page = read_page(query_data, BY_EVENT, partial(page_of_verdicts, connection, wanted))
-    return answer(page.document("predictions", prediction_document, served_since=served_since()))
+    return json_response(page.document("predictions", prediction_document, served_since=served_since()))
 
 
 @predictions.get("/predictions/stats")
@@ -58,7 +58,7 @@ def stats() -> Response:
     with services().pool.connection() as connection:
         totals = read_totals(connection)
         recent = page_of_verdicts(connection, Wanted(), limit=RECENT)
-    return answer({**stats_document(totals), "recent_predictions": [prediction_document(row) for row in recent]})
+    return json_response({**stats_document(totals), "recent_predictions": [prediction_document(row) for row in recent]})
 
 
 @predictions.get("/predictions/timeline")
@@ -71,7 +71,7 @@ def timeline(query_data: dict[str, Any]) -> Response:
     minutes, now = query_data["minutes"], datetime.now(UTC)
     with services().pool.connection() as connection:
         found = read_minutes(connection, now, minutes)
-    return answer(timeline_document(found, now))
+    return json_response(timeline_document(found, now))
 
 
 @predictions.get("/predictions/summary")
@@ -84,7 +84,7 @@ def summary(query_data: dict[str, Any]) -> Response:
     at, now = services(), datetime.now(UTC)
     with at.pool.connection() as connection:
         found = read_summary(connection, at.settings.stream.input_topic, now, query_data["minutes"])
-    return answer(summary_document(found, now))
+    return json_response(summary_document(found, now))
 
 
 @predictions.get("/predictions/<int:event_id>")
@@ -97,7 +97,7 @@ def show_prediction(event_id: int) -> Response:
     event = find_verdict_event(services().pool, services().verdicts, event_id) if known else None
     if event is None:
         raise NotThere(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
-    return answer(detail_document(event))
+    return json_response(detail_document(event))
 
 
 def served_since() -> str:

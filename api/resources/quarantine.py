@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.answers import answer
+from api.json_response import json_response
 from api.paging import BY_EVENT, filters_of, read_page
 from api.resources.predictions import LAST_ID, served_since
 from api.schemas.quarantine import Quarantine, RejectedDetail, bytes_document, rejected_document
@@ -34,7 +34,7 @@ def list_rejected(query_data: dict[str, Any]) -> Response:
     with services().pool.connection() as connection:
         page = read_page(query_data, BY_EVENT, partial(page_of_rejected, connection, wanted))
         reasons = read_totals(connection).of("rejected")
-    return answer(page.document("rejected", rejected_document, reasons=reasons, served_since=served_since()))
+    return json_response(page.document("rejected", rejected_document, reasons=reasons, served_since=served_since()))
 
 
 @quarantine.get("/quarantine/<int:event_id>")
@@ -49,4 +49,4 @@ def show_rejected(event_id: int) -> Response:
         raise NotThere(f"event {event_id} was not rejected: see GET /api/v1/predictions/{event_id}")
     whole = event.whole or {"value": None, "key": None}
     raw = {name: bytes_document(whole[name]) for name in ("value", "key")}
-    return answer({**rejected_document(event.rejected), **raw, "note": None if event.whole else _NOT_ARCHIVED})
+    return json_response({**rejected_document(event.rejected), **raw, "note": None if event.whole else _NOT_ARCHIVED})

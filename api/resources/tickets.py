@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint, Schema
 from apiflask.fields import Integer, String
 
-from api.live.room import live
+from api.live.service import live
 from api.live.tickets import LIFETIME_S
 from api.security import requires
 from api.security.guard import caller

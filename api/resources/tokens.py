@@ -5,7 +5,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from api.schemas.tokens import NewToken, TokenFacts, TokenOrder, Tokens, token_document
+from api.schemas.tokens import NewToken, TokenFacts, TokenRequest, Tokens, token_document
 from api.security import actor, requires
 from api.services import services
 from netheal.store.tokens import create_token, list_tokens, revoke_token
@@ -24,7 +24,7 @@ def list_all() -> dict[str, Any]:
 
 @tokens.post("/tokens")
 @requires("admin")
-@tokens.input(TokenOrder, location="json")
+@tokens.input(TokenRequest, location="json")
 @tokens.output(NewToken, status_code=201)
 def create(json_data: dict[str, Any]) -> dict[str, Any]:
     """Make a token; the answer is the only time its text is shown."""

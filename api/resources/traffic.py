@@ -6,11 +6,11 @@ from apiflask import APIBlueprint
 from flask import request
 
 from api.errors import Refusal
-from api.schemas.traffic import Taken
+from api.schemas.traffic import TrafficReceipt
 from api.security import body_limit, requires
 from api.services import services
 from netheal.store.topics import offset_base
-from netheal.traffic.inlet import Items, TooManyItems, array_items, line_items
+from netheal.traffic.ingest import Items, TooManyItems, array_items, line_items
 
 traffic = APIBlueprint("traffic", __name__, tag="traffic")
 
@@ -22,12 +22,12 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 @traffic.post("/traffic")
 @requires("analyst")
 @body_limit(BODY_BYTES)
-@traffic.output(Taken, status_code=202)
+@traffic.output(TrafficReceipt, status_code=202)
 def send() -> dict[str, Any]:
     """Put flow records into the input topic; the answer names the events whose verdicts will come."""
     items = _items()
     base = _offset_base()
-    ids, too_large = services().inlet.send(services().settings.stream.input_topic, items.values, base)
+    ids, too_large = services().traffic_producer.send(services().settings.stream.input_topic, items.values, base)
     refused = sorted([*items.refused, *too_large], key=lambda item: item.index)
     return {
         "accepted": len(ids),

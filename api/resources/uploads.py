@@ -9,9 +9,9 @@ from api.errors import Refusal
 from api.schemas.uploads import FlowAnswer, FlowFileForm, FlowFileQuery
 from api.security import actor, body_limit, requires, upload_rate
 from api.services import services
-from netheal.uploads.flows import MAX_BYTES
+from netheal.uploads.flow_file import MAX_BYTES
 from netheal.uploads.refusal import FileRefused
-from netheal.uploads.storing import Sender
+from netheal.uploads.upload_store import Uploader
 
 uploads = APIBlueprint("uploads", __name__, tag="uploads")
 _ENVELOPE_BYTES = 2**20
@@ -34,7 +34,7 @@ def upload_csv(query_data: dict[str, Any], files_data: dict[str, Any]) -> Respon
     _require_one_file()
     file = files_data["file"]
     try:
-        answer = services().flows.score(file.stream, Sender(actor(), _shown(file.filename)), query_data["limit"])
+        answer = services().flows.score(file.stream, Uploader(actor(), _shown(file.filename)), query_data["limit"])
     except FileRefused as refused:
         raise Refusal(_STATUS.get(refused.code, 422), refused.code, str(refused), refused.details) from refused
     return Response(answer.body(), mimetype="application/json")

@@ -18,7 +18,7 @@ class Ready(Schema):
     status = String(
         metadata={
             "enum": ["ok", "starting", "degraded"],
-            "description": "starting: nothing is wrong, the job is awaited",
+            "description": "starting: nothing is wrong, the job is still starting",
         }
     )
     ready = Boolean(metadata={"description": "Whether the status is ok"})

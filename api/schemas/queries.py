@@ -13,7 +13,7 @@ from api.schemas.pages import PageQuery
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
 from netheal.healing.policy import ACTION_TYPES
-from netheal.records.reasons import Reason
+from netheal.records.reasons import RejectionReason
 
 PLAIN = Regexp(r"^[^\x00\ud800-\udfff]*$", error="it must not contain NUL characters or lone surrogates")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ class PredictionsQuery(RangeQuery):
 class QuarantineQuery(RangeQuery):
     """Which rejected rows."""
 
-    reason = String(validate=OneOf([reason.value for reason in Reason]))
+    reason = String(validate=OneOf([reason.value for reason in RejectionReason]))
 
 
 class TimelineQuery(Schema):

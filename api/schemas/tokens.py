@@ -13,7 +13,7 @@ from netheal.store.tokens import ROLES, Token
 _MOST_DAYS = 3650
 
 
-class TokenOrder(Schema):
+class TokenRequest(Schema):
     """A token to make."""
 
     name = String(

@@ -11,7 +11,7 @@ class RefusedItem(Schema):
     reason = String(metadata={"description": "not_an_object or too_large"})
 
 
-class Taken(Schema):
+class TrafficReceipt(Schema):
     """What became of the items of a body."""
 
     accepted = Integer()

@@ -6,7 +6,7 @@ from apiflask.validators import Range
 
 from api.schemas.counts import ClassCount
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
-from netheal.uploads.flows import MAX_ROWS
+from netheal.uploads.flow_file import MAX_ROWS
 
 _HOW = "send the CSV as the multipart field 'file': curl -F file=@flows.csv …"
 _WRONG = {"required": _HOW, "invalid": _HOW}

@@ -7,12 +7,12 @@ from typing import cast
 from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
+from api.security.allowed_hosts import AllowedHosts
 from api.security.bodies import BodyLimit
-from api.security.guesses import Guesses
-from api.security.hosts import Names
 from api.security.identity import BadToken, Caller, anonymous_key, identify, sent_token
-from api.security.marks import READING, Demands, demands_of
-from api.security.rates import Rates
+from api.security.rate_limits import RateLimits
+from api.security.requirements import READING, Requirements, requirements_of
+from api.security.token_digests import TokenDigests
 from api.services import services
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
@@ -32,17 +32,17 @@ _OTHER_SITES = ("cross-site", "same-site")
 class Guard:
     """What the guard of one app knows."""
 
-    names: Names
-    rates: Rates
+    allowed_hosts: AllowedHosts
+    rates: RateLimits
     bodies: BodyLimit
     uploads: BodyLimit
-    guesses: Guesses
+    token_digests: TokenDigests
 
 
 def register_guard(app: Flask, settings: Settings) -> None:
     """Guard every request of the app."""
     limits = BodyLimit.of_bodies(settings), BodyLimit.of_uploads(settings)
-    app.extensions[_KEY] = Guard(Names.of(settings), Rates(settings), *limits, Guesses())
+    app.extensions[_KEY] = Guard(AllowedHosts.of(settings), RateLimits(settings), *limits, TokenDigests())
     app.before_request(_check)
     app.teardown_request(_release_body)
 
@@ -66,7 +66,7 @@ def known_caller() -> Caller | None:
     Of what is public and not counted they are looked up here, not before: raises what `_check` does.
     """
     if "caller" not in g:
-        g.caller = _identified(_guard(), _demands())
+        g.caller = _identified(_guard(), _requirements())
     return cast("Caller | None", g.caller)
 
 
@@ -79,8 +79,8 @@ def _guard() -> Guard:
     return cast(Guard, current_app.extensions[_KEY])
 
 
-def _demands() -> Demands:
-    return demands_of(current_app.view_functions.get(request.endpoint or ""))
+def _requirements() -> Requirements:
+    return requirements_of(current_app.view_functions.get(request.endpoint or ""))
 
 
 def _rate_key(who: Caller | None) -> str:
@@ -88,27 +88,27 @@ def _rate_key(who: Caller | None) -> str:
 
 
 def _check() -> None:
-    guard, demands = _guard(), _demands()
-    _limit_body(demands)
-    _check_host(guard.names)
+    guard, requirements = _guard(), _requirements()
+    _limit_body(requirements)
+    _check_host(guard.allowed_hosts)
     # Before anything is counted, or a page elsewhere could use up what the people on this machine may do.
-    _check_origin(guard.names, demands)
-    if request.method == "OPTIONS" or (demands.public and not demands.counted):
+    _check_origin(guard.allowed_hosts, requirements)
+    if request.method == "OPTIONS" or (requirements.public and not requirements.counted):
         return
     key = _rate_key(known_caller())
-    if demands.counted:
-        _count(guard.rates, key, demands.upload)
-    _check_role(demands)
+    if requirements.counted:
+        _count(guard.rates, key, requirements.upload)
+    _check_role(requirements)
     # Nobody reads a body that comes with what anybody may ask.
-    if request.content_length and not demands.public:
-        _hold_body(guard, key, demands, request.content_length)
+    if request.content_length and not requirements.public:
+        _hold_body(guard, key, requirements, request.content_length)
 
 
-def _hold_body(guard: Guard, key: str, demands: Demands, size: int) -> None:
+def _hold_body(guard: Guard, key: str, requirements: Requirements, size: int) -> None:
     """Until the answer: nothing is held of one that is refused."""
     with ExitStack() as held:
         held.enter_context(guard.bodies.held(key, size))
-        if demands.upload:
+        if requirements.upload:
             held.enter_context(guard.uploads.held(key, size))
         g.held_body = held.pop_all()
 
@@ -118,54 +118,56 @@ def _release_body(_: BaseException | None) -> None:
         g.pop("held_body").close()
 
 
-def _identified(guard: Guard, demands: Demands) -> Caller | None:
-    pool, wait_s = services().pool, _PUBLIC_WAIT_S if demands.public else WAIT_S
+def _identified(guard: Guard, requirements: Requirements) -> Caller | None:
+    pool, wait_s = services().pool, _PUBLIC_WAIT_S if requirements.public else WAIT_S
     # Apart from what good tokens do from the same address.
     bad = f"bad token {anonymous_key(request)}"
     try:
         text = sent_token(request)
-        if text is not None and guard.rates.is_used_up(bad) and not guard.guesses.may_open(text, pool, wait_s):
+        if text is not None and guard.rates.is_used_up(bad) and not guard.token_digests.may_open(text, pool, wait_s):
             raise BadToken
         return identify(request, services().settings, pool, wait_s)
     except BadToken:
         _count(guard.rates, bad)
         raise
     except ServiceUnavailable:
-        if demands.public:  # what anybody may ask is answered without Postgres, health first of all
+        if requirements.public:  # what anybody may ask is answered without Postgres, health first of all
             return None
         raise
 
 
-def _limit_body(demands: Demands) -> None:
-    request.max_content_length = demands.body_bytes
-    request.max_form_memory_size = min(_FORM_FIELD_BYTES, demands.body_bytes)
+def _limit_body(requirements: Requirements) -> None:
+    request.max_content_length = requirements.body_bytes
+    request.max_form_memory_size = min(_FORM_FIELD_BYTES, requirements.body_bytes)
     request.max_form_parts = _FORM_PARTS
     if request.content_length is None and "Transfer-Encoding" in request.headers:
         # Werkzeug cuts such a body at the bound, and what was cut off would be lost without a word.
         raise Refusal(411, "length_required", "say how long the body is: send it with a Content-Length")
-    if (request.content_length or 0) > demands.body_bytes:
+    if (request.content_length or 0) > requirements.body_bytes:
         raise Refusal(
             413,
             "too_large",
-            f"the body is larger than the {demands.body_bytes} bytes that this takes",
-            {"most_bytes": demands.body_bytes},
+            f"the body is larger than the {requirements.body_bytes} bytes that this takes",
+            {"most_bytes": requirements.body_bytes},
         )
 
 
-def _check_host(names: Names) -> None:
+def _check_host(allowed_hosts: AllowedHosts) -> None:
     host = request.headers.get("Host", "")
-    if not names.answers_to(host, int(request.environ.get("SERVER_PORT") or 0), request.scheme):
+    if not allowed_hosts.answers_to(host, int(request.environ.get("SERVER_PORT") or 0), request.scheme):
         raise Refusal(
             421, "wrong_host", f"the API does not answer to the host name {quoted(host)}: add it to NETHEAL_API_HOSTS"
         )
 
 
-def _check_origin(names: Names, demands: Demands) -> None:
+def _check_origin(allowed_hosts: AllowedHosts, requirements: Requirements) -> None:
     origin = request.headers.get("Origin")
     if origin is not None:
-        if not names.may_use(origin, request.headers.get("Host", "")):
+        if not allowed_hosts.may_use(origin, request.headers.get("Host", "")):
             raise Refusal(403, "wrong_origin", f"pages of {origin} may not use the API: add it to NETHEAL_API_ORIGINS")
-    elif request.headers.get("Sec-Fetch-Site", "").lower() in _OTHER_SITES and not (demands.public and _is_visit()):
+    elif request.headers.get("Sec-Fetch-Site", "").lower() in _OTHER_SITES and not (
+        requirements.public and _is_visit()
+    ):
         raise Refusal(403, "wrong_origin", "a page of another site may neither read nor change anything here")
 
 
@@ -175,13 +177,13 @@ def _is_visit() -> bool:
     return request.method in READING and wanted == {"Mode": "navigate", "Dest": "document"}
 
 
-def _check_role(demands: Demands) -> None:
-    role = demands.role_for(request.method)
+def _check_role(requirements: Requirements) -> None:
+    role = requirements.role_for(request.method)
     if role is not None and not caller().may(role):
         raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
 
 
-def _count(rates: Rates, key: str, upload: bool = False) -> None:
+def _count(rates: RateLimits, key: str, upload: bool = False) -> None:
     wait_s = rates.wait_s(key, upload)
     if wait_s:
         message = f"too many {'uploads or requests' if upload else 'requests'}: try again in {wait_s} s"

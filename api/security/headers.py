@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from api.security.hosts import Names
+from api.security.allowed_hosts import AllowedHosts
 from netheal.settings import Settings
 
 SECURITY_HEADERS = {
@@ -27,23 +27,23 @@ _CORS = {
 
 def register_headers(app: Flask, settings: Settings) -> None:
     """Put the headers on every answer of the app."""
-    names = Names.of(settings)
+    allowed_hosts = AllowedHosts.of(settings)
 
     def add(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
-        _add_cors(response, names)
+        _add_cors(response, allowed_hosts)
         return response
 
     app.after_request(add)
 
 
-def _add_cors(response: Response, names: Names) -> None:
+def _add_cors(response: Response, allowed_hosts: AllowedHosts) -> None:
     """Let the pages that the setting api_origins names read the answer; our own need no leave."""
     origin = request.headers.get("Origin", "")
-    if origin.lower() in names.origins:
+    if origin.lower() in allowed_hosts.origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers.update(_CORS)
-    if names.origins:
+    if allowed_hosts.origins:
         response.vary.add("Origin")

@@ -8,8 +8,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from jobs.stages.attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
-from jobs.stages.receipt import Receipt
+from jobs.stages.batch_attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
+from jobs.stages.receipt import TaskReceipt
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
@@ -125,7 +125,7 @@ class MicroBatch:
             document = read_policy_document(self.connection, entry.pins.policy_version)
         return entry, document
 
-    def commit(self, receipts: list[Receipt], batch_id: int) -> None:
+    def commit(self, receipts: list[TaskReceipt], batch_id: int) -> None:
         """Make the parts visible, once a batch."""
         written = (
             (self.verdicts, [part for receipt in receipts for part in receipt.verdict_parts]),
@@ -136,7 +136,7 @@ class MicroBatch:
             # An earlier attempt had committed its own. Not before all commits: what waits for one looks left over.
             self.scoring.remove_leftovers(batch_id)
 
-    def close(self, receipts: list[Receipt], batch_id: int) -> None:
+    def close(self, receipts: list[TaskReceipt], batch_id: int) -> None:
         """Add the counts and mark the batch done, in one transaction."""
         counts: MinuteCounts = Counter()
         for receipt in receipts:

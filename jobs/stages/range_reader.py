@@ -14,7 +14,7 @@ from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ServiceUnavailable
-from netheal.kafka_clients import topic_reader
+from netheal.kafka.clients import topic_reader
 
 RANGES_SCHEMA = StructType(
     [

@@ -9,7 +9,7 @@ from netheal.store.delta import Part
 RECEIPT_SCHEMA = StructType([StructField("receipt", BinaryType(), nullable=False)])
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class TaskReceipt(msgspec.Struct, frozen=True):
     """One task's rows and parts; `counts` are (minute, kind, name, rows)."""
 
     verdicts: int
@@ -26,6 +26,6 @@ class Receipt(msgspec.Struct, frozen=True):
         return pa.record_batch({"receipt": pa.array([msgspec.json.encode(self)], pa.binary())})
 
 
-def read_receipt(encoded: bytes) -> Receipt:
+def read_receipt(encoded: bytes) -> TaskReceipt:
     """The receipt in a row."""
-    return msgspec.json.decode(encoded, type=Receipt)
+    return msgspec.json.decode(encoded, type=TaskReceipt)

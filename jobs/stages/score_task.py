@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jobs.stages import handles
+from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
-from jobs.stages.receipt import Receipt
-from jobs.stages.sinks.output_topic import OutputTopicWriter
+from jobs.stages.receipt import TaskReceipt
 from netheal.errors import ModelFailure
+from netheal.sinks.delta_part import DeltaPartWriter
+from netheal.sinks.output_topic import OutputTopicWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.serving_rows import PostgresRowWriter
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.scorer import ScoredBatch
@@ -44,8 +44,8 @@ class Sinks:
     def __init__(self, plan: SinkPlan, batch_id: int) -> None:
         self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id, plan.query_id)
         self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id, plan.query_id)
-        self.serving_rows = PostgresRowWriter(handles.postgres(plan.postgres_dsn), plan.model_ids)
-        producer = handles.producer(plan.bootstrap_servers, plan.kafka_options)
+        self.serving_rows = PostgresRowWriter(worker_connections.postgres(plan.postgres_dsn), plan.model_ids)
+        producer = worker_connections.producer(plan.bootstrap_servers, plan.kafka_options)
         self.messages = OutputTopicWriter(producer, plan.output_topic)
 
     def write(self, scored: ScoredBatch) -> None:
@@ -55,12 +55,12 @@ class Sinks:
         self.quarantine_parts.write(scored.rejected)
         self.serving_rows.write(scored.verdicts, scored.rejected)
 
-    def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> Receipt:
+    def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> TaskReceipt:
         """Make everything durable but the Delta parts, which the driver commits."""
         parts = self.verdict_parts.receipt(), self.quarantine_parts.receipt()
         self.serving_rows.receipt()
         sent = self.messages.receipt()
-        return Receipt(verdicts, rejected, sent, *parts, [(*key, n) for key, n in counts.items()])
+        return TaskReceipt(verdicts, rejected, sent, *parts, [(*key, n) for key, n in counts.items()])
 
     def discard(self) -> None:
         """Remove the Delta parts, which nobody will commit."""
@@ -86,10 +86,10 @@ class ScoreTask:
         try:
             receipt = self._score_and_write(batches if self.reader is None else self.reader(batches))
         except ModelFailure as failure:
-            receipt = Receipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
+            receipt = TaskReceipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
         yield receipt.to_batch()
 
-    def _score_and_write(self, batches: Iterator[pa.RecordBatch]) -> Receipt:
+    def _score_and_write(self, batches: Iterator[pa.RecordBatch]) -> TaskReceipt:
         sinks = self.open_sinks(self.sink_plan, self.plan.batch_id)
         try:
             return self._write_all(batches, sinks)
@@ -97,7 +97,7 @@ class ScoreTask:
             sinks.discard()
             raise
 
-    def _write_all(self, batches: Iterator[pa.RecordBatch], sinks: Sinks) -> Receipt:
+    def _write_all(self, batches: Iterator[pa.RecordBatch], sinks: Sinks) -> TaskReceipt:
         scorer = self.plan.scorer()
         counts: MinuteCounts = Counter()
         verdicts = rejected = 0

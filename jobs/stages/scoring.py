@@ -9,17 +9,17 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.stages.range_reader import RANGES_SCHEMA, RangeReader
-from jobs.stages.receipt import RECEIPT_SCHEMA, Receipt, read_receipt
+from jobs.stages.receipt import RECEIPT_SCHEMA, TaskReceipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import changes, fail
+from netheal.registry.changes import changes, mark_failed
 from netheal.registry.failover import score_with_failover
 from netheal.registry.models import active_models, model_ids
+from netheal.sinks.delta_part import remove_uncommitted
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
-from netheal.store.delta_part import remove_uncommitted
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.arrow import ScoringPlan
@@ -48,7 +48,7 @@ class Scoring:
     _bundles: dict[str, ServedBundle] = field(default_factory=dict)
     _broadcasts: dict[frozenset[str], "Broadcast[dict[str, ServedBundle]]"] = field(default_factory=dict)
 
-    def score(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
+    def score(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[TaskReceipt]:
         """Score and write in the tasks: all sinks but the Delta commit.
 
         A model that fails is deactivated, the one before it comes back, and the batch is scored again.
@@ -57,7 +57,7 @@ class Scoring:
             self.remove_leftovers(batch_id)
         pins = entry.pins
 
-        def attempt(_: Set[str]) -> list[Receipt]:
+        def attempt(_: Set[str]) -> list[TaskReceipt]:
             return self._attempt(records, batch_id, replace(entry, pins=pins), policy)
 
         def fail_over(failure: ModelFailure, failed: Set[str]) -> None:
@@ -67,7 +67,9 @@ class Scoring:
 
         return score_with_failover(attempt, fail_over)
 
-    def _attempt(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[Receipt]:
+    def _attempt(
+        self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]
+    ) -> list[TaskReceipt]:
         pins = entry.pins
         plan = ScoringPlan(
             topic=pins.topic,
@@ -105,7 +107,7 @@ class Scoring:
                 if parts:
                     emit("parts.removed", batch_id=batch_id, table=log.uri, parts=parts)
 
-    def _receipts(self, rows: DataFrame, task: ScoreTask, pins: BatchPins) -> list[Receipt]:
+    def _receipts(self, rows: DataFrame, task: ScoreTask, pins: BatchPins) -> list[TaskReceipt]:
         told = rows.coalesce(self.tasks_for(pins.rows)).mapInArrow(task, RECEIPT_SCHEMA).collect()
         return [read_receipt(bytes(row.receipt)) for row in told]
 
@@ -126,7 +128,7 @@ class Scoring:
         """Bind the batch to what is active now in the place of the model that failed."""
         kept = {contract: key for contract, key in pins.models.items() if key != failure.bundle_hash}
         with changes(self.connection) as cursor:
-            fail(cursor, failure.bundle_hash, failure.message)
+            mark_failed(cursor, failure.bundle_hash, failure.message)
             others = {m.contract_id: m.bundle_hash for m in active_models(cursor, without=failed)}
             pinned = replace(pins, models=others | kept)
             self.ledger.pin_again(cursor, batch_id, pinned, self.offset_base)

@@ -12,8 +12,8 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from netheal.embedded.java import NO_PERF_DATA, contained
-from netheal.embedded.process import kill_children
+from netheal.host.java import NO_PERF_DATA, contained
+from netheal.host.process import kill_children
 from netheal.onnx_telemetry import TELEMETRY_OFF
 from netheal.settings import Settings
 

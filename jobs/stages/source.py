@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame, SparkSession
 
 from netheal.contracts.schema import RAW_SCHEMA
+from netheal.kafka.offsets import Offsets
 from netheal.recovery.checkpoint import INITIAL, OFFSETS, CheckpointFiles, read_offsets
 from netheal.settings import Settings
-from netheal.store.ledger import Offsets
 
 
 def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) -> DataFrame:

@@ -28,7 +28,7 @@ class Scaling:
         if self.clip is not None:
             low, high = self.clip
             if not low < high:
-                raise BundleError(f"clipping to [{low}, {high}] leaves nothing: mend the scaler's range")
+                raise BundleError(f"clipping to [{low}, {high}] leaves nothing: correct the scaler's range")
             value = graph.add("Clip", value, _scalar(graph, low), _scalar(graph, high))
         return value
 

@@ -60,15 +60,15 @@ def up_command(
     var: VarDir = None,
 ) -> None:
     """Run all of netheal on this machine: broker, Postgres, the streaming job, the API, traffic, a live view."""
-    from netheal.cli.order import GENERATED, Order
     from netheal.cli.up import up
+    from netheal.cli.up_options import GENERATED, UpOptions
 
     sources = (*(traffic or ()), *context.args)
     if GENERATED in sources and len(sources) > 1:
         raise SettingsError("--traffic takes either `generated` or files, not both")
     settings = settings_of(var)
     configure_logging(settings.paths.log_dir / "netheal.log")
-    raise typer.Exit(up(settings, Order(sources, rate, duration, drain, as_json, api)))
+    raise typer.Exit(up(settings, UpOptions(sources, rate, duration, drain, as_json, api)))
 
 
 @traffic_app.command("send")
@@ -90,7 +90,7 @@ def send_command(
 
 @topic_app.command("adopt")
 def adopt_command(var: VarDir = None) -> None:
-    """Go on with an input topic that was made again, or that retention took unread rows from."""
+    """Accept an input topic that was recreated, or that lost unread rows to retention."""
     from netheal.cli.recovery import adopt
 
     Console().print(adopt(settings_of(var)), highlight=False, soft_wrap=True)
@@ -103,7 +103,7 @@ def rebuild_command(
         bool, typer.Option("--score-again", help="Remove rows from Delta that an older database does not know.")
     ] = False,
 ) -> None:
-    """Make the job's checkpoint anew from the database: nothing is lost, nothing is read twice."""
+    """Rebuild the job's checkpoint from the database: nothing is lost, nothing is read twice."""
     from netheal.cli.recovery import rebuild
 
     Console().print(rebuild(settings_of(var), score_again), highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from netheal.embedded.disk import DiskSpace
+from netheal.host.disk import DiskSpace
 from netheal.store.database import Connection
 from netheal.store.outages import begin_outage, end_outage
 

@@ -5,8 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from netheal.cli.preflight import Check, run_checks
-from netheal.cli.status_command import glance
-from netheal.durable import local_folder
+from netheal.cli.status_command import read_system_status
+from netheal.host.fsync import local_folder
 from netheal.recovery.checkpoint import LocalFiles, newest_checkpoint, read_checkpoint
 from netheal.recovery.resume import damaged
 from netheal.settings import Settings
@@ -37,7 +37,7 @@ def checkpoint_check(settings: Settings) -> Check:
 
 def _running(settings: Settings) -> Check:
     """Not running is no defect; running without a stream that runs is one."""
-    found = glance(settings)
+    found = read_system_status(settings)
     if not found.running:
         return Check(RUNNING, True, f"netheal does not run in {found.var_dir}")
     where = f"netheal runs in {found.var_dir} (process {found.pid})"

@@ -10,7 +10,7 @@ from netheal.errors import NethealError, reason_of
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import Settings
-from netheal.stop_bounds import FEED_S
+from netheal.shutdown_budget import FEED_S
 from netheal.telemetry import emit
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.send import send_messages
@@ -19,7 +19,7 @@ _SLICES_PER_S = 10
 Chunks = Iterator[Sequence[bytes]]
 
 
-class Feed:
+class TrafficFeed:
     """One thread that sends until its traffic ends or `stop` is called; `sent` counts acknowledged rows at its end.
 
     A broker that is away is waited for.

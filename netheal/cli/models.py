@@ -1,7 +1,6 @@
 """`netheal models …`: what the registry has, and every change of it, by way of the API; and a check without one."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from netheal.cli.client import ApiClient, Refused
-from netheal.cli.validate import print_report, validate
+from netheal.api_client import ApiClient, upload_model
+from netheal.bundles.intake.validate_file import print_report, validate
 from netheal.cli.var_option import VarDir, settings_of
 from netheal.contracts import ModelType
 
@@ -77,7 +76,7 @@ def upload_command(
     var: VarDir = None,
 ) -> None:
     """Hand in a bundle; it is examined, and not active yet."""
-    model = upload(_client(var), file, model_type, {"profile_config": profile, "card": card}, description)
+    model = upload_model(_client(var), file, model_type, {"profile_config": profile, "card": card}, description)
     if as_json:
         _print_json(model)
     else:
@@ -121,21 +120,6 @@ def delete_command(
 ) -> None:
     """Delete a model that is not active; its record stays."""
     _print_change(_client(var).delete(f"/models/{model_id}", delete_file=str(delete_file).lower()))
-
-
-def upload(
-    client: ApiClient, file: Path, model_type: str, beside: Mapping[str, Path | None], description: str
-) -> dict[str, Any]:
-    """Hand in a bundle; the model as the API has it. Of one that is refused the report is shown before Refused."""
-    fields = {"model_type": model_type, "description": description}
-    fields |= {name: path.read_text("utf-8") for name, path in beside.items() if path is not None}
-    try:
-        return dict(client.upload("/models/upload", file, fields))
-    except Refused as refused:
-        validation = refused.details.get("validation_results")
-        if validation:
-            print_report(f"{file.name} as {model_type}", validation)
-        raise
 
 
 def _client(var: VarDir) -> ApiClient:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from netheal.embedded.account import account_for
-from netheal.embedded.disk import MIB, disk_space, size_text, write_error, written_folders
 from netheal.embedded.jars import broker_jars, spark_jars
-from netheal.embedded.java import checked_java
-from netheal.embedded.lock import FolderLock
-from netheal.embedded.ports import is_free
 from netheal.errors import NethealError, SettingsError
+from netheal.host.account import account_for
+from netheal.host.disk import MIB, disk_space, size_text, write_error, written_folders
+from netheal.host.java import checked_java
+from netheal.host.lock import FolderLock
+from netheal.host.ports import is_free
 from netheal.settings import Settings
 
 GIB = 2**30

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from netheal.cli.readback import Run
 from netheal.errors import NethealError, ServiceUnavailable, reason_of
+from netheal.kafka.topics import end_offsets, ensure_stream_topics, topic_id, topic_reader
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.topics import settle_topic
 from netheal.telemetry import emit
-from netheal.traffic.topics import end_offsets, ensure_stream_topics, topic_id, topic_reader
 
 _PAUSE_S = 0.1
 _BETWEEN_TRIES_S = 1.0

@@ -15,11 +15,11 @@ from netheal.contracts import attack_classes
 from netheal.contracts.event_id import Ids, offset_of, partition_of
 from netheal.contracts.verdict import NO_CLASS, UNCLASSIFIED, is_attack_class
 from netheal.errors import ServiceUnavailable
+from netheal.kafka.offsets import Offsets
+from netheal.kafka.topics import end_offsets, topic_reader
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import Layout, quarantine_layout, verdicts_layout
-from netheal.store.ledger import Offsets
-from netheal.traffic.topics import end_offsets, topic_reader
 
 _POLL_S = 0.1
 _PATIENCE_S = 30.0

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from netheal.durable import local_folder
 from netheal.embedded.stack import LocalStack
 from netheal.errors import SettingsError, StreamRefused
+from netheal.host.fsync import local_folder
+from netheal.kafka.offsets import Offsets
+from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.recovery.checkpoint import LocalFiles, checkpoint_folder
 from netheal.recovery.repair import Stores, adopt_gap, rebuild_checkpoint, score_again
 from netheal.recovery.resume import Found, broker_short, database_behind, in_words, resume_point
@@ -17,9 +19,8 @@ from netheal.recovery.survey import survey
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
-from netheal.store.ledger import Offsets, fence
+from netheal.store.ledger import fence
 from netheal.store.topics import Incarnation, adopt_topic, settle_topic
-from netheal.traffic.topics import offset_ranges, topic_id
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def adopt(settings: Settings) -> str:
         topic = stream.stores.topic
         lost = adopt_gap(stream.stores, stream.survey())
         if lost:
-            return f"{in_words(lost)} are recorded as lost; the stream goes on behind them at its next start"
+            return f"{in_words(lost)} are recorded as lost; the stream continues after them at its next start"
         return f"topic {topic.name} is adopted; its events are numbered from offset {topic.offset_base} on"
 
 
@@ -70,7 +71,7 @@ def rebuild(settings: Settings, rows_again: bool = False) -> str:
         if point is None:
             return "no batch was begun yet: the stream begins at its next start"
         kept = f"; the old checkpoint is kept as {old}" if old else ""
-        return f"the stream goes on with batch {point.batch_id}, at {_places(point.start)}{kept}"
+        return f"the stream resumes with batch {point.batch_id}, at {_places(point.start)}{kept}"
 
 
 def _places(offsets: Offsets) -> str:

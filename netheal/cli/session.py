@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from netheal.cli.feed import Feed, file_chunks, generated_chunks
-from netheal.cli.order import Order
+from netheal.cli.feed import TrafficFeed, file_chunks, generated_chunks
 from netheal.cli.prepare import Preparation
 from netheal.cli.stage import Stage, stage_of
-from netheal.cli.stopping import StopRequests
+from netheal.cli.stop_requests import StopRequests
+from netheal.cli.stream_monitor import StreamMonitor
+from netheal.cli.up_options import UpOptions
 from netheal.cli.view import LiveView
-from netheal.cli.watch import StreamWatch
 from netheal.embedded.stack import JOB, LocalStack
 from netheal.errors import NethealError
 
@@ -26,16 +26,16 @@ _LINE_S = 5.0
 class Session:
     """Watches a running stack until its order is fulfilled or somebody stops it."""
 
-    def __init__(self, stack: LocalStack, order: Order, stop: StopRequests, console: Console) -> None:
+    def __init__(self, stack: LocalStack, options: UpOptions, stop: StopRequests, console: Console) -> None:
         self.drained = False
-        self.feed: Feed | None = None
+        self.feed: TrafficFeed | None = None
         self.preparation = Preparation(stack.settings, lambda: stack.services_ready)
         self._stack = stack
-        self._order = order
+        self._order = options
         self._stop = stop
         self._console = console
         self._view = LiveView()
-        self._watch = StreamWatch(stack.settings)
+        self._watch = StreamMonitor(stack.settings)
         self._ends_at: float | None = None
         self._all_sent_at: float | None = None
 
@@ -75,10 +75,10 @@ class Session:
     def _begin_feed(self) -> None:
         """Once there is a topic to send to; a duration counts from then on."""
         if self._ends_at is None and self.preparation.run is not None and not self._stop.requested:
-            order = self._order
+            options = self._order
             self._watch.tables_made()
-            self._ends_at = time.monotonic() + order.duration_s if order.duration_s else float("inf")
-            self.feed = _feed(self._stack, order, order.files)
+            self._ends_at = time.monotonic() + options.duration_s if options.duration_s else float("inf")
+            self.feed = _feed(self._stack, options, options.files)
 
     def _look(self) -> bool:
         """Take one look; whether all is done, or no more can be."""
@@ -121,14 +121,14 @@ class Session:
             raise failure
 
 
-def _feed(stack: LocalStack, order: Order, files: Sequence[Path]) -> Feed | None:
-    if not order.traffic:
+def _feed(stack: LocalStack, options: UpOptions, files: Sequence[Path]) -> TrafficFeed | None:
+    if not options.traffic:
         return None
     if files:
-        feed = Feed(stack.settings, file_chunks(files), order.rate_per_s)
+        feed = TrafficFeed(stack.settings, file_chunks(files), options.rate_per_s)
     else:
-        rate = order.rate_per_s or DEFAULT_GENERATED_RATE
-        feed = Feed(stack.settings, generated_chunks(rate, int(time.time()), order.duration_s), rate)
+        rate = options.rate_per_s or DEFAULT_GENERATED_RATE
+        feed = TrafficFeed(stack.settings, generated_chunks(rate, int(time.time()), options.duration_s), rate)
     feed.start()
     return feed
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from netheal.cli.status import Status
-from netheal.cli.watch import Look
-from netheal.embedded.keeper import Condition
+from netheal.cli.stream_monitor import StreamSnapshot
+from netheal.embedded.supervisor import ChildState
 from netheal.store.stream_health import StreamHealth, still_s
 from netheal.store.stream_state import HEARTBEAT_LATE_S, StreamState
 
@@ -26,8 +26,8 @@ class Stage:
 
 
 def stage_of(
-    conditions: Mapping[str, Condition],
-    look: Look,
+    conditions: Mapping[str, ChildState],
+    look: StreamSnapshot,
     job: str,
     now: float | None = None,
     look_age_s: float | None = None,
@@ -45,7 +45,7 @@ def stage_of(
     for name, condition in conditions.items():
         if condition.stage in ("down", "failed"):
             reason = condition.reason.splitlines()[0] if condition.reason else "it ended"
-            return Stage("waiting", f"{name} is down since {_clock(condition.since)} ({reason}), it is started again")
+            return Stage("waiting", f"{name} is down since {_clock(condition.since)} ({reason}), it is being restarted")
     awaited = [name for name, condition in conditions.items() if condition.stage != "ready"]
     if awaited:
         return Stage("starting", _roll_call(conditions))
@@ -62,7 +62,7 @@ def stage_of(
     return _of_stream(look.status, conditions.get(job), now)
 
 
-def _of_stream(status: Status, job: Condition | None, now: float) -> Stage:
+def _of_stream(status: Status, job: ChildState | None, now: float) -> Stage:
     """The rule of `stream_health` in the terminal's words; reports of a job that ran before this one are none."""
     started_at = job.since if job is not None else 0.0
     stream = status.progress.stream
@@ -95,7 +95,7 @@ def _of_report(health: StreamHealth, status: Status, stream: StreamState, now: f
     return Stage(health, stream.reason or "the streaming job gets ready")
 
 
-def _roll_call(conditions: Mapping[str, Condition]) -> str:
+def _roll_call(conditions: Mapping[str, ChildState]) -> str:
     return ", ".join(f"{name} {condition.stage}" for name, condition in conditions.items())
 
 

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass, field
 
 from netheal.errors import ServiceUnavailable
+from netheal.kafka.topics import end_offsets, topic_reader
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.progress import Progress, head_revision, read_progress
 from netheal.store.stream_health import StreamHealth, stream_health
 from netheal.store.topics import done_offsets, lag_rows
 from netheal.store.totals import verdicts_per_s
-from netheal.traffic.topics import end_offsets, topic_reader
 
 _TIMEOUT_S = 10.0
 _NO_TABLES = "the tables are not made yet: the streaming job makes them as it starts"

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from netheal.cli.status import Status, StatusReader
-from netheal.embedded.disk import DiskWatch, written_folders
 from netheal.embedded.running import (
     RECORDS,
     find_running,
@@ -19,6 +18,7 @@ from netheal.embedded.running import (
     settings_of_running,
 )
 from netheal.errors import ServiceUnavailable
+from netheal.host.disk import DiskWatch, written_folders
 from netheal.settings import Settings
 from netheal.store.outages import Outage, open_outages
 
@@ -27,7 +27,7 @@ _NOT_RUNNING = 1
 
 
 @dataclass(frozen=True)
-class Glance:
+class SystemStatus:
     """All that is shown; `trouble` says why there are no figures."""
 
     running: bool
@@ -59,12 +59,12 @@ class Glance:
         return f"its stream {state}" + (f": {stream.reason}" if stream is not None and stream.reason else "")
 
 
-def glance(settings: Settings) -> Glance:
+def read_system_status(settings: Settings) -> SystemStatus:
     """Look at what runs in the folder of the settings, and at the services that they or it name."""
     running = find_running(settings.paths.var_dir)
     full = DiskWatch(written_folders(settings)).full()
     figures, outages, trouble = _figures(settings)
-    return Glance(
+    return SystemStatus(
         running=running is not None,
         var_dir=str(settings.paths.var_dir),
         pid=running.process.pid if running else None,
@@ -80,7 +80,7 @@ def glance(settings: Settings) -> Glance:
 
 def status_command(settings: Settings, as_json: bool, console: Console | None = None) -> int:
     """Print it; 0 where netheal runs and the stream is running, else 1."""
-    found = glance(settings)
+    found = read_system_status(settings)
     if as_json:
         print(json.dumps(document(found), indent=1, ensure_ascii=False))
     else:
@@ -88,7 +88,7 @@ def status_command(settings: Settings, as_json: bool, console: Console | None = 
     return _NOT_RUNNING if found.problem else 0
 
 
-def document(found: Glance) -> dict[str, Any]:
+def document(found: SystemStatus) -> dict[str, Any]:
     """The same as plain JSON."""
     figures, stream = found.figures, found.figures.progress.stream if found.figures else None
     return {
@@ -172,7 +172,7 @@ def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str
     return status, outages, ""
 
 
-def _print(found: Glance, console: Console) -> None:
+def _print(found: SystemStatus, console: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
@@ -181,7 +181,7 @@ def _print(found: Glance, console: Console) -> None:
     console.print(table)
 
 
-def _lines(found: Glance) -> list[tuple[str, str]]:
+def _lines(found: SystemStatus) -> list[tuple[str, str]]:
     lines = [("netheal", _whether(found))]
     for name, service in found.services.items():
         at = f", 127.0.0.1:{service['port']}" if service["port"] else ""
@@ -198,7 +198,7 @@ def _lines(found: Glance) -> list[tuple[str, str]]:
     return lines
 
 
-def _whether(found: Glance) -> str:
+def _whether(found: SystemStatus) -> str:
     if not found.running:
         return f"does not run in {found.var_dir}: start it with `netheal up`"
     return f"runs in {found.var_dir} (process {found.pid}) for {_duration(found.running_for_s or 0.0)}"

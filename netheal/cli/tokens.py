@@ -11,7 +11,7 @@ from rich.table import Table
 from netheal.cli.var_option import VarDir, settings_of
 
 if TYPE_CHECKING:
-    from netheal.cli.client import ApiClient
+    from netheal.api_client import ApiClient
 
 tokens_app = typer.Typer(no_args_is_help=True, help="Access tokens of the API.")
 
@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 
 def _client(var: VarDir) -> "ApiClient":
-    from netheal.cli.client import ApiClient
+    from netheal.api_client import ApiClient
 
     return ApiClient(settings_of(var))
 

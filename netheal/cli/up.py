@@ -6,58 +6,58 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from netheal.background import Background, Stopped
-from netheal.cli.order import Order
+from netheal.background_task import BackgroundTask, Stopped
 from netheal.cli.preflight import preflight
-from netheal.cli.stopping import StopRequests
+from netheal.cli.stop_requests import StopRequests
+from netheal.cli.up_options import UpOptions
 from netheal.embedded.stack import LocalStack
 from netheal.errors import SettingsError
 from netheal.settings import Settings
-from netheal.stop_bounds import KEEPERS_S, SERVICES_S
+from netheal.shutdown_budget import SERVICES_S, SUPERVISORS_S
 
 if TYPE_CHECKING:
     from netheal.cli.session import Session
 
-_REPORT_LEAVES_S = KEEPERS_S + SERVICES_S
+_REPORT_LEAVES_S = SUPERVISORS_S + SERVICES_S
 """What has to be left of the time to end when a report is given up for a request to stop."""
 
 Report = dict[str, object]
 
 
-def up(settings: Settings, order: Order) -> int:
+def up(settings: Settings, options: UpOptions) -> int:
     """Start everything, feed it, show it, and stop it; the exit status."""
-    console = Console(stderr=order.as_json)
-    for path in order.files:
+    console = Console(stderr=options.as_json)
+    for path in options.files:
         if not path.is_file():
-            raise SettingsError(f"there is no file {path}: mend its name")
-    preflight(settings if order.api else settings.replaced(api_port=0))
+            raise SettingsError(f"there is no file {path}: check its name")
+    preflight(settings if options.api else settings.replaced(api_port=0))
     with (
         StopRequests(settings.local.stop_drain_s) as stop,
         LocalStack(settings, lambda text: console.print(text, highlight=False), await_services=False) as stack,
     ):
         stack.start_job()
-        if order.api:
+        if options.api:
             stack.start_api()
         # Only now, as what a session needs takes a second to import, in which the children start.
         from netheal.cli.session import Session
 
-        session = Session(stack, order, stop, console)
+        session = Session(stack, options, stop, console)
         try:
             session.run()
             console.print("stopping" if session.drained else "stopping; rows that wait are left", highlight=False)
             report = None
-            if order.reports and session.drained:
+            if options.reports and session.drained:
                 stack.stop_job(stop.left_s - SERVICES_S)
                 report = _report(stack, session, stop)
         finally:
             stack.stop(stop.left_s)
-    if report is not None and not order.as_json:
+    if report is not None and not options.as_json:
         console.print_json(json.dumps(report, ensure_ascii=False))
     console.print(_last_words(session), highlight=False)
-    if report is not None and order.as_json:  # on the last line, where scripts look for it
+    if report is not None and options.as_json:  # on the last line, where scripts look for it
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
         sys.stdout.flush()
-    return 0 if not order.drain or session.drained else 1
+    return 0 if not options.drain or session.drained else 1
 
 
 def _report(stack: LocalStack, session: "Session", stop: StopRequests) -> Report | None:
@@ -67,7 +67,7 @@ def _report(stack: LocalStack, session: "Session", stop: StopRequests) -> Report
     run, sent = session.preparation.run, session.feed.sent if session.feed else 0
     if run is None:
         return None
-    report = Background("report", lambda: drained_report(stack.settings, run, sent))
+    report = BackgroundTask("report", lambda: drained_report(stack.settings, run, sent))
     try:
         return report.result(lambda: stop.requested and stop.left_s < _REPORT_LEAVES_S)
     except Stopped:
@@ -80,5 +80,5 @@ def _last_words(session: "Session") -> str:
     if session.preparation.run is None:
         return "stopped before the start was done: nothing was sent"
     if session.lag:
-        return f"stopped: {session.lag:,} rows wait in the input topic; the next start goes on with them"
+        return f"stopped: {session.lag:,} rows wait in the input topic; the next start continues with them"
     return "stopped: rows that wait in the input topic are scored after the next start"

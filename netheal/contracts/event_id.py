@@ -20,7 +20,7 @@ def event_id(partition: npt.NDArray[np.int32] | Ids, offset: Ids, offset_base: i
 def event_id(partition: Any, offset: Any, offset_base: int = 0) -> Any:
     """The id of the record at this offset; of one record, or of arrays of records.
 
-    `offset_base` is 0 until a topic was deleted and made again: from then on it keeps ids unique.
+    `offset_base` is 0 until a topic was deleted and recreated: from then on it keeps ids unique.
 
     >>> event_id(partition=3, offset=2), event_id(partition=3, offset=2, offset_base=10)
     (2051, 12291)

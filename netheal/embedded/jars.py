@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netheal.embedded.java import contained, find_java
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
+from netheal.host.java import contained, find_java
 from netheal.settings import PROJECT_ROOT
 
 CONFIGURATIONS = ("spark", "broker")

@@ -11,14 +11,14 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from netheal.embedded.child import Child, Command, reclaim
-from netheal.embedded.files import write_whole
 from netheal.embedded.jars import broker_jars
-from netheal.embedded.java import contained, find_java
-from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable
-from netheal.kafka_clients import admin_client
+from netheal.host.atomic_write import write_whole
+from netheal.host.child import Child, Command, reclaim
+from netheal.host.java import contained, find_java
+from netheal.host.ports import LOOPBACK, answers, settle_port
+from netheal.kafka.clients import admin_client
 from netheal.settings import PROJECT_ROOT
 
 LOG_SETTINGS = PROJECT_ROOT / "conf" / "kafka-log4j2.properties"

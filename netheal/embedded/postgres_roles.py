@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from netheal.embedded.ports import LOOPBACK
+from netheal.host.ports import LOOPBACK
 
 SUPERUSER = "postgres"
 ROLE = "netheal"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from netheal.embedded.files import write_whole
 from netheal.embedded.postgres import embedded_dsn
-from netheal.embedded.process import Identity, identify, recorded
 from netheal.errors import ServiceUnavailable
+from netheal.host.atomic_write import write_whole
+from netheal.host.process import Identity, identify, recorded
 from netheal.settings import Settings
 
 RECORDS = {

@@ -4,8 +4,8 @@ import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from netheal.embedded.child import Child
-from netheal.embedded.lock import FolderLock
+from netheal.host.child import Child
+from netheal.host.lock import FolderLock
 
 START_BOUND_S = 180.0
 """A server that is not up by then never will be: also a machine under load is faster."""

@@ -12,19 +12,19 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from netheal.background import Background, Stopped
-from netheal.embedded.child import Cancelled, Child, Command
+from netheal.background_task import BackgroundTask, Stopped
 from netheal.embedded.kafka import EmbeddedKafka
-from netheal.embedded.keeper import Condition, Keepable, Keeper
-from netheal.embedded.lock import FolderLock
-from netheal.embedded.ports import settle_port
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.running import forget_running, note_running
 from netheal.embedded.server import EmbeddedServer
+from netheal.embedded.supervisor import ChildState, SupervisedChild, Supervisor
 from netheal.errors import NethealError, SettingsError, StreamRefused, reason_of
+from netheal.host.child import Cancelled, Child, Command
+from netheal.host.lock import FolderLock
+from netheal.host.ports import settle_port
 from netheal.settings import PROJECT_ROOT, Settings
 from netheal.settings.load import variable
-from netheal.stop_bounds import END_S, JOB_S, KEEPERS_S, KILLED_S, SERVICES_S
+from netheal.shutdown_budget import END_S, JOB_S, KILLED_S, SERVICES_S, SUPERVISORS_S
 from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
@@ -55,7 +55,7 @@ class LocalStack:
         self._postgres: EmbeddedPostgres | None = None
         self._job: Child | None = None
         self._api: Child | None = None
-        self._keepers: dict[str, Keeper] = {}
+        self._supervisors: dict[str, Supervisor] = {}
         self._lock = FolderLock(settings.paths.var_dir)
 
     def __enter__(self) -> Self:
@@ -81,14 +81,14 @@ class LocalStack:
         return {name: child.pid for name, child in running.items() if child is not None and child.pid is not None}
 
     @property
-    def conditions(self) -> dict[str, Condition]:
+    def conditions(self) -> dict[str, ChildState]:
         """How each child is that is kept up here, by name."""
-        return {name: keeper.condition for name, keeper in self._keepers.items()}
+        return {name: supervisor.condition for name, supervisor in self._supervisors.items()}
 
     @property
     def services_ready(self) -> bool:
         """Whether the services that are kept up here serve."""
-        return all(self._keepers[name].ready for name in (POSTGRES, BROKER) if name in self._keepers)
+        return all(self._supervisors[name].ready for name in (POSTGRES, BROKER) if name in self._supervisors)
 
     def _start_services(self) -> None:
         """Settle all addresses first, so that what needs a service can be started beside it."""
@@ -111,11 +111,11 @@ class LocalStack:
         for name, service in ((POSTGRES, self._postgres), (BROKER, self._kafka)):
             if service is not None:
                 self._tell(f"starting {name}")
-                self._keep(Keepable(name, _server_start(service), _server_alive(service)))
+                self._keep(SupervisedChild(name, _server_start(service), _server_alive(service)))
 
     def _until_ready(self) -> None:
-        for keeper in self._keepers.values():
-            while not keeper.wait_ready(_LOOK_S):
+        for supervisor in self._supervisors.values():
+            while not supervisor.wait_ready(_LOOK_S):
                 if self.failure is not None:
                     raise self.failure
 
@@ -128,23 +128,23 @@ class LocalStack:
         port = settle_port(settings.paths.var_dir, "api", settings.api.port)
         self.settings = settings.replaced(api_port=port)
         self._api = self._child("the API", API_MODULE, "api")
-        keeper = self._keep(Keepable(API, self._start_api, self._api_alive, self._api_refusal))
+        supervisor = self._keep(SupervisedChild(API, self._start_api, self._api_alive, self._api_refusal))
         if self._await_services:
-            keeper.wait_ready(_SPAWN_S)
+            supervisor.wait_ready(_SPAWN_S)
         host = settings.api.host
         self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def start_job(self) -> None:
         """Start the streaming job; it awaits its services by itself."""
         self._tell("starting the streaming job")
-        self._keep(Keepable(JOB, self._start_job, self._job_alive, self._job_refusal)).wait_ready(_SPAWN_S)
+        self._keep(SupervisedChild(JOB, self._start_job, self._job_alive, self._job_refusal)).wait_ready(_SPAWN_S)
 
     def stop_job(self, bound_s: float = JOB_S) -> None:
         """Let the job finish its micro-batch and end; killed after the bound, its batch is then replayed."""
-        keeper = self._keepers.get(JOB)
-        if keeper is not None:
-            keeper.end()
-            keeper.join(KEEPERS_S)
+        supervisor = self._supervisors.get(JOB)
+        if supervisor is not None:
+            supervisor.end()
+            supervisor.join(SUPERVISORS_S)
         if self._job is not None:
             self._end({JOB: partial(self._job.stop, bound_s)}, bound_s)
             self._job = None
@@ -155,11 +155,11 @@ class LocalStack:
         What cannot be ended, or not cleared up after, is told, and the rest is ended all the same.
         """
         limit = time.monotonic() + bound_s
-        for keeper in self._keepers.values():
-            keeper.end()
-        joined_by = time.monotonic() + KEEPERS_S
-        for keeper in self._keepers.values():
-            keeper.join(max(0.0, joined_by - time.monotonic()))
+        for supervisor in self._supervisors.values():
+            supervisor.end()
+        joined_by = time.monotonic() + SUPERVISORS_S
+        for supervisor in self._supervisors.values():
+            supervisor.join(max(0.0, joined_by - time.monotonic()))
         left_s = max(_LEAST_S, limit - time.monotonic() - SERVICES_S)
         children = {JOB: self._job, API: self._api}
         self._end({name: partial(child.stop, left_s) for name, child in children.items() if child is not None}, left_s)
@@ -175,7 +175,7 @@ class LocalStack:
     def _end(self, calls: Mapping[str, Callable[[], None]], bound_s: float) -> None:
         """Make the calls side by side, each on its own, and return when all are done or out of time."""
         limit = time.monotonic() + bound_s + KILLED_S
-        ends = {name: Background(f"end of {name}", call) for name, call in calls.items()}
+        ends = {name: BackgroundTask(f"end of {name}", call) for name, call in calls.items()}
         for name, end in ends.items():
             try:
                 end.result(lambda: time.monotonic() > limit)
@@ -188,17 +188,17 @@ class LocalStack:
         emit("child.not_stopped", child=name, reason=reason)
         self._tell(f"{name} could not be ended cleanly: {reason}")
 
-    def _keep(self, child: Keepable) -> Keeper:
-        keeper = self._keepers[child.name] = Keeper(child, self._fail)
-        keeper.start()
-        return keeper
+    def _keep(self, child: SupervisedChild) -> Supervisor:
+        supervisor = self._supervisors[child.name] = Supervisor(child, self._fail)
+        supervisor.start()
+        return supervisor
 
     def _fail(self, failure: NethealError) -> None:
         if self.failure is None:
             self.failure = failure
 
     def _start_api(self, cancelled: threading.Event) -> None:
-        postgres = self._keepers.get(POSTGRES)
+        postgres = self._supervisors.get(POSTGRES)
         while postgres is not None and not postgres.ready:
             if cancelled.wait(_LOOK_S):
                 raise Cancelled("asked to stop")

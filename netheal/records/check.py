@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from netheal.contracts import Contract, Feature
 from netheal.records.decoded import Decoded, FloatArray
-from netheal.records.reasons import Reason, Rejection
+from netheal.records.reasons import Rejection, RejectionReason
 from netheal.records.vocabulary import Vocabulary
 
 Encoders = Mapping[str, Mapping[str, float]]
@@ -70,7 +70,7 @@ def check(decoded: Decoded, active: Mapping[str, Encoders]) -> Checked:
     served = [c for c in vocabulary.contracts if c.id in active]
     taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
     for contract in vocabulary.contracts:
-        faults.add(~taken & fits[contract.id], Reason.NO_ACTIVE_MODEL, "", no_active_model(contract.id))
+        faults.add(~taken & fits[contract.id], RejectionReason.NO_ACTIVE_MODEL, "", no_active_model(contract.id))
     good = faults.good
     accepted = np.flatnonzero(good)
     inputs = []
@@ -89,12 +89,12 @@ class _Faults:
         self.rejected: list[Rejection] = []
         self._position = decoded.position
 
-    def add(self, bad: BoolArray, reason: Reason, field: str, detail: str) -> None:
+    def add(self, bad: BoolArray, reason: RejectionReason, field: str, detail: str) -> None:
         """Reject the rows where `bad` holds, unless they are rejected already."""
         for row in np.flatnonzero(bad & self.good):
             self.reject(row, reason, field, detail)
 
-    def reject(self, row: np.int64, reason: Reason, field: str, detail: str) -> None:
+    def reject(self, row: np.int64, reason: RejectionReason, field: str, detail: str) -> None:
         """Reject one row, which is not rejected yet."""
         self.rejected.append(Rejection(int(self._position[row]), reason, field, detail))
         self.good[row] = False
@@ -105,11 +105,11 @@ class _Faults:
             best = max(vocabulary.contracts, key=lambda c: present[row, vocabulary.places(c)].mean())
             there = present[row, vocabulary.places(best)]
             if not there.any():
-                self.reject(row, Reason.NO_CONTRACT, "", "no feature of any contract")
+                self.reject(row, RejectionReason.NO_CONTRACT, "", "no feature of any contract")
                 continue
             missing = [name for name, has in zip(best.names, there, strict=True) if not has]
             lacks = f"{best.id} lacks {len(missing)} {'feature' if len(missing) == 1 else 'features'}"
-            self.reject(row, Reason.MISSING_FEATURE, missing[0], lacks)
+            self.reject(row, RejectionReason.MISSING_FEATURE, missing[0], lacks)
 
 
 def _encode(
@@ -133,7 +133,7 @@ def _encode(
             column[is_text] = [codes.get(text, np.nan) for text in texts if text is not None]
         is_code = np.isfinite(column) & (column >= 0) & (column == np.floor(column))
         unknown = fit & (is_text | is_code) & ~np.isin(column, list(codes.values()))
-        faults.add(unknown, Reason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
+        faults.add(unknown, RejectionReason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
 
 
 def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit: BoolArray, faults: _Faults) -> None:
@@ -152,7 +152,9 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
         row, column = rows[at], int(outside[at].argmax())
         if faults.good[row]:
             feature = contract.features[column]
-            faults.reject(row, Reason.OUT_OF_RANGE, feature.name, _how_outside(float(block[at, column]), feature))
+            faults.reject(
+                row, RejectionReason.OUT_OF_RANGE, feature.name, _how_outside(float(block[at, column]), feature)
+            )
 
 
 def _how_outside(value: float, feature: Feature) -> str:

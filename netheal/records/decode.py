@@ -18,7 +18,7 @@ from netheal.records.decoded import Decoded, FloatArray, split_category
 from netheal.records.envelope import envelope_table
 from netheal.records.reasons import Rejection
 from netheal.records.shape import Shape
-from netheal.records.strict_parser import MAX_VALUE_BYTES, MessageRefused, parse_object, read_message
+from netheal.records.strict_parser import MAX_VALUE_BYTES, InvalidMessage, parse_object, read_message
 from netheal.records.vocabulary import Vocabulary
 
 _MOST_SHAPES = 64
@@ -73,7 +73,7 @@ class MessageDecoder:
         """Take the keys of a message in the middle of the chunk for the usual ones, if it has plain ones."""
         try:
             keys = tuple(parse_object(chunk[len(chunk) // 2]))
-        except MessageRefused:
+        except InvalidMessage:
             return
         if keys not in self._shapes:
             if len(self._shapes) >= _MOST_SHAPES or not Shape.possible(keys):
@@ -91,7 +91,7 @@ class MessageDecoder:
             except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 try:
                     flow = self._parse_strictly(value)
-                except MessageRefused as refused:
+                except InvalidMessage as refused:
                     columns.rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
                     continue
             flows.append(flow)

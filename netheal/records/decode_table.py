@@ -21,7 +21,7 @@ from netheal.records.envelope import envelope_table
 from netheal.records.reasons import Rejection
 from netheal.records.strict_parser import (
     MAX_VALUE_BYTES,
-    MessageRefused,
+    InvalidMessage,
     read_category,
     read_envelope,
     read_number,
@@ -136,7 +136,7 @@ class _Rows:
         """Reject the row where `read` refuses a cell of it."""
         try:
             read()
-        except MessageRefused as refused:
+        except InvalidMessage as refused:
             self.rejected.append(Rejection(row, refused.reason, refused.field, refused.detail))
             self.good[row] = False
 

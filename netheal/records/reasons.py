@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """Reason codes; the value is what is stored."""
 
     BAD_TIMESTAMP = "bad_timestamp"
@@ -25,23 +25,23 @@ class Reason(StrEnum):
     MALFORMED_ROW = "malformed_row"
 
 
-MEANING: dict[Reason, str] = {
-    Reason.BAD_TIMESTAMP: "the record's own time is before 1970 or after 2261; it has that of its batch",
-    Reason.EMPTY: "the message has no value (a tombstone) or only white space",
-    Reason.TOO_LARGE: "the value is over 1 MiB",
-    Reason.NOT_UTF8: "the value is not UTF-8, or a string in it cannot be written as UTF-8",
-    Reason.NOT_JSON: "the value is not JSON",
-    Reason.TRAILING_DATA: "something follows the JSON value",
-    Reason.NOT_AN_OBJECT: "the value is JSON, but not an object",
-    Reason.NESTED_VALUE: "a feature or an envelope field is an object or an array",
-    Reason.WRONG_TYPE: "a feature is a string or a boolean where a number is due",
-    Reason.NAN: "a feature is NaN",
-    Reason.MISSING_FEATURE: "a feature of the contract that fits best is absent or null",
-    Reason.OUT_OF_RANGE: "a feature lies outside the contract's range",
-    Reason.UNKNOWN_CATEGORY: "a category that the active model's encoder does not know",
-    Reason.NO_CONTRACT: "not one feature of any contract is there",
-    Reason.NO_ACTIVE_MODEL: "no model is active for a contract that the row fits",
-    Reason.MALFORMED_ROW: "a row of an uploaded file has more or fewer cells than its header",
+MEANING: dict[RejectionReason, str] = {
+    RejectionReason.BAD_TIMESTAMP: "the record's own time is before 1970 or after 2261; it has that of its batch",
+    RejectionReason.EMPTY: "the message has no value (a tombstone) or only white space",
+    RejectionReason.TOO_LARGE: "the value is over 1 MiB",
+    RejectionReason.NOT_UTF8: "the value is not UTF-8, or a string in it cannot be written as UTF-8",
+    RejectionReason.NOT_JSON: "the value is not JSON",
+    RejectionReason.TRAILING_DATA: "something follows the JSON value",
+    RejectionReason.NOT_AN_OBJECT: "the value is JSON, but not an object",
+    RejectionReason.NESTED_VALUE: "a feature or an envelope field is an object or an array",
+    RejectionReason.WRONG_TYPE: "a feature is a string or a boolean where a number is due",
+    RejectionReason.NAN: "a feature is NaN",
+    RejectionReason.MISSING_FEATURE: "a feature of the contract that fits best is absent or null",
+    RejectionReason.OUT_OF_RANGE: "a feature lies outside the contract's range",
+    RejectionReason.UNKNOWN_CATEGORY: "a category that the active model's encoder does not know",
+    RejectionReason.NO_CONTRACT: "not one feature of any contract is there",
+    RejectionReason.NO_ACTIVE_MODEL: "no model is active for a contract that the row fits",
+    RejectionReason.MALFORMED_ROW: "a row of an uploaded file has more or fewer cells than its header",
 }
 
 
@@ -53,6 +53,6 @@ class Rejection:
     """
 
     position: int
-    reason: Reason
+    reason: RejectionReason
     field: str = ""
     detail: str = ""

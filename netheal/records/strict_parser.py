@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from netheal.records.reasons import Reason
+from netheal.records.reasons import RejectionReason
 from netheal.records.vocabulary import Vocabulary
 
 MAX_VALUE_BYTES = 1 << 20
@@ -21,10 +21,10 @@ _JSON_TYPES = {
 }
 
 
-class MessageRefused(Exception):
+class InvalidMessage(Exception):
     """One message is not acceptable; becomes a Rejection, never leaves `records`."""
 
-    def __init__(self, reason: Reason, field: str = "", detail: str = "") -> None:
+    def __init__(self, reason: RejectionReason, field: str = "", detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.field = field
@@ -39,46 +39,46 @@ _DECODER = json.JSONDecoder(parse_int=_parse_int)
 
 
 def parse_object(value: bytes | None) -> dict[str, Any]:
-    """The JSON object in `value`, the last of duplicated keys winning; raises MessageRefused with a reason."""
+    """The JSON object in `value`, the last of duplicated keys winning; raises InvalidMessage with a reason."""
     if value is None or not value.strip():
-        raise MessageRefused(Reason.EMPTY)
+        raise InvalidMessage(RejectionReason.EMPTY)
     require_size(value)
     try:
         text = value.decode("utf-8").strip(" \t\r\n")
         document, end = _DECODER.raw_decode(text)
     except UnicodeDecodeError as error:
-        raise MessageRefused(Reason.NOT_UTF8, detail=f"byte {error.start}: {error.reason}") from error
+        raise InvalidMessage(RejectionReason.NOT_UTF8, detail=f"byte {error.start}: {error.reason}") from error
     except json.JSONDecodeError as error:
-        raise MessageRefused(Reason.NOT_JSON, detail=f"{error.msg}, at character {error.pos}") from error
+        raise InvalidMessage(RejectionReason.NOT_JSON, detail=f"{error.msg}, at character {error.pos}") from error
     except RecursionError as error:
-        raise MessageRefused(Reason.NOT_JSON, detail="nested too deeply") from error
+        raise InvalidMessage(RejectionReason.NOT_JSON, detail="nested too deeply") from error
     if end != len(text):
-        raise MessageRefused(Reason.TRAILING_DATA, detail=f"after character {end}")
+        raise InvalidMessage(RejectionReason.TRAILING_DATA, detail=f"after character {end}")
     if not isinstance(document, dict):
-        raise MessageRefused(Reason.NOT_AN_OBJECT, detail=f"it is {_JSON_TYPES[type(document)]}")
+        raise InvalidMessage(RejectionReason.NOT_AN_OBJECT, detail=f"it is {_JSON_TYPES[type(document)]}")
     return document
 
 
 def require_size(value: bytes) -> None:
-    """Raise MessageRefused for a message of more than `MAX_VALUE_BYTES`."""
+    """Raise InvalidMessage for a message of more than `MAX_VALUE_BYTES`."""
     if len(value) > MAX_VALUE_BYTES:
-        raise MessageRefused(Reason.TOO_LARGE, detail=f"{len(value)} bytes")
+        raise InvalidMessage(RejectionReason.TOO_LARGE, detail=f"{len(value)} bytes")
 
 
 def read_number(name: str, value: object) -> float:
-    """A feature as a float, NaN where it is null (absent); raises MessageRefused for what is no number."""
+    """A feature as a float, NaN where it is null (absent); raises InvalidMessage for what is no number."""
     if value is None:
         return math.nan
     if isinstance(value, dict | list):
-        raise MessageRefused(Reason.NESTED_VALUE, name)
+        raise InvalidMessage(RejectionReason.NESTED_VALUE, name)
     if isinstance(value, str | bool) or not isinstance(value, int | float):
-        raise MessageRefused(Reason.WRONG_TYPE, name, f"{json.dumps(value)} is not a number")
+        raise InvalidMessage(RejectionReason.WRONG_TYPE, name, f"{json.dumps(value)} is not a number")
     try:
         number = float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     if math.isnan(number):
-        raise MessageRefused(Reason.NAN, name)
+        raise InvalidMessage(RejectionReason.NAN, name)
     return number
 
 
@@ -88,9 +88,9 @@ def read_category(name: str, value: object) -> float | str:
 
 
 def read_envelope(name: str, value: object) -> str | int | float | None:
-    """An envelope field as it came, a boolean as JSON writes it; raises MessageRefused for a nested value."""
+    """An envelope field as it came, a boolean as JSON writes it; raises InvalidMessage for a nested value."""
     if isinstance(value, dict | list):
-        raise MessageRefused(Reason.NESTED_VALUE, name)
+        raise InvalidMessage(RejectionReason.NESTED_VALUE, name)
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):
@@ -102,12 +102,12 @@ def _utf8(name: str, value: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise MessageRefused(Reason.NOT_UTF8, name, "a lone surrogate") from error
+        raise InvalidMessage(RejectionReason.NOT_UTF8, name, "a lone surrogate") from error
     return value
 
 
 def read_message(value: bytes | None, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Wire name -> value for every known name that is there; raises MessageRefused with the first fault."""
+    """Wire name -> value for every known name that is there; raises InvalidMessage with the first fault."""
     document = parse_object(value)
     known: dict[str, Any] = {}
     for name in vocabulary.numbers:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from netheal.records.reasons import Reason, Rejection
+from netheal.records.reasons import Rejection, RejectionReason
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(2262, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ def unusable(timestamps: pa.Array) -> npt.NDArray[np.bool_] | None:
 def reject_unusable(timestamps: pa.Array) -> list[Rejection]:
     """A rejection for each of these times, of which none is usable."""
     return [
-        Rejection(position, Reason.BAD_TIMESTAMP, _FIELD, _told(int(value)))
+        Rejection(position, RejectionReason.BAD_TIMESTAMP, _FIELD, _told(int(value)))
         for position, value in enumerate(_as_integers(timestamps))
     ]
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from netheal.durable import sync_files, sync_path
 from netheal.errors import ServiceUnavailable, StreamRefused
-from netheal.store.ledger import REBUILD, Offsets
+from netheal.host.fsync import sync_files, sync_path
+from netheal.kafka.offsets import Offsets
+from netheal.store.ledger import REBUILD
 
 METADATA = "metadata"
 OFFSETS = "offsets"

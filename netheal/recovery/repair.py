@@ -4,20 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from netheal.errors import StreamRefused
+from netheal.kafka.offsets import OffsetRanges, Offsets
 from netheal.recovery.checkpoint import CheckpointFiles, checkpoint_files
 from netheal.recovery.resume import Found, database_behind, in_words, lost_ranges, resume_point
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.delta import DeltaLog, application_id
-from netheal.store.ledger import (
-    BatchPins,
-    Ledger,
-    LedgerEnd,
-    OffsetRanges,
-    Offsets,
-    begin_query,
-    has_rejected_rows,
-    read_ledger_end,
-)
+from netheal.store.ledger import BatchPins, Ledger, LedgerEnd, begin_query, has_rejected_rows, read_ledger_end
 from netheal.store.outages import add_outage
 from netheal.store.topics import Incarnation
 from netheal.verdicts.counts import count_rows

@@ -32,8 +32,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from netheal.kafka.offsets import OffsetRange, OffsetRanges, Offsets
 from netheal.recovery.checkpoint import Checkpoint, ResumePoint
-from netheal.store.ledger import REBUILD, LedgerEnd, OffsetRange, OffsetRanges, Offsets
+from netheal.store.ledger import REBUILD, LedgerEnd
 
 SCORE_AGAIN = "netheal checkpoint rebuild --score-again"
 ADOPT = "netheal topic adopt"
@@ -106,7 +107,7 @@ def database_behind(found: Found) -> str | None:
         where = "the Delta tables hold rows" if found.delta_beyond else "the checkpoint holds batches"
         return (
             f"{where} that the database does not know of, and none of topic {found.topic}: restore the database from"
-            " its backup. A stream that begins anew, or with another topic, needs a database and folders of its own"
+            " its backup. A stream that starts over, or with another topic, needs a database and folders of its own"
             " (NETHEAL_POSTGRES_DSN, NETHEAL_STORE_ROOT, NETHEAL_CHECKPOINT_DIR)"
         )
     if found.delta_batch <= end.last_batch and not found.delta_beyond:
@@ -124,7 +125,7 @@ def broker_short(found: Found) -> str | None:
     if lost:
         return (
             f"topic {found.topic} no longer has {in_words(lost)}: its retention removed them before they were read."
-            f" Run '{ADOPT}', which records them as lost and goes on behind them, and raise the topic's retention"
+            f" Run '{ADOPT}', which records them as lost and continues after them, and raise the topic's retention"
         )
     done = found.ledger.done
     short = {p: OffsetRange(r.end, done[p]) for p, r in found.broker.items() if r.end < done.get(p, 0)}
@@ -132,7 +133,7 @@ def broker_short(found: Found) -> str | None:
         return (
             f"topic {found.topic} lost {in_words(short)}, which are scored and stored already, and would give these"
             " offsets to other rows (a broker that lost its newest rows, such as by a power cut). Delete the topic,"
-            f" make it again, and run '{ADOPT}'; rows in it that are not scored yet have to be sent again"
+            f" create it again, and run '{ADOPT}'; rows in it that are not scored yet have to be sent again"
         )
     return None
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from netheal.kafka.offsets import OffsetRanges
 from netheal.recovery.checkpoint import CheckpointFiles, read_checkpoint
 from netheal.recovery.resume import Found
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog, application_id
-from netheal.store.ledger import LedgerEnd, OffsetRanges, knows_query, read_ledger_end
+from netheal.store.ledger import LedgerEnd, knows_query, read_ledger_end
 from netheal.store.topics import Incarnation
 
 

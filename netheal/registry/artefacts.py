@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netheal.bundles.served import MANIFEST_FILE, ServedBundle, read_served
-from netheal.durable import sync_files, sync_path
 from netheal.errors import BundleError, ModelFailure
+from netheal.host.fsync import sync_files, sync_path
 from netheal.telemetry import emit
 
 

@@ -22,20 +22,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Reason:
+class ChangeReason:
     """Who changes something, and why."""
 
     actor: str
     why: str = ""
 
 
-def activate(connection: Connection, model_id: int, reason: Reason) -> Change:
+def activate(connection: Connection, model_id: int, reason: ChangeReason) -> Change:
     """Make a model the active one of its type; the one before becomes inactive. Raises Conflict, NotThere."""
     with changes(connection) as cursor:
         return _activate(cursor, find_model(cursor, model_id), reason)
 
 
-def deactivate(connection: Connection, model_id: int, reason: Reason) -> Change:
+def deactivate(connection: Connection, model_id: int, reason: ChangeReason) -> Change:
     """No model of its type is active afterwards. Raises Conflict where it is not active, NotThere."""
     with changes(connection) as cursor:
         model = find_model(cursor, model_id)
@@ -45,7 +45,7 @@ def deactivate(connection: Connection, model_id: int, reason: Reason) -> Change:
         return Change(find_model(cursor, model_id))
 
 
-def rollback(connection: Connection, model_type: str, reason: Reason) -> Change:
+def rollback(connection: Connection, model_type: str, reason: ChangeReason) -> Change:
     """Activate the model that was active before the last one. Raises Conflict where there is none."""
     with changes(connection) as cursor:
         earlier = earlier_model(cursor, model_type)
@@ -54,7 +54,7 @@ def rollback(connection: Connection, model_type: str, reason: Reason) -> Change:
         return _activate(cursor, earlier, reason, rollback=True)
 
 
-def delete(connection: Connection, model_id: int, reason: Reason, delete_from: Artefacts | None = None) -> Change:
+def delete(connection: Connection, model_id: int, reason: ChangeReason, delete_from: Artefacts | None = None) -> Change:
     """Mark a model deleted, and remove its artefact, if told from where; its record stays.
 
     Raises Conflict where it is active or a batch that is not finished was scored with it, NotThere.
@@ -79,7 +79,7 @@ def delete(connection: Connection, model_id: int, reason: Reason, delete_from: A
         return Change(find_model(cursor, model_id))
 
 
-def fail(cursor: Cursor, bundle_hash: str, failure: str) -> ModelRecord | None:
+def mark_failed(cursor: Cursor, bundle_hash: str, failure: str) -> ModelRecord | None:
     """Inside the caller's transaction (`changes`): a model failed on real rows.
 
     It is made inactive, an alert is recorded, and the model before it, if there is one, is activated and
@@ -90,7 +90,7 @@ def fail(cursor: Cursor, bundle_hash: str, failure: str) -> ModelRecord | None:
     if row is None:
         return None
     failed = find_model(cursor, row[0])
-    reason = Reason("netheal", f"failed on real rows: {failure}"[:1000])
+    reason = ChangeReason("netheal", f"failed on real rows: {failure}"[:1000])
     earlier = earlier_model(cursor, failed.model_type)
     set_state(cursor, failed, "inactive", reason)
     instead = earlier.model_version if earlier else "none: rows that need this model go to quarantine"
@@ -106,7 +106,7 @@ def fail(cursor: Cursor, bundle_hash: str, failure: str) -> ModelRecord | None:
     )
     if earlier is None:
         return None
-    return _activate(cursor, earlier, Reason("netheal", f"{failed.model_version} failed"), rollback=True).model
+    return _activate(cursor, earlier, ChangeReason("netheal", f"{failed.model_version} failed"), rollback=True).model
 
 
 def earlier_model(cursor: Cursor, model_type: str) -> ModelRecord | None:
@@ -138,7 +138,7 @@ def changes(connection: Connection) -> Iterator[Cursor]:
         yield cursor
 
 
-def set_state(cursor: Cursor, model: ModelRecord, state: str, reason: Reason, rollback: bool = False) -> None:
+def set_state(cursor: Cursor, model: ModelRecord, state: str, reason: ChangeReason, rollback: bool = False) -> None:
     """Change the state, and write it into the audit table."""
     cursor.execute(
         "update models set state = %s, activated_at = case when %s = 'active' then clock_timestamp()"
@@ -152,7 +152,7 @@ def set_state(cursor: Cursor, model: ModelRecord, state: str, reason: Reason, ro
     )
 
 
-def _activate(cursor: Cursor, model: ModelRecord, reason: Reason, rollback: bool = False) -> Change:
+def _activate(cursor: Cursor, model: ModelRecord, reason: ChangeReason, rollback: bool = False) -> Change:
     if model.is_active:
         raise Conflict(f"model {model.id} is active already")
     if not model.manifest:
@@ -170,7 +170,7 @@ def _activate(cursor: Cursor, model: ModelRecord, reason: Reason, rollback: bool
     replaced = None
     if row is not None:
         before = find_model(cursor, row[0])
-        set_state(cursor, before, "inactive", Reason(reason.actor, f"replaced by {model.model_version}"))
+        set_state(cursor, before, "inactive", ChangeReason(reason.actor, f"replaced by {model.model_version}"))
         replaced = find_model(cursor, row[0])
     set_state(cursor, model, "active", reason, rollback)
     return Change(find_model(cursor, model.id), replaced)

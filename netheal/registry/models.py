@@ -11,7 +11,7 @@ from psycopg2.extras import Json
 from netheal.bundles.served import ServedBundle
 from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, changes, set_state
+from netheal.registry.changes import ChangeReason, changes, set_state
 from netheal.registry.records import ModelRecord, find_model
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.telemetry import emit
@@ -73,7 +73,7 @@ def add_model(
     artefacts: Artefacts,
     bundle: ServedBundle,
     upload: Upload,
-    reason: Reason,
+    reason: ChangeReason,
     quota: Quota | None = None,
 ) -> ModelRecord:
     """Store an examined bundle; its record, in state `validated`. Raises Conflict where the quota is used up.

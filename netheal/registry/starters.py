@@ -13,18 +13,18 @@ from typing import Any
 
 import netheal.bundles
 import netheal.contracts
-from netheal.background import Background
-from netheal.bundles.intake.examine import Order
+from netheal.background_task import BackgroundTask
+from netheal.bundles.intake.examine import ExaminationRequest
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.bundles.served import MANIFEST_FILE, Manifest, ServedBundle, read_served
 from netheal.errors import BundleError, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, activate
+from netheal.registry.changes import ChangeReason, activate
 from netheal.registry.models import Upload, add_model
-from netheal.registry.validation import recorded
+from netheal.registry.validation_report import recorded_report
 from netheal.store.database import Connection, transaction
 
-_REASON = Reason("netheal", "starter model")
+_REASON = ChangeReason("netheal", "starter model")
 _CARD = "MODEL_CARD.md"
 _LIBRARIES = ("numpy", "onnx", "onnxruntime")
 _WALL_S = 600.0
@@ -50,7 +50,7 @@ def examine_starters(folder: Path, cache: Path) -> None:
     examinations = []
     for file in sorted(folder.glob(f"*/{MANIFEST_FILE}")):
         examine = partial(_report_of, file.parent, read_served(file.parent).manifest, cache)
-        examinations.append(Background(f"examination of {file.parent.name}", examine))
+        examinations.append(BackgroundTask(f"examination of {file.parent.name}", examine))
     for examination in examinations:
         examination.result()
 
@@ -99,14 +99,16 @@ def _report_of(folder: Path, manifest: Manifest, cache: Path | None) -> dict[str
     if note is not None:
         with suppress(OSError, ValueError):
             return dict(json.loads(note.read_text("utf-8")))
-    examined = examine_file(source, Order(source.suffix, manifest.model_type, text, manifest.version), _WALL_S)
+    examined = examine_file(
+        source, ExaminationRequest(source.suffix, manifest.model_type, text, manifest.version), _WALL_S
+    )
     if examined.interrupted:
         raise ServiceUnavailable(f"the starter model {source.name} is not examined yet: {examined.report.reason}")
     if examined.bundle is None:
         raise BundleError(f"the starter model {source.name} was refused: {examined.report.reason}")
     if examined.bundle.manifest.onnx_sha256 != manifest.onnx_sha256:
         raise BundleError(f"the starter model {source.name} is not the one its manifest was made of: train it again")
-    report = recorded(examined.report)
+    report = recorded_report(examined.report)
     if note is not None:
         _keep(note, report)
     return report

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from netheal.loopback import is_loopback, split_host
-from netheal.stop_bounds import JOB_ALONE_S, JOB_LEAST_S
+from netheal.shutdown_budget import JOB_ALONE_S, JOB_LEAST_S
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +68,7 @@ class PathSettings(Component):
 
     @property
     def scratch_dir(self) -> Path:
-        """Where processes of this machine have their temporary files, see `netheal.scratch`."""
+        """Where processes of this machine have their temporary files, see `netheal.host.scratch`."""
         return self.var_dir / "tmp"
 
     @property

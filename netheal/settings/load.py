@@ -73,7 +73,7 @@ class Settings(BaseModel):
         values = self.flat()
         unknown = sorted(changes.keys() - values.keys())
         if unknown:
-            raise TypeError(f"there is no setting {', '.join(unknown)}")
+            raise TypeError(f"unknown setting {', '.join(unknown)}")
         return self.of_flat(values | changes)
 
 
@@ -100,18 +100,18 @@ def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
     """
     path = conf or Path(os.environ.get(_CONF_VARIABLE, PROJECT_ROOT / "conf" / "netheal.toml"))
     if _CONF_VARIABLE in os.environ and not path.is_file():
-        raise SettingsError(f"{_CONF_VARIABLE} names {path}, which is no file: mend the path or unset it")
+        raise SettingsError(f"{_CONF_VARIABLE} names {path}, which is no file: correct the path or unset it")
     known = {variable(name) for name in outside_fields()} | {_CONF_VARIABLE, _DATA_VARIABLE}
     unknown = sorted(name for name in os.environ if name.startswith("NETHEAL_") and name not in known)
     if unknown:
-        raise SettingsError(f"there is no setting {', '.join(unknown)}: mend its name or unset it")
+        raise SettingsError(f"unknown setting {', '.join(unknown)}: correct its name or unset it")
     try:
         resolved = _flat_settings(path)(**overrides)
     except ValidationError as error:
         lines = [f"{variable('_'.join(map(str, e['loc'])))}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("wrong settings: " + "; ".join(lines)) from error
+        raise SettingsError("invalid settings: " + "; ".join(lines)) from error
     except (SourceError, TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"wrong settings: {' '.join(str(error).split())} (file {path})") from error
+        raise SettingsError(f"invalid settings: {' '.join(str(error).split())} (file {path})") from error
     return Settings.of_flat(dict(resolved))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from psycopg2 import sql
 
 from netheal.errors import NotThere
-from netheal.store.bounded import bounded, page
 from netheal.store.database import Connection
+from netheal.store.read_transaction import page, read_transaction
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class StoredPolicy:
 def page_of_alerts(connection: Connection, before: int | None = None, limit: int = 100) -> list[Alert]:
     """The newest `limit` alerts, of those with an id below `before`."""
     conditions: list[sql.Composable] = [sql.SQL("id < %(before)s")] if before is not None else []
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(page(_ALERTS, conditions, ("id",)), {"before": before, "limit": limit})
         return [Alert(*row) for row in cursor.fetchall()]
 
 
 def find_policy(connection: Connection, version: str) -> StoredPolicy:
     """A policy by its version; raises NotThere."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute("select version, document, first_used_at from policies where version = %s", (version,))
         row = cursor.fetchone()
     if row is None:

@@ -7,9 +7,9 @@ from typing import Any
 from psycopg2 import sql
 
 from netheal.contracts.event_id import offset_of, partition_of
-from netheal.store.bounded import bounded, page
+from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor
-from netheal.store.ledger import Offsets
+from netheal.store.read_transaction import page, read_transaction
 
 BatchPosition = tuple[datetime, str, int]
 """Where a page ended: `opened_at`, `query_id` and `batch_id` of its last row."""
@@ -73,14 +73,14 @@ def page_of_batches(connection: Connection, before: BatchPosition | None = None,
         conditions.append(sql.SQL("(opened_at, query_id, batch_id) < (%(at)s, %(query_id)s, %(batch_id)s)"))
     at, query_id, batch_id = before or (None, None, None)
     parameters = {"at": at, "query_id": query_id, "batch_id": batch_id, "limit": limit}
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(page(_SELECT, conditions, ("opened_at", "query_id", "batch_id")), parameters)
         return _batches(cursor, cursor.fetchall())
 
 
 def find_batch(connection: Connection, batch_id: int, event_id: int) -> Batch | None:
     """The micro-batch of that number whose offsets hold the event; several streams number their batches alike."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(
             sql.SQL("{} join topics using (topic, topic_id) {}").format(_SELECT, _HOLDS),
             {"batch_id": batch_id, "place": offset_of(event_id), "partition": str(partition_of(event_id))},
@@ -90,7 +90,7 @@ def find_batch(connection: Connection, batch_id: int, event_id: int) -> Batch | 
 
 def find_upload(connection: Connection, upload_id: int) -> UploadedFile | None:
     """The file that rows of an upload came in."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(
             "select id, batch_id, uploaded_at, source_name, policy_version, state from uploads where id = %s",
             (upload_id,),

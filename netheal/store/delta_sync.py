@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from deltalake import DeltaTable
 
-from netheal.durable import local_folder, sync_files, sync_path
+from netheal.host.fsync import local_folder, sync_files, sync_path
 
 LOG_FOLDER = "_delta_log"
 _LAST_CHECKPOINT = "_last_checkpoint"

@@ -5,35 +5,22 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from psycopg2.extras import Json
 
 from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.errors import StreamRefused
+from netheal.kafka.offsets import Offsets
 from netheal.store.counts import Counts, add_counts
 from netheal.store.database import Connection, Cursor, transaction
 
 _PAUSE_S = 0.1
 
 REBUILD = (
-    "Run 'netheal checkpoint rebuild', which makes the checkpoint anew from the database: nothing is lost or read twice"
+    "Run 'netheal checkpoint rebuild', which rebuilds the checkpoint from the database: nothing is lost or read twice"
 )
 """The way out of a checkpoint that cannot be gone on from."""
-
-Offsets = dict[str, int]
-"""Kafka partition (as a string) -> offset."""
-
-
-class OffsetRange(NamedTuple):
-    """A range of offsets of one partition; `end` is exclusive."""
-
-    start: int
-    end: int
-
-
-OffsetRanges = dict[str, OffsetRange]
-"""Kafka partition (as a string) -> a range of its offsets."""
 
 
 @dataclass(frozen=True)

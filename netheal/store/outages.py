@@ -7,8 +7,8 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from netheal.store.bounded import bounded, page
 from netheal.store.database import Connection, Cursor, transaction
+from netheal.store.read_transaction import page, read_transaction
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def add_outage(
 def page_of_outages(connection: Connection, before: int | None = None, limit: int = 100) -> list[Outage]:
     """The newest `limit` outages, of those with an id below `before`; raises TooBroad."""
     conditions: list[sql.Composable] = [sql.SQL("id < %(before)s")] if before is not None else []
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         return _read(cursor, conditions, {"before": before, "limit": limit})
 
 

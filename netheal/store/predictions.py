@@ -9,8 +9,8 @@ from psycopg2 import sql
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION, partition_of
 from netheal.contracts.verdict import DEFAULT_THRESHOLD, NO_CLASS, is_attack_class
-from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection, Cursor
+from netheal.store.read_transaction import BEFORE_EVENT, page, read_transaction
 
 Position = tuple[datetime, int]
 """Where a page ended: `recorded_at` and `event_id` of its last row."""
@@ -102,7 +102,7 @@ def page_of_verdicts(
     """The newest `limit` verdicts, of those before a position; raises TooBroad."""
     if wanted.nothing:
         return []
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(*page_query(wanted, before, limit))
         return _with_models(cursor, cursor.fetchall())
 
@@ -124,7 +124,7 @@ def page_query(wanted: Wanted, before: Position | None, limit: int) -> tuple[sql
 
 def find_verdict(connection: Connection, event_id: int) -> Verdict | None:
     """The verdict of an event, if it is in the hot window; raises TooBroad."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(sql.SQL("{} where event_id = %s limit 1").format(_SELECT), (event_id,))
         return next(iter(_with_models(cursor, cursor.fetchall())), None)
 

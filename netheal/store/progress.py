@@ -6,8 +6,8 @@ from functools import cache
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor, transaction
-from netheal.store.ledger import Offsets
 from netheal.store.outages import Outage, outages_of_last_day
 from netheal.store.stream_state import StreamState, read_state
 from netheal.store.topics import done_offsets

@@ -6,9 +6,9 @@ from typing import Any
 
 from psycopg2 import sql
 
-from netheal.store.bounded import BEFORE_EVENT, bounded, page
 from netheal.store.database import Connection
 from netheal.store.predictions import Position
+from netheal.store.read_transaction import BEFORE_EVENT, page, read_transaction
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def page_of_rejected(
         conditions.append(BEFORE_EVENT)
     at, event_id = before or (None, None)
     parameters = {name: getattr(wanted, name) for name in _CONDITIONS} | {"at": at, "event_id": event_id}
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(page(_SELECT, conditions, ("recorded_at", "event_id")), {**parameters, "limit": limit})
         return [_row(*row) for row in cursor.fetchall()]
 
 
 def find_rejected(connection: Connection, event_id: int) -> Rejected | None:
     """The rejected row of an event, if it is in the hot window; raises TooBroad."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         cursor.execute(sql.SQL("{} where event_id = %s limit 1").format(_SELECT), (event_id,))
         row = cursor.fetchone()
     return None if row is None else _row(*row)

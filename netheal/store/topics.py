@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from netheal.errors import StreamRefused
+from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor, transaction
-from netheal.store.ledger import Offsets
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnati
             known = _newest(cursor, topic) or Incarnation(topic, topic_id, 0)
     if known.id != topic_id:
         raise StreamRefused(
-            f"topic {topic} was deleted and made again (its id was {known.id}, now {topic_id}), so stored offsets"
+            f"topic {topic} was deleted and recreated (its id was {known.id}, now {topic_id}), so stored offsets"
             " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
         )
     return known

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from netheal.contracts.verdict import ClassShare, percentage, share_out
-from netheal.store.bounded import bounded
 from netheal.store.database import Connection, Cursor
+from netheal.store.read_transaction import read_transaction
 
 Counts = Mapping[str, Mapping[str, int]]
 """Kind -> name -> rows; the kinds are those of `verdicts.counts`."""
@@ -90,19 +90,19 @@ class Summary:
 
 def read_totals(connection: Connection) -> RowCounts:
     """Rows ever counted; as many are read as there are names, however many were counted."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         return total_counts(cursor)
 
 
 def read_minutes(connection: Connection, now: datetime, minutes: int) -> list[MinuteOfTraffic]:
     """The last `minutes` minutes up to and with the one of `now`, oldest first; minutes without rows are there, too."""
-    with bounded(connection) as cursor:
+    with read_transaction(connection) as cursor:
         return _timeline(cursor, now, minutes)
 
 
 def read_summary(connection: Connection, topic: str, now: datetime, minutes: int) -> Summary:
     """The total, the last `minutes` minutes and the pace, of one snapshot of the database."""
-    with bounded(connection, snapshot=True) as cursor:
+    with read_transaction(connection, snapshot=True) as cursor:
         return Summary(total_counts(cursor), _timeline(cursor, now, minutes), verdicts_per_s(cursor, topic))
 
 

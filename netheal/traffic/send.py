@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from netheal.errors import ServiceUnavailable
-from netheal.kafka_clients import idempotent_producer
+from netheal.kafka.clients import idempotent_producer
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.traffic.pace import in_slices, paced

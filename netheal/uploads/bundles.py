@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from netheal.bundles.intake.examine import Order
+from netheal.bundles.intake.examine import ExaminationRequest
 from netheal.bundles.intake.sandbox import examine_stream
 from netheal.bundles.served import ServedBundle
 from netheal.errors import BundleError, Conflict, ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason
+from netheal.registry.changes import ChangeReason
 from netheal.registry.models import Quota, Upload, add_model, require_quota
 from netheal.registry.records import ModelRecord, active_model
-from netheal.registry.validation import recorded, told
+from netheal.registry.validation_report import recorded_report, report_document
 from netheal.store.pool import Pool
-from netheal.uploads.against_active import compare
+from netheal.uploads.compare_with_active import compare
 from netheal.verdicts.comparison import has_stored_rows
 
 _TURN_S = 120.0
@@ -45,7 +45,9 @@ class BundleRefused(BundleError):
         self.validation = validation
 
 
-def take_in(registry: Registry, source: IO[bytes], order: Order, upload: Upload, reason: Reason) -> ModelRecord:
+def store_bundle(
+    registry: Registry, source: IO[bytes], order: ExaminationRequest, upload: Upload, reason: ChangeReason
+) -> ModelRecord:
     """Examine the file and keep its served form; the new model's record.
 
     Raises BundleRefused, or Conflict where there are models enough or others are being examined.
@@ -55,12 +57,12 @@ def take_in(registry: Registry, source: IO[bytes], order: Order, upload: Upload,
     with _turn(), _on_disk(source) as file:
         examined = examine_stream(file, order)
         if examined.bundle is None:
-            raise BundleRefused(examined.report.reason, told(examined.report))
+            raise BundleRefused(examined.report.reason, report_document(examined.report))
         try:
             compared = _compared(registry, examined.bundle)
         except BundleError as failure:
-            raise BundleRefused(str(failure), told(examined.report)) from failure
-    validation = recorded(examined.report)
+            raise BundleRefused(str(failure), report_document(examined.report)) from failure
+    validation = recorded_report(examined.report)
     validation["figures"]["against_active"] = compared
     profile = json.loads(order.profile) if order.profile is not None else None
     complete = replace(upload, profile=profile, validation=validation)

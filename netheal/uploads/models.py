@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from netheal.contracts import Contract
 from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import changes, fail
+from netheal.registry.changes import changes, mark_failed
 from netheal.registry.models import ActiveModel, active_models
 from netheal.scoring.loaded import LoadedModels
 from netheal.scoring.model import ServedModel
@@ -40,10 +40,10 @@ class ActiveModels:
         """Give back the memory of models that are not active any more."""
         self._loaded.forget(bundle_hashes)
 
-    def fail(self, failure: ModelFailure) -> None:
+    def mark_failed(self, failure: ModelFailure) -> None:
         """Deactivate a model that failed on real rows; the one before it comes back."""
         with self._pool.connection() as connection, changes(connection) as cursor:
-            fail(cursor, failure.bundle_hash, failure.message)
+            mark_failed(cursor, failure.bundle_hash, failure.message)
         emit("model.failed", hash=failure.bundle_hash, reason=failure.message)
 
 

@@ -16,15 +16,15 @@ from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.failover import score_with_failover
 from netheal.registry.models import ActiveModel
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.pool import Pool
 from netheal.store.serving_rows import ServingRows, joined_rows, serving_rows
 from netheal.telemetry import emit
-from netheal.uploads.answer import Answer
-from netheal.uploads.flows import FlowChunk, FlowFile, open_flows
+from netheal.uploads.flow_file import FlowChunk, FlowFile, open_flows
+from netheal.uploads.flow_file_response import FlowFileResponse
 from netheal.uploads.models import ActiveModels, require_model
-from netheal.uploads.storing import TOPIC, Outcome, Sender, Ticket, UploadStore
+from netheal.uploads.upload_store import TOPIC, OpenUpload, Outcome, Uploader, UploadStore
 from netheal.verdicts.scorer import Columns, Origin, ScoredBatch, Scorer
 
 _MOST_FAILURES = 5
@@ -38,7 +38,7 @@ class FlowUploads:
         self._store = UploadStore(pool, delta_root)
         self._policy_path = policy_path
 
-    def score(self, file: IO[bytes], sender: Sender, limit: int) -> Answer:
+    def score(self, file: IO[bytes], sender: Uploader, limit: int) -> FlowFileResponse:
         """Score and store every row; the answer shows the first `limit` of the verdicts.
 
         A model that fails is deactivated, the one before it comes back, and the file is scored from its beginning.
@@ -46,7 +46,7 @@ class FlowUploads:
         """
         return score_with_failover(
             lambda failed: self._attempt(file, sender, limit, failed),
-            lambda failure, _: self._models.fail(failure),
+            lambda failure, _: self._models.mark_failed(failure),
             _MOST_FAILURES,
         )
 
@@ -54,7 +54,7 @@ class FlowUploads:
         """Give back the memory of models that are not active any more."""
         self._models.forget(bundle_hashes)
 
-    def _attempt(self, file: IO[bytes], sender: Sender, limit: int, failed: Collection[str]) -> Answer:
+    def _attempt(self, file: IO[bytes], sender: Uploader, limit: int, failed: Collection[str]) -> FlowFileResponse:
         flows = open_flows(file, wire_contracts())
         active = self._models.now(failed)
         require_model(flows.contracts, active)
@@ -62,47 +62,49 @@ class FlowUploads:
         policy = parse_policy(document)
         loaded = {model.contract_id: self._models.load(model.bundle_hash) for model in active}
         hashes = {model.contract_id: model.bundle_hash for model in active}
-        ticket = self._store.open(sender, hashes, policy.version, document)
-        answer = Answer(ticket, flows.contracts, limit, models=_named(active), policy_version=policy.version)
+        upload = self._store.open(sender, hashes, policy.version, document)
+        answer = FlowFileResponse(upload, flows.contracts, limit, models=_named(active), policy_version=policy.version)
         try:
             self._score_and_store(flows, Scorer(loaded, policy), answer, active)
         except BaseException as error:
-            done = self._settled(ticket)
+            done = self._settled(upload)
             if not (done and isinstance(error, ServiceUnavailable)):  # else only Postgres' last word was lost
                 answer.discard()
                 raise
-        emit("upload.scored", batch_id=ticket.batch_id, verdicts=answer.verdicts, rejected=answer.rejected)
+        emit("upload.scored", batch_id=upload.batch_id, verdicts=answer.verdicts, rejected=answer.rejected)
         return answer
 
-    def _score_and_store(self, flows: FlowFile, scorer: Scorer, answer: Answer, active: list[ActiveModel]) -> None:
-        sinks = _Sinks(answer.ticket, self._store.delta_root, {model.bundle_hash: model.id for model in active})
+    def _score_and_store(
+        self, flows: FlowFile, scorer: Scorer, answer: FlowFileResponse, active: list[ActiveModel]
+    ) -> None:
+        sinks = _Sinks(answer.upload, self._store.delta_root, {model.bundle_hash: model.id for model in active})
         try:
             for chunk in flows.chunks():
                 numbers = self._store.row_numbers(len(chunk.lines))
-                scored = score_chunk(scorer, chunk, numbers, answer.ticket)
+                scored = score_chunk(scorer, chunk, numbers, answer.upload)
                 sinks.write(scored)
                 answer.add(scored, numbers, chunk.lines)
             outcome = sinks.outcome(answer)
         except BaseException:
             sinks.discard()  # never after `close` began: the parts may be Delta's by then
             raise
-        self._store.close(answer.ticket, outcome)
+        self._store.close(answer.upload, outcome)
 
-    def _settled(self, ticket: Ticket) -> bool:
+    def _settled(self, upload: OpenUpload) -> bool:
         """Take back what a failure left behind; whether the upload is done all the same."""
         try:
-            return self._store.give_up(ticket)
+            return self._store.give_up(upload)
         except NethealError as error:  # what failed first matters more; a later upload takes it back
-            emit("upload.left_open", batch_id=ticket.batch_id, error=str(error))
+            emit("upload.left_open", batch_id=upload.batch_id, error=str(error))
             return False
 
 
 class _Sinks:
     """The Delta parts and the serving rows of one upload."""
 
-    def __init__(self, ticket: Ticket, delta_root: str, model_ids: dict[str, int]) -> None:
-        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, ticket.id, TOPIC)
-        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, ticket.id, TOPIC)
+    def __init__(self, upload: OpenUpload, delta_root: str, model_ids: dict[str, int]) -> None:
+        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, upload.id, TOPIC)
+        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, upload.id, TOPIC)
         self._model_ids = model_ids
         self._rows: list[ServingRows] = []
 
@@ -112,7 +114,7 @@ class _Sinks:
         self._quarantine.write(scored.rejected)
         self._rows.append(serving_rows(scored.verdicts, scored.rejected, self._model_ids))
 
-    def outcome(self, answer: Answer) -> Outcome:
+    def outcome(self, answer: FlowFileResponse) -> Outcome:
         """All that is to be made visible."""
         parts = self._verdicts.receipt(), self._quarantine.receipt()
         return Outcome(*parts, joined_rows(self._rows), answer.counts, answer.verdicts, answer.rejected)
@@ -123,15 +125,15 @@ class _Sinks:
         self._quarantine.discard()
 
 
-def score_chunk(scorer: Scorer, chunk: FlowChunk, numbers: npt.NDArray[np.int64], ticket: Ticket) -> ScoredBatch:
+def score_chunk(scorer: Scorer, chunk: FlowChunk, numbers: npt.NDArray[np.int64], upload: OpenUpload) -> ScoredBatch:
     """Score the rows as records of the topic `upload`, at these offsets and the upload's time."""
     rows = len(chunk.lines)
     origin = Origin(
         topic=TOPIC,
         partition=pa.repeat(pa.scalar(UPLOAD_PARTITION, pa.int32()), rows),
         offset=pa.array(numbers),
-        recorded_at=pa.repeat(pa.scalar(ticket.at, TIMESTAMP), rows),
-        batch_id=ticket.id,
+        recorded_at=pa.repeat(pa.scalar(upload.at, TIMESTAMP), rows),
+        batch_id=upload.id,
     )
     return scorer.score(chunk.decoded, origin, lambda place: _raw_rows(chunk, place))
 

@@ -15,7 +15,7 @@ from netheal.verdicts.scorer import Columns, Origin, ScoredBatch, Scorer, reject
 class RecordScorer:
     """Scores records of one topic.
 
-    `offset_base` is added to offsets in event ids: 0 until the topic was deleted and made again.
+    `offset_base` is added to offsets in event ids: 0 until the topic was deleted and recreated.
     """
 
     scorer: Scorer

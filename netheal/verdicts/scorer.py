@@ -53,7 +53,7 @@ class Origin:
     """Where the n rows of a batch come from.
 
     `partition` int32 [n], `offset` int64 [n], `recorded_at` microseconds UTC [n]. `offset_base` is added to offsets
-    in event ids: 0 until a topic was deleted and made again.
+    in event ids: 0 until a topic was deleted and recreated.
     """
 
     topic: str

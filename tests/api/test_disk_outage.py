@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from netheal.cli.disk_outage import DiskOutage
-from netheal.embedded.disk import DiskSpace
 from netheal.errors import ServiceUnavailable
+from netheal.host.disk import DiskSpace
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect
 from netheal.store.outages import page_of_outages

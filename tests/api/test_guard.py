@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.security.hosts import Names
+from api.security.allowed_hosts import AllowedHosts
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.tokens import create_token
@@ -30,7 +30,7 @@ def test_loopbacks_own_names_are_answered(client: FlaskClient, host: str) -> Non
 
 
 def test_names_of_the_settings_are_answered_on_any_port_unless_one_is_given() -> None:
-    names = Names("0.0.0.0", frozenset({"netheal.example", "other.example:8443"}), frozenset())
+    names = AllowedHosts("0.0.0.0", frozenset({"netheal.example", "other.example:8443"}), frozenset())
     assert names.answers_to("netheal.example", 8000) and names.answers_to("netheal.example:9", 8000)
     assert names.answers_to("other.example:8443", 8000) and not names.answers_to("other.example", 8000)
     assert names.answers_to("192.0.2.1:8000", 8000), "bound to every address, it is called by any of them"

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.health import Problem, problems, status
 from api.observer import Observed
-from api.probe import Away
+from api.probe import Unavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.starters import import_starters
 from netheal.settings import Settings
@@ -68,8 +68,8 @@ READY = Observed(progress(), {"0": 5, "1": 0})
         (Observed(progress(active=BOTH[1:]), {"0": 5}), ["no attack_classifier is active: activate one"]),
         (Observed(progress(revision="0001"), {"0": 5}), ["the tables are 0001", head_revision()]),
         (Observed(progress(revision="", active=()), {"0": 5}), ["not made"]),
-        (Observed(Away("Postgres does not answer"), {"0": 5}), ["Postgres does not answer"]),
-        (Observed(progress(), Away("the broker does not answer")), ["the broker does not answer"]),
+        (Observed(Unavailable("Postgres does not answer"), {"0": 5}), ["Postgres does not answer"]),
+        (Observed(progress(), Unavailable("the broker does not answer")), ["the broker does not answer"]),
     ],
 )
 def test_what_is_missing_is_named(observed: Observed, words: list[str]) -> None:
@@ -88,13 +88,13 @@ def test_what_is_missing_is_named(observed: Observed, words: list[str]) -> None:
         (job("refused", "the topic was made again"), ["has refused to go on: the topic was made again; 15,768 rows"]),
         (job("stopped"), ["ended at 2026-03-01T12:00:00Z; 15,768 rows wait: start it again"]),
         (job("stopped", "its JVM has ended"), ["ended at 2026-03-01T12:00:00Z: its JVM has ended; 15,768 rows wait"]),
-        (job("retrying", "Postgres went away"), ["tries again: Postgres went away; 15,768 rows wait"]),
+        (job("retrying", "Postgres went away"), ["is retrying: Postgres went away; 15,768 rows wait"]),
         (
             job("retrying", "year 58432 is out of range", details=BATCH),
-            ["tries again batch 7 (partition 1, offsets 20 to 30), which failed 3 times: year 58432 is out of range"],
+            ["is retrying batch 7 (partition 1, offsets 20 to 30), which failed 3 times: year 58432 is out of range"],
         ),
-        (job("retrying", "Micro-batch 7 (…) failed", details=BATCH), ["tries again: Micro-batch 7 (…) failed"]),
-        (job("starting", "the JVM"), ["does not get started: the JVM; 15,768 rows wait"]),
+        (job("retrying", "Micro-batch 7 (…) failed", details=BATCH), ["is retrying: Micro-batch 7 (…) failed"]),
+        (job("starting", "the JVM"), ["fails to start: the JVM; 15,768 rows wait"]),
     ],
 )
 def test_a_job_that_does_not_work_is_said_with_what_it_says_of_itself(
@@ -118,7 +118,7 @@ def test_a_start_is_no_fault() -> None:
     assert status([awaited]) == "starting"
     early = Observed(progress(job("starting", since_age_s=2.0), active=()), {"0": 0}, 5.0)
     assert status(problems(early)) == "starting", "the job imports the models"
-    assert status(problems(Observed(early.progress, Away("no broker"), 5.0))) == "degraded"
+    assert status(problems(Observed(early.progress, Unavailable("no broker"), 5.0))) == "degraded"
 
 
 @pytest.mark.parametrize("state", ["refused", "stopped"])
@@ -167,7 +167,7 @@ def test_what_others_recorded_and_what_lasts_is_said() -> None:
 
 
 def test_everything_missing_is_named_at_once() -> None:
-    assert reasons(Observed(Away("a"), Away("b"))) == ["a", "b"]
+    assert reasons(Observed(Unavailable("a"), Unavailable("b"))) == ["a", "b"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/v1/health"])
@@ -176,7 +176,7 @@ def test_it_is_there_twice_and_says_why_not(client: FlaskClient, path: str) -> N
     assert (answer.status_code, answer.get_json()["live"], answer.get_json()["ready"]) == (200, True, False)
     assert answer.get_json()["status"] == "degraded"
     assert [reason for reason in answer.get_json()["reasons"] if "broker does not answer" in reason]
-    assert [reason for reason in answer.get_json()["reasons"] if "the job is awaited" in reason]
+    assert [reason for reason in answer.get_json()["reasons"] if "waiting for the job" in reason]
     assert answer.get_json()["recent_outages"] == []
     assert client.get(f"{path}/live").get_json() == {"live": True}
     assert client.get(f"{path}/ready").status_code == 503

@@ -17,7 +17,7 @@ from api.app import create_app
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import contract
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason
+from netheal.registry.changes import ChangeReason
 from netheal.registry.models import Upload, add_model
 from netheal.registry.records import ModelRecord
 from netheal.settings import Settings
@@ -37,7 +37,7 @@ def add(database: Connection, api_settings: Settings, attack_bundle: ServedBundl
 
     def named(version: str) -> ModelRecord:
         bundle = ServedBundle(replace(attack_bundle.manifest, version=version), attack_bundle.onnx)
-        return add_model(database, artefacts, bundle, Upload("bundle.joblib", 1), Reason("test"))
+        return add_model(database, artefacts, bundle, Upload("bundle.joblib", 1), ChangeReason("test"))
 
     return named
 

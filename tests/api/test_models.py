@@ -20,7 +20,7 @@ from api.resources import models as served_models
 from netheal.bundles.served import ServedBundle
 from netheal.errors import Conflict, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, activate
+from netheal.registry.changes import ChangeReason, activate
 from netheal.registry.models import Quota, Upload, active_models, add_model
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
@@ -262,10 +262,11 @@ def test_what_the_registry_refuses_leaves_nothing_on_disk(
 ) -> None:
     artefacts = Artefacts(api_settings.paths.artefacts_dir)
     with pytest.raises(ValueError, match="NUL"):
-        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1, "no text: \0"), Reason("test"))
+        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1, "no text: \0"), ChangeReason("test"))
     assert artefacts.size_bytes(attack_bundle.hash) == 0
     assert (
-        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1), Reason("test")).state == "validated"
+        add_model(database, artefacts, attack_bundle, Upload("bundle.joblib", 1), ChangeReason("test")).state
+        == "validated"
     )
     assert artefacts.size_bytes(attack_bundle.hash) > 0
 
@@ -302,14 +303,14 @@ def test_no_activation_waits_while_a_new_model_is_measured_and_written(
         write_graph(bundle, folder)
 
     size_bytes, write_graph = Artefacts.size_bytes, ServedBundle.write_graph
-    add_model(database, artefacts, version("first"), Upload("b.joblib", 1), Reason("test"))
+    add_model(database, artefacts, version("first"), Upload("b.joblib", 1), ChangeReason("test"))
     monkeypatch.setattr(Artefacts, "size_bytes", measured)
     monkeypatch.setattr(ServedBundle, "write_graph", written)
     quota = Quota(2, 2**30)
-    add_model(database, artefacts, version("second"), Upload("b.joblib", 1), Reason("test"), quota)
+    add_model(database, artefacts, version("second"), Upload("b.joblib", 1), ChangeReason("test"), quota)
     assert done == ["measured", "written"]
     with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX allows"):
-        add_model(database, artefacts, version("third"), Upload("b.joblib", 1), Reason("test"), quota)
+        add_model(database, artefacts, version("third"), Upload("b.joblib", 1), ChangeReason("test"), quota)
     assert len(list(api_settings.paths.artefacts_dir.iterdir())) == 2, "nothing is left of what was refused"
 
 
@@ -325,8 +326,8 @@ def test_a_model_that_was_added_meanwhile_counts_towards_the_quota(
         if others:
             other = ServedBundle(others.pop(), attack_bundle.onnx)
             with connected(api_settings) as connection:
-                add_model(connection, artefacts, other, Upload("b.joblib", 1), Reason("test"))
+                add_model(connection, artefacts, other, Upload("b.joblib", 1), ChangeReason("test"))
 
     monkeypatch.setattr(ServedBundle, "write_graph", written)
     with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX_BYTES"):
-        add_model(database, artefacts, attack_bundle, Upload("b.joblib", 1), Reason("test"), quota)
+        add_model(database, artefacts, attack_bundle, Upload("b.joblib", 1), ChangeReason("test"), quota)

@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from api import observer as observing
 from api import probe
 from api.observer import Observed, Observer, observer_of
-from api.probe import Away
+from api.probe import Unavailable
 from api.services import Services
 from netheal.cli import status
 from netheal.errors import ServiceUnavailable
@@ -73,7 +73,7 @@ def test_a_slow_answer_is_told_and_does_not_look_like_a_start(
     with database, database.cursor() as cursor:
         cursor.execute(f"lock table {table} in access exclusive mode")
         progress = look(observer).progress
-        assert isinstance(progress, Away) and "too slow" in progress.why
+        assert isinstance(progress, Unavailable) and "too slow" in progress.why
     seen = look(observer)
     assert isinstance(seen.progress, Progress)
     assert seen.postgres_up_s > up_s

@@ -11,16 +11,16 @@ from flask.testing import FlaskClient
 from psycopg2 import sql
 from werkzeug.datastructures import MultiDict
 
-from api.live.filters import read_wish
+from api.live.subscription import read_subscription
 from api.resources import predictions as listed
 from api.services import Services
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.errors import TooBroad
 from netheal.store import predictions as stored
-from netheal.store.bounded import bounded
 from netheal.store.database import Connection, transaction
 from netheal.store.predictions import Wanted, page_query
+from netheal.store.read_transaction import read_transaction
 from tests.api.live.rows import message
 from tests.api.stored_rows import (
     NOW,
@@ -116,7 +116,7 @@ def test_score_and_confidence_mean_the_same_in_a_list_and_on_the_socket(
         found.append(replace(kept, attack_confidence=None if name is None else confidence))
         live.append(message(event_id=row.event_id, class_name=name, score=score, confidence=confidence))
     store(database, found)
-    taken = read_wish(MultiDict(asked)).filter.select(live)
+    taken = read_subscription(MultiDict(asked)).filter.select(live)
     assert ids(client, **asked) == [row.row.traffic_data_id for row in reversed(taken)]
 
 
@@ -231,7 +231,7 @@ def test_the_last_partition_number_is_that_of_uploads(client: FlaskClient, datab
 
 def plan(database: Connection, wanted: Wanted, deep: bool = False) -> str:
     statement, parameters = page_query(wanted, (NOW - timedelta(hours=2), 5) if deep else None, 101)
-    with bounded(database) as cursor:
+    with read_transaction(database) as cursor:
         cursor.execute(
             b"explain (analyze, costs off, timing off, buffers off) " + cursor.mogrify(statement, parameters)
         )
@@ -275,7 +275,7 @@ def test_a_search_that_takes_too_long_says_how_to_narrow_it(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(connection: Connection, *_: object) -> list[object]:
-        with bounded(connection, 50) as cursor:
+        with read_transaction(connection, 50) as cursor:
             cursor.execute("select pg_sleep(5)")
         return []
 
@@ -296,6 +296,6 @@ def test_the_time_limit_ends_with_the_page(client: FlaskClient, app: APIFlask) -
 
 def test_the_time_limit_is_that_of_every_reader(database: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "_SELECT", stored._SELECT + sql.SQL(", pg_sleep(5)"))
-    monkeypatch.setattr(stored, "bounded", lambda connection: bounded(connection, 50))
+    monkeypatch.setattr(stored, "read_transaction", lambda connection: read_transaction(connection, 50))
     with pytest.raises(TooBroad):
         stored.find_verdict(database, 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.probe import Away, Probe
+from api.probe import Probe, Unavailable
 from netheal.errors import ServiceUnavailable
 from tests.deadlines import DEADLINE_S
 
@@ -27,7 +27,9 @@ def test_a_service_that_hangs_holds_one_thread_and_nobody_up(gate: threading.Eve
         return 7
 
     probe = Probe("it", hang)
-    assert [probe.ask(0.1) for _ in range(5)] == [Away("it does not answer within 0 s")] * 5, "it waits for the service"
+    assert [probe.ask(0.1) for _ in range(5)] == [Unavailable("it does not answer within 0 s")] * 5, (
+        "it waits for the service"
+    )
     gate.set()
     assert probe.ask(DEADLINE_S) == 7
     assert len(looks) == 1
@@ -45,7 +47,7 @@ def test_one_look_is_shared_for_seconds_and_then_renewed() -> None:
     probe = Probe("it", look, clock=lambda: now[0])
     assert [probe.ask(), probe.ask()] == [1, 1]
     now[0] += 4
-    assert probe.ask() == Away("gone")
+    assert probe.ask() == Unavailable("gone")
     now[0] += 4
     assert probe.ask() == 3
 

@@ -8,8 +8,8 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.probe import Away, Probe
-from api.security import guesses
+from api.probe import Probe, Unavailable
+from api.security import token_digests
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.pool import LENT_AT_MOST, WAIT_S
@@ -116,7 +116,7 @@ def test_bad_tokens_are_counted_and_lock_out_no_good_one(api_settings: Settings,
 def test_a_flood_of_bad_tokens_costs_no_look_into_postgres_for_each(
     api_settings: Settings, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guesses, "_FRESH_S", 1e9)
+    monkeypatch.setattr(token_digests, "_FRESH_S", 1e9)
     app = create_app(api_settings.replaced(api_requests_per_minute=2))
     client, lent = app.test_client(), lends(app, monkeypatch)
     _, text = create_token(database, "anna", "viewer", "test", None)
@@ -161,7 +161,7 @@ def test_whom_nobody_can_look_up_now_is_told_the_state_alone(app: APIFlask, monk
         answer = client.get("/health", headers=headers)
     assert (answer.status_code, set(answer.get_json())) == (200, {"live", "ready", "status"})
     lent = lends(app, monkeypatch)
-    monkeypatch.setattr(Probe, "ask", lambda _: Away("Postgres does not answer"))
+    monkeypatch.setattr(Probe, "ask", lambda _: Unavailable("Postgres does not answer"))
     answer = client.get("/health", headers=headers)
     assert (answer.status_code, set(answer.get_json()), lent) == (200, {"live", "ready", "status"}, [])
 

@@ -14,15 +14,16 @@ from psycopg2 import sql
 
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.errors import StreamRefused
+from netheal.kafka.offsets import OffsetRange, Offsets
 from netheal.recovery.checkpoint import LocalFiles, ResumePoint, checkpoint_files
 from netheal.recovery.repair import Stores, adopt_gap, score_again
 from netheal.recovery.resume import Found, decide, resume_point
 from netheal.recovery.survey import survey
 from netheal.settings import Settings
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.database import Connection, connect, migrate, transaction
 from netheal.store.delta import DeltaLog, Layout, application_id, quarantine_layout, verdicts_layout
-from netheal.store.delta_part import DeltaPartWriter
-from netheal.store.ledger import BatchPins, Ledger, OffsetRange, Offsets, fence, read_ledger_end
+from netheal.store.ledger import BatchPins, Ledger, fence, read_ledger_end
 from netheal.store.progress import read_progress
 from netheal.store.topics import Incarnation, adopt_topic, settle_topic
 from tests.api.conftest import _administer

@@ -8,7 +8,7 @@ from rich.console import Console
 from netheal.cli import doctor as doctoring
 from netheal.cli import status_command as status_commands
 from netheal.cli.status import Status, StatusReader
-from netheal.cli.status_command import Glance, glance, status_command
+from netheal.cli.status_command import SystemStatus, read_system_status, status_command
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.outages import begin_outage, record_outage
@@ -25,8 +25,8 @@ def of(stream: StreamState | None = None) -> Status:
 RUNS = of(StreamState("running", ""))
 
 
-def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", trouble: str = "") -> Glance:
-    return Glance(True, "var", 1, 2.0, {"job": {"pid": job, "port": None}}, "", disk, trouble, figures)
+def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", trouble: str = "") -> SystemStatus:
+    return SystemStatus(True, "var", 1, 2.0, {"job": {"pid": job, "port": None}}, "", disk, trouble, figures)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def seen(figures: Status | None = RUNS, job: int | None = 7, disk: str = "", tro
     ],
 )
 def test_both_commands_tell_the_same_problem(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, found: Glance, problem: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, found: SystemStatus, problem: str
 ) -> None:
-    monkeypatch.setattr(status_commands, "glance", lambda _: found)
-    monkeypatch.setattr(doctoring, "glance", lambda _: found)
+    monkeypatch.setattr(status_commands, "read_system_status", lambda _: found)
+    monkeypatch.setattr(doctoring, "read_system_status", lambda _: found)
     assert found.problem == problem
     assert status_command(settings, as_json=False, console=Console(quiet=True)) == (1 if problem else 0)
     check = doctoring.doctor(settings)[-1]
@@ -60,4 +60,4 @@ def test_an_outage_that_lasts_is_shown_however_many_came_after_it(
         record_outage(database, "broker", "it was away", NOW, NOW)
     monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
     named = api_settings.replaced(kafka_bootstrap_servers="127.0.0.1:1")
-    assert [outage.subject for outage in glance(named).outages] == ["job"]
+    assert [outage.subject for outage in read_system_status(named).outages] == ["job"]

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.security.marks import demands_of
+from api.security.requirements import requirements_of
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.tokens import ROLES, create_token
@@ -144,13 +144,13 @@ def test_every_route_that_changes_something_says_who_may(app: APIFlask) -> None:
     silent = [
         rule.rule
         for rule in app.url_map.iter_rules()
-        if changing & (rule.methods or set()) and demands_of(app.view_functions[rule.endpoint]).role is None
+        if changing & (rule.methods or set()) and requirements_of(app.view_functions[rule.endpoint]).role is None
     ]
     assert silent == []
 
 
 def test_only_what_tells_nothing_is_public(app: APIFlask) -> None:
-    public = {r.rule for r in app.url_map.iter_rules() if demands_of(app.view_functions[r.endpoint]).public}
+    public = {r.rule for r in app.url_map.iter_rules() if requirements_of(app.view_functions[r.endpoint]).public}
     about_data = {rule for rule in public if rule.startswith("/api/")}
     assert about_data == {"/api/v1/openapi.json"} | {f"/api/v1/health{part}" for part in ("", "/live", "/ready")}
 

@@ -21,13 +21,13 @@ from confluent_kafka import Producer
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 from pydantic import SecretStr
 
-from netheal.embedded.ports import choose_port
 from netheal.embedded.stack import LocalStack
+from netheal.host.ports import choose_port
+from netheal.kafka.topics import ensure_stream_topics
 from netheal.settings import Settings, load_settings
 from netheal.store.database import connect, migrate
 from netheal.store.tokens import create_token
 from netheal.traffic.generator import TrafficGenerator
-from netheal.traffic.topics import ensure_stream_topics
 from tests.stack.harness import World, clear_away, eventually
 
 WARM_ROWS = 4_000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.parity import run_graph
 from netheal.contracts import contract
 
@@ -33,7 +33,7 @@ def test_files_of_keras_are_read(name: str, tmp_path: Path) -> None:
     network = keras.Sequential([layers.Input((10,)), *NETWORKS[name](), layers.Dense(1, "sigmoid")])
     network.save(tmp_path / "net.h5")
     data = (tmp_path / "net.h5").read_bytes()
-    found = examine(memoryview(data), Order(".h5", "threat_detector", PROFILE))
+    found = examine(memoryview(data), ExaminationRequest(".h5", "threat_detector", PROFILE))
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
     rows = np.random.default_rng(0).uniform(0, 1, (50, 10))
@@ -45,6 +45,6 @@ def test_a_lambda_is_refused(tmp_path: Path) -> None:
     network = keras.Sequential([layers.Input((10,)), layers.Lambda(lambda x: x * 2), layers.Dense(1, "sigmoid")])
     network.save(tmp_path / "net.h5")
     data = (tmp_path / "net.h5").read_bytes()
-    report = examine(memoryview(data), Order(".h5", "threat_detector", PROFILE)).report
+    report = examine(memoryview(data), ExaminationRequest(".h5", "threat_detector", PROFILE)).report
     assert not report.accepted
     assert "Lambda" in report.reason

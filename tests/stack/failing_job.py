@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 
 from jobs.score_stream import run
-from jobs.stages.opening import StreamParts
-from jobs.stages.receipt import Receipt
+from jobs.stages.receipt import TaskReceipt
 from jobs.stages.score_task import SinkPlan, Sinks
-from jobs.stages.stopping import StopGate
+from jobs.stages.shutdown import ShutdownGate
+from jobs.stages.startup import StreamParts
 from netheal.settings import load_settings
 from netheal.telemetry import configure_logging
 from netheal.verdicts.counts import MinuteCounts
@@ -25,7 +25,7 @@ class FailingSinks(Sinks):
         super().__init__(plan, batch_id)
         self._batch_id = batch_id
 
-    def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> Receipt:
+    def receipt(self, verdicts: int, rejected: int, counts: MinuteCounts) -> TaskReceipt:
         """As it should be, or not."""
         told = Path(os.environ["FAILING"])
         how, batch = told.read_text().split() if told.exists() else ("", "-1")
@@ -39,7 +39,7 @@ class FailingSinks(Sinks):
 def main() -> int:
     """The entry point."""
     configure_logging()
-    gate = StopGate()
+    gate = ShutdownGate()
     gate.listen()
     try:
         return run(load_settings(), gate, StreamParts(open_sinks=FailingSinks))

@@ -15,16 +15,16 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from jobs.score_stream import run
-from jobs.stages.opening import StreamParts
 from jobs.stages.score_task import SinkPlan, Sinks
 from jobs.stages.scoring import Scoring
-from jobs.stages.sinks.output_topic import OutputTopicWriter
-from jobs.stages.stopping import StopGate
-from netheal.scratch import use_scratch_folder
+from jobs.stages.shutdown import ShutdownGate
+from jobs.stages.startup import StreamParts
+from netheal.host.scratch import use_scratch_folder
 from netheal.settings import load_settings
+from netheal.sinks.delta_part import DeltaPartWriter
+from netheal.sinks.output_topic import OutputTopicWriter
 from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
-from netheal.store.delta_part import DeltaPartWriter
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.store.serving_rows import PostgresRowWriter
 from netheal.telemetry import configure_logging
@@ -135,7 +135,7 @@ def main() -> int:
     """The entry point."""
     os.environ["FAILPOINT_GROUP"] = str(os.getpgrp())
     configure_logging()
-    gate = StopGate()
+    gate = ShutdownGate()
     gate.listen()
     settings = load_settings()
     use_scratch_folder(settings.paths.scratch_dir, "job")  # as the job itself: a JVM that is killed leaves files behind

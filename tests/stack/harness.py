@@ -24,9 +24,9 @@ from pydantic import SecretStr
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.stack import job_environment
+from netheal.kafka.topics import ensure_stream_topics, ensure_topics
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.traffic.topics import ensure_stream_topics, ensure_topics
 from tests.deadlines import DEADLINE_S, STOP_S
 from tests.whole_records import WholeRecord
 

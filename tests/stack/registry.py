@@ -7,13 +7,13 @@ from onnx import TensorProto, helper
 
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, activate, delete, rollback
+from netheal.registry.changes import ChangeReason, activate, delete, rollback
 from netheal.registry.models import Upload, add_model
 from netheal.registry.records import ModelRecord
 from netheal.store.database import connect
 from tests.stack.harness import World
 
-REASON = Reason("test")
+REASON = ChangeReason("test")
 
 
 def starter(world: World, model_type: str) -> ServedBundle:

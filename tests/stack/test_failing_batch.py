@@ -8,8 +8,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from jobs.stages.attempt import TRIES_BEFORE_ALARM
-from jobs.stages.stopping import CUT_STATUS
+from jobs.stages.batch_attempt import TRIES_BEFORE_ALARM
+from jobs.stages.shutdown import CUT_STATUS
 from netheal.store.database import connect
 from netheal.store.stream_state import StreamState, read_state
 from netheal.traffic.generator import TrafficGenerator

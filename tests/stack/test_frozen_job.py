@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from netheal.embedded.process import recorded
+from netheal.host.process import recorded
 from netheal.traffic.generator import TrafficGenerator
 from tests.deadlines import REQUEST_S
 from tests.stack.harness import NETHEAL, Job, eventually

@@ -13,7 +13,7 @@ import psutil
 import psycopg2
 import pytest
 
-from netheal.embedded.process import Identity, recorded
+from netheal.host.process import Identity, recorded
 from netheal.settings import PROJECT_ROOT
 from tests.deadlines import DEADLINE_S, STOP_S
 from tests.stack.exactly_once import assert_exactly_once, assert_nothing_twice

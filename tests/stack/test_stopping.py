@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from jobs.stages.stopping import StopGate, Stopping
+from jobs.stages.shutdown import ShutdownGate, Stopping
 from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.traffic.generator import TrafficGenerator
 from tests.deadlines import STOP_S
@@ -101,10 +101,10 @@ def test_sigterm_while_a_service_is_awaited(make_world: Callable[..., World], mi
 def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path) -> None:
     code = (
         "import time\n"
-        "from jobs.stages.stopping import StopGate\n"
+        "from jobs.stages.shutdown import ShutdownGate\n"
         "from netheal.telemetry import configure_logging\n"
         "configure_logging()\n"
-        "gate = StopGate(stop_s=1.5)\n"
+        "gate = ShutdownGate(stop_s=1.5)\n"
         "gate.listen()\n"
         "print('listening', flush=True)\n"
         "while True:\n"
@@ -123,7 +123,7 @@ def test_a_stop_that_something_holds_up_is_answered_all_the_same(tmp_path: Path)
 
 def test_a_batch_that_begins_while_the_query_stops_is_turned_away() -> None:
     """Spark's `stop` waits for the thread that runs batches: neither may wait for the other."""
-    gate = StopGate()
+    gate = ShutdownGate()
     outcome: list[BaseException] = []
 
     def begin() -> None:

@@ -12,7 +12,7 @@ from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable
 from netheal.store.database import connect, migrate
 from netheal.store.topics import settle_topic
-from netheal.traffic.inlet import Inlet
+from netheal.traffic.ingest import TrafficProducer
 from tests.stack.harness import World
 
 pytestmark = pytest.mark.stack
@@ -105,14 +105,14 @@ def test_health_finds_the_broker_and_its_rows(world: World, client: FlaskClient)
     client.post(URL, json=[{}] * 7)
     reasons = client.get("/health").get_json()["reasons"]
     assert not [reason for reason in reasons if "broker" in reason or "Postgres" in reason]
-    assert "the job is awaited: it has not reported yet; 7 rows wait" in reasons
+    assert "waiting for the job: it has not reported yet; 7 rows wait" in reasons
     assert "netheal_lag_rows 7.0" in client.get("/metrics").text
 
 
 def test_a_broker_that_is_away_is_said_in_time(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    inlet = Inlet("127.0.0.1:1", {}, bound_s=1.0)
+    inlet = TrafficProducer("127.0.0.1:1", {}, bound_s=1.0)
     with caplog.at_level(logging.DEBUG), pytest.raises(ServiceUnavailable, match="took 0 of 2 rows"):
         inlet.send("t", [(0, b"{}"), (1, b"{}")], 0)
     assert capfd.readouterr().err == "", "librdkafka writes to stderr on its own"

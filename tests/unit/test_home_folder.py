@@ -16,7 +16,7 @@ VARIABLES = ("ORT_DISABLE_TELEMETRY", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_CONFI
     "module",
     [
         "netheal.bundles.intake.examine",
-        "netheal.cli.validate",
+        "netheal.bundles.intake.validate_file",
         "api.app",
         "jobs.score_stream",
         "udfs.pandas",

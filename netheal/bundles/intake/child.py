@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-from netheal.bundles.intake.confine import Confinement, confine, leave_network
+from netheal.bundles.intake.confinement import Confinement, confine, leave_network
 from netheal.bundles.intake.frames import mapped, read_frames, write_frames
 
 OUT_OF_MEMORY = 3

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.build import Origin
-from netheal.bundles.intake.cautions import cautions
+from netheal.bundles.intake.conversion import contract_of, serve
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.fields import Fields
 from netheal.bundles.intake.layouts import Parts, bare_network, feature_names, parts_of
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
+from netheal.bundles.intake.probe_rows import typical_rows
 from netheal.bundles.intake.profile import read_profile, require_profile
 from netheal.bundles.intake.report import STEPS, Report, Step
-from netheal.bundles.intake.rows import usual_rows
-from netheal.bundles.intake.serve import contract_of, serve
 from netheal.bundles.intake.unpickle import unpickle
+from netheal.bundles.intake.warnings import model_warnings
 from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
@@ -37,7 +37,7 @@ _DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, Runtime
 
 
 @dataclass(frozen=True)
-class Order:
+class ExaminationRequest:
     """What is to be examined: the file's name ends in `suffix`; `profile` is the JSON beside it."""
 
     suffix: str
@@ -57,7 +57,7 @@ class Examined:
 
 @dataclass
 class _Work:
-    order: Order
+    request: ExaminationRequest
     data: memoryview
     figures: dict[str, Any] = field(default_factory=dict)
     profile: Fields | None = None
@@ -69,16 +69,16 @@ class _Work:
     warnings: list[str] = field(default_factory=list)
 
 
-def examine(data: memoryview, order: Order) -> Examined:
+def examine(data: memoryview, request: ExaminationRequest) -> Examined:
     """Take a file through every step, up to the first that fails."""
-    work = _Work(order, data)
+    work = _Work(request, data)
     steps: list[Step] = []
     for name in STEPS:
         if steps and not steps[-1].passed:
             steps.append(Step(name, None, "not reached"))
         else:
             steps.append(_tried(name, work))
-    report = Report(order.model_type, steps, work.figures, work.warnings)
+    report = Report(request.model_type, steps, work.figures, work.warnings)
     return Examined(report, work.bundle if report.accepted else None)
 
 
@@ -96,22 +96,22 @@ def _tried(name: str, work: _Work) -> Step:
 def _file_format(work: _Work) -> str:
     size = work.data.nbytes
     work.figures |= {"file_bytes": size, "source_sha256": hashlib.sha256(work.data).hexdigest()}
-    if work.order.suffix not in SUFFIXES:
-        raise NethealError(f"a file ending in {quoted(work.order.suffix)} is none of {', '.join(SUFFIXES)}")
+    if work.request.suffix not in SUFFIXES:
+        raise NethealError(f"a file ending in {quoted(work.request.suffix)} is none of {', '.join(SUFFIXES)}")
     if not 0 < size <= FILE_BYTES:
         raise NethealError(f"the file has {size} bytes: 1 to {FILE_BYTES // MEGABYTE} MB are accepted")
-    if work.order.profile is not None:
-        work.profile = read_profile(work.order.profile)
+    if work.request.profile is not None:
+        work.profile = read_profile(work.request.profile)
     is_hdf5 = bytes(work.data[:8]) == _HDF5
-    if is_hdf5 != (work.order.suffix == ".h5"):
-        raise NethealError(f"the file's content is not what a {work.order.suffix} file holds")
+    if is_hdf5 != (work.request.suffix == ".h5"):
+        raise NethealError(f"the file's content is not what a {work.request.suffix} file holds")
     compression, work.plain = ("none", work.data) if is_hdf5 else plain_bytes(work.data)
     work.figures |= {"compression": compression, "plain_bytes": work.plain.nbytes}
-    return f"{work.order.suffix} of {size:,} bytes, compression {compression}"
+    return f"{work.request.suffix} of {size:,} bytes, compression {compression}"
 
 
 def _loading(work: _Work) -> str:
-    if work.order.suffix == ".h5":
+    if work.request.suffix == ".h5":
         from netheal.bundles.intake.h5 import read_network
 
         work.value = read_network(work.plain)
@@ -121,12 +121,12 @@ def _loading(work: _Work) -> str:
 
 
 def _structure(work: _Work) -> str:
-    if work.order.suffix == ".h5":
+    if work.request.suffix == ".h5":
         if work.profile is None:
             raise NethealError("a bare .h5 needs a profile that names its features (expected_features)")
         parts = bare_network(work.value, feature_names(work.profile, "expected_features"))
     else:
-        parts = parts_of(work.value, work.order.model_type)
+        parts = parts_of(work.value, work.request.model_type)
     work.parts, work.value = parts, None
     work.figures |= {"layout": parts.layout, "model": parts.model, "scaler": parts.scaler.kind}
     work.figures |= {"written_by": parts.written_by, "source_version": parts.version}
@@ -135,14 +135,14 @@ def _structure(work: _Work) -> str:
 
 def _features(work: _Work) -> str:
     assert work.parts is not None
-    work.contract = contract_of(work.parts, work.order.model_type)
+    work.contract = contract_of(work.parts, work.request.model_type)
     if work.profile is not None:
         require_profile(work.profile, work.parts)
     work.figures |= {
         "contract": work.contract.id,
         "contract_hash": work.contract.hash,
         "expected_features": list(work.contract.names),
-        "class_labels": work.parts.classes if work.order.model_type == "attack_classifier" else ["Normal", "Attack"],
+        "class_labels": work.parts.classes if work.request.model_type == "attack_classifier" else ["Normal", "Attack"],
     }
     return f"{len(work.contract.names)} features of contract {work.contract.id}"
 
@@ -152,15 +152,15 @@ def _test_prediction(work: _Work) -> str:
     assert work.contract is not None
     sha256 = work.figures["source_sha256"]
     kind = "ensemble" if work.parts.networks else "model"
-    version = work.order.version or work.parts.version or f"{kind}_{sha256[:8]}"
+    version = work.request.version or work.parts.version or f"{kind}_{sha256[:8]}"
     told = {"source_version": work.parts.version, "written_by": work.parts.written_by}
     facts = {"layout": work.parts.layout, "model": work.parts.model}
     facts |= {name: fact for name, fact in told.items() if fact is not None}
     bundle, graph = serve(work.parts, work.contract, Origin(version, sha256, facts))
     work.bundle = bundle
-    rows = usual_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
+    rows = typical_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
     answers, rows_per_s = _timed(graph, rows)
-    work.warnings = cautions(work.parts, work.contract, bundle.manifest, answers, rows_per_s)
+    work.warnings = model_warnings(work.parts, work.contract, bundle.manifest, answers, rows_per_s)
     work.figures |= {
         "version": version,
         "parity": bundle.manifest.parity,

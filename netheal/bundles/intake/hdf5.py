@@ -84,7 +84,7 @@ def _require_plain(file: h5py.File) -> None:
             if left[0] < 0 or depth > 12:
                 raise BundleError("the .h5 holds more groups than a network has")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise BundleError(f"the .h5 has a link at {quoted(name)} that leads elsewhere: save the model anew")
+                raise BundleError(f"the .h5 has a link at {quoted(name)} that leads elsewhere: save the model again")
             item = group[name]
             if isinstance(item, h5py.Group):
                 walk(item, depth + 1)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netheal.bundles.build import class_ids
+from netheal.bundles.intake.allow_list import Kind
 from netheal.bundles.intake.estimators import classifier_of
 from netheal.bundles.intake.fields import Fields, Plain, raw_array, state_of
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
-from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.intake.values import Record

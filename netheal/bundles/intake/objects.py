@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from netheal.bundles.intake.names import Kind
+from netheal.bundles.intake.allow_list import Kind
 from netheal.bundles.intake.reader import ByteReader
 from netheal.bundles.intake.values import (
     ArrayRecord,

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from netheal.bundles.intake.allow_list import Kind, kind_of
 from netheal.bundles.intake.limits import PICKLE_DEPTH, PICKLE_STEPS, TEXT_BYTES
-from netheal.bundles.intake.names import Kind, kind_of
 from netheal.bundles.intake.objects import build, call, read_wrapper
 from netheal.bundles.intake.reader import ByteReader
 from netheal.bundles.intake.values import Name, Record, described

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.intake.names import Kind
+from netheal.bundles.intake.allow_list import Kind
 from netheal.errors import BundleError
 from netheal.wording import kind, quoted, sides
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.live.filters import Filter, Wish
 from api.live.hub import Client, Hub, Limits
 from api.live.messages import Message
+from api.live.subscription import Filter, Subscription
 from tests.api.live.rows import message, payload, schema
 
 
@@ -16,8 +16,8 @@ def hub() -> Hub:
     return Hub(Limits(sockets=3, rate_per_s=10))
 
 
-def add(hub: Hub, wish: Wish | None = None) -> Client:
-    client = hub.add(wish or Wish())
+def add(hub: Hub, subscription: Subscription | None = None) -> Client:
+    client = hub.add(subscription or Subscription())
     assert client is not None
     return client
 
@@ -34,7 +34,11 @@ def mixed(count: int, at: int = 0) -> Sequence[Message]:
 
 
 def test_each_client_gets_what_it_asked_for(hub: Hub) -> None:
-    everything, attacks, full = add(hub), add(hub, Wish(Filter(only_attacks=True))), add(hub, Wish(full=True))
+    everything, attacks, full = (
+        add(hub),
+        add(hub, Subscription(Filter(only_attacks=True))),
+        add(hub, Subscription(full=True)),
+    )
     hub.publish(mixed(10))
     assert [d["traffic_data_id"] for d in documents(everything, 1e9)] == list(range(10))
     assert [d["traffic_data_id"] for d in documents(attacks, 1e9)] == [0]
@@ -76,7 +80,7 @@ def test_a_client_is_told_of_its_lag_once_a_second(hub: Hub) -> None:
 
 
 def test_what_the_tail_did_not_read_is_told_to_everybody(hub: Hub) -> None:
-    clients = [add(hub), add(hub, Wish(Filter(only_attacks=True)))]
+    clients = [add(hub), add(hub, Subscription(Filter(only_attacks=True)))]
     hub.missed(1234)
     for client in clients:
         assert [(d["type"], d["skipped"]) for d in documents(client, 1e9)] == [("lag", 1234)]
@@ -91,9 +95,9 @@ def test_a_client_that_does_not_take_keeps_a_second_of_rows(hub: Hub) -> None:
 
 def test_one_socket_too_many_is_refused_until_one_goes(hub: Hub) -> None:
     clients = [add(hub) for _ in range(3)]
-    assert hub.is_full and hub.add(Wish()) is None
+    assert hub.is_full and hub.add(Subscription()) is None
     hub.remove(clients[0], "stalled")
-    assert hub.add(Wish()) is not None
+    assert hub.add(Subscription()) is not None
     assert hub.counts["opened"] == 4 and hub.counts["dropped stalled"] == 1
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live.pace import Allowance
 from api.live.queue import ClientQueue
+from api.live.row_budget import RowBudget
 from tests.api.live.rows import message
 
 ATTACK, NORMAL = message(class_name="DDoS"), message()
@@ -78,7 +78,7 @@ def test_taken_and_skipped_and_kept_add_up(capacity: int, rounds: list[tuple[str
 
 
 def test_the_allowance_is_the_rate_with_two_seconds_of_burst() -> None:
-    allowance = Allowance(100, 0.0)
+    allowance = RowBudget(100, 0.0)
     assert allowance.rows(0.0) == 200
     allowance.spend(200)
     assert allowance.rows(0.0) == 0
@@ -87,6 +87,6 @@ def test_the_allowance_is_the_rate_with_two_seconds_of_burst() -> None:
 
 
 def test_a_rate_below_one_a_second_is_kept_too() -> None:
-    allowance = Allowance(0.1, 0.0)
+    allowance = RowBudget(0.1, 0.0)
     allowance.spend(allowance.rows(0.0))
     assert [allowance.rows(at) for at in (1.0, 5.0, 10.0)] == [0, 0, 1]

@@ -8,11 +8,11 @@ from typing import Any, cast
 from flask import Flask, g
 from simple_websocket import Server
 
-from api.live.filters import Wish
 from api.live.hub import Client, Hub, Limits
-from api.live.room import Live
+from api.live.service import LiveService
 from api.live.socket import _serve
-from api.live.wire import Wire
+from api.live.subscription import Subscription
+from api.live.websocket_connection import WebSocketConnection
 from tests.api.live.rows import message
 
 RUNS_S = 1.0
@@ -30,7 +30,7 @@ class Sent:
 
 def test_rows_that_may_not_be_sent_yet_keep_no_processor_busy() -> None:
     hub = Hub(Limits(sockets=1, rate_per_s=1))
-    added = hub.add(Wish())
+    added = hub.add(Subscription())
     assert added is not None
     client: Client = added
     hub.publish([message(n, event_id=n) for n in range(100)])
@@ -44,9 +44,11 @@ def test_rows_that_may_not_be_sent_yet_keep_no_processor_busy() -> None:
             looks.append(now_s)
             return client.collect(now_s)
 
-    room: Any = SimpleNamespace(ending=lambda: time.monotonic() > until_s, holders=SimpleNamespace(may_stay=bool))
+    room: Any = SimpleNamespace(
+        ending=lambda: time.monotonic() > until_s, token_check=SimpleNamespace(is_still_valid=bool)
+    )
     with Flask("test").app_context():
         g.watcher = "somebody"
         ws = SimpleNamespace(connected=True, input_buffer=[])
-        _serve(cast(Server, ws), cast(Wire, Sent()), cast(Client, Watched()), cast(Live, room))
+        _serve(cast(Server, ws), cast(WebSocketConnection, Sent()), cast(Client, Watched()), cast(LiveService, room))
     assert 1 <= len(looks) <= 20 * RUNS_S

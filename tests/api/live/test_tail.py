@@ -11,8 +11,8 @@ from kafka import KafkaConsumer
 
 from api.live import tail as module
 from api.live.broker import BrokerAway, Record, Source, TopicReader, consumer_options
-from api.live.filters import Filter, Wish
 from api.live.hub import Client, Hub, Limits
+from api.live.subscription import Filter, Subscription
 from api.live.tail import Tail
 from tests.api.live.rows import payload, row
 
@@ -84,7 +84,7 @@ def hub() -> Hub:
 @contextmanager
 def running(hub: Hub) -> Iterator[tuple[Tail, Client]]:
     tail, ended = Tail(SOURCE, hub), False
-    client = hub.add(Wish())
+    client = hub.add(Subscription())
     assert client is not None
     tail.ensure(lambda: ended, 5)
     try:
@@ -134,7 +134,7 @@ def test_what_retention_removed_is_told_as_skipped(broker: Broker, hub: Hub) -> 
 
 def test_attacks_at_the_beginning_of_much_to_catch_up_with_are_not_skipped(broker: Broker) -> None:
     hub = Hub(Limits(10, 200))
-    attacks = hub.add(Wish(Filter(only_attacks=True)))
+    attacks = hub.add(Subscription(Filter(only_attacks=True)))
     assert attacks is not None
     with running(hub) as (_, client):
         broker.away = True
@@ -176,7 +176,7 @@ def test_it_ends_when_nobody_watches_and_runs_again_for_the_next(
             assert time.monotonic() < limit
             time.sleep(0.01)
         broker.rows.append(row(event_id=1))
-        again = hub.add(Wish())
+        again = hub.add(Subscription())
         assert again is not None
         tail.ensure(lambda: False, 5)
         broker.rows.append(row(event_id=2))

@@ -14,14 +14,14 @@ from api.app import create_app
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure
 from netheal.registry.artefacts import Artefacts
-from netheal.registry.changes import Reason, activate, deactivate
+from netheal.registry.changes import ChangeReason, activate, deactivate
 from netheal.registry.models import Upload as model_upload
 from netheal.registry.models import add_model
 from netheal.registry.records import list_models
 from netheal.scoring.model import AttackScores, ServedModel
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
-from netheal.uploads import flows, models
+from netheal.uploads import flow_file, models
 from tests.api.uploads.conftest import ATTACK_HEADER, ATTACK_ROW, NOTHING, THREAT_CSV, URL, Document, Upload
 
 
@@ -52,7 +52,7 @@ def test_the_file_is_scored_again_by_the_model_before_the_one_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     newer = ServedBundle(replace(attack_bundle.manifest, version="newer"), attack_bundle.onnx)
-    reason = Reason("test")
+    reason = ChangeReason("test")
     model = add_model(database, Artefacts(api_settings.paths.artefacts_dir), newer, model_upload("n.joblib", 1), reason)
     activate(database, model.id, reason)
     scores, calls = ServedModel.attack_scores, []
@@ -64,7 +64,7 @@ def test_the_file_is_scored_again_by_the_model_before_the_one_that_fails(
         return scores(served, features)
 
     monkeypatch.setattr(ServedModel, "attack_scores", fails_later)
-    monkeypatch.setattr(flows, "_CHUNK_ROWS", 1)
+    monkeypatch.setattr(flow_file, "_CHUNK_ROWS", 1)
     answer = upload(f"{ATTACK_HEADER}\n" + f"{ATTACK_ROW}\n" * 3).get_json()
     assert answer["models"]["attack_classifier"]["hash"] != newer.hash
     used = {p["attack_prediction"]["model_hash"] for p in answer["predictions"]}
@@ -98,7 +98,7 @@ def test_a_model_that_somebody_else_deactivates_gives_its_memory_back(
     app = create_app(api_settings)
     assert app.test_client().post(URL, data=form).status_code == 200
     for active in list_models(database, "attack_classifier"):
-        deactivate(database, active.id, Reason("the job"))
+        deactivate(database, active.id, ChangeReason("the job"))
     limit = time.monotonic() + 60
     while gc.collect() >= 0 and seen[0]() is not None:
         assert time.monotonic() < limit

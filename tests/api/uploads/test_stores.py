@@ -24,7 +24,7 @@ from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
 from netheal.traffic.generator import TrafficGenerator
-from netheal.uploads import flows, storing
+from netheal.uploads import flow_file, upload_store
 from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import Scorer
 from tests.api.uploads.conftest import NOTHING, THREAT_CSV, THREAT_ROW, Document, Upload, delta_rows
@@ -41,7 +41,7 @@ def test_every_row_is_in_every_store_once_with_the_streams_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The stream's scorer over the messages that `traffic send` makes of the same file, in one piece."""
-    monkeypatch.setattr(flows, "_CHUNK_ROWS", 70)
+    monkeypatch.setattr(flow_file, "_CHUNK_ROWS", 70)
     text = both_contracts(500)
     answer = upload(text).get_json()
     path = tmp_path / "flows.csv"
@@ -139,7 +139,7 @@ def test_what_fails_halfway_leaves_nothing(
         if place in ("verdicts", "quarantine"):
             patched.setattr(DeltaLog, "commit", commit_or_fail)
         else:
-            patched.setattr(storing, place, fails)
+            patched.setattr(upload_store, place, fails)
         response = upload(text)
     assert response.status_code == 503
     assert response.get_json()["error"]["code"] == "service_unavailable"
@@ -156,13 +156,13 @@ def test_what_a_crash_left_open_is_taken_back_later(
     upload: Upload, stored: Callable[[], Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(storing, "add_totals", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
-        patched.setattr(storing.UploadStore, "give_up", lambda *_: False)  # as if the process had died
+        patched.setattr(upload_store, "add_totals", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
+        patched.setattr(upload_store.UploadStore, "give_up", lambda *_: False)  # as if the process had died
         assert upload(THREAT_CSV).status_code == 503
     assert stored() == NOTHING | {"uploads": 1, "delta verdicts": 3}
     upload(THREAT_CSV)
     assert (stored()["uploads"], stored()["delta verdicts"]) == (2, 6)
-    monkeypatch.setattr(storing, "_ABANDONED", "0 seconds")
+    monkeypatch.setattr(upload_store, "_ABANDONED", "0 seconds")
     upload(THREAT_CSV)
     assert (stored()["uploads"], stored()["delta verdicts"], stored()["verdicts"]) == (2, 6, 6)
 
@@ -171,8 +171,8 @@ def test_what_a_crash_left_open_is_taken_back_later(
 def test_too_many_rows_leave_nothing(
     upload: Upload, stored: Callable[[], Document], api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flows, "MAX_ROWS", 2)
-    monkeypatch.setattr(flows, "_CHUNK_ROWS", 1)
+    monkeypatch.setattr(flow_file, "MAX_ROWS", 2)
+    monkeypatch.setattr(flow_file, "_CHUNK_ROWS", 1)
     response = upload(THREAT_CSV)
     assert (response.status_code, response.get_json()["error"]["code"]) == (413, "too_many_rows")
     assert stored() == NOTHING

@@ -14,12 +14,12 @@ import psycopg2
 import pytest
 
 from netheal.embedded import postgres, postgres_roles
-from netheal.embedded.account import account_for
-from netheal.embedded.ports import LOOPBACK
 from netheal.embedded.postgres import EmbeddedPostgres
 from netheal.embedded.postgres_roles import Access
-from netheal.embedded.process import recorded
 from netheal.errors import SettingsError
+from netheal.host.account import account_for
+from netheal.host.ports import LOOPBACK
+from netheal.host.process import recorded
 from netheal.store.database import migrate
 
 pytestmark = pytest.mark.stack

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 from netheal.contracts import contract
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable, StreamRefused
+from netheal.kafka.topics import ensure_topics, topic_id
 from netheal.traffic.send import send_files, send_messages
-from netheal.traffic.topics import ensure_topics, topic_id
 from tests.deadlines import DEADLINE_S
 
 

@@ -57,7 +57,7 @@ def test_a_wrong_setting_is_named(ordered: Order, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NETHEAL_SCORING_TASKS", "none")
     status, said = ordered("doctor")
     assert status == 2
-    assert said.startswith("netheal: wrong settings: NETHEAL_SCORING_TASKS: ") and said.count("\n") == 1
+    assert said.startswith("netheal: invalid settings: NETHEAL_SCORING_TASKS: ") and said.count("\n") == 1
 
 
 def test_generated_traffic_and_files_exclude_each_other(clean_environment: pytest.MonkeyPatch) -> None:

@@ -7,24 +7,24 @@ import pytest
 
 from netheal.cli.stage import Stage, stage_of
 from netheal.cli.status import Status
-from netheal.cli.watch import Look
-from netheal.embedded.disk import DiskSpace
-from netheal.embedded.keeper import Condition
+from netheal.cli.stream_monitor import StreamSnapshot
 from netheal.embedded.stack import BROKER, JOB, POSTGRES
+from netheal.embedded.supervisor import ChildState
+from netheal.host.disk import DiskSpace
 from netheal.store.progress import Progress
 from netheal.store.stream_state import StreamState
 
 NOW = 1_800_000_000.0
 STARTED = NOW - 100.0
-READY = {name: Condition("ready", STARTED) for name in (POSTGRES, BROKER, JOB)}
+READY = {name: ChildState("ready", STARTED) for name in (POSTGRES, BROKER, JOB)}
 
 
-def look(stream: StreamState | None = None, lag: int | None = 0, batches: int = 5, trouble: str = "") -> Look:
+def look(stream: StreamState | None = None, lag: int | None = 0, batches: int = 5, trouble: str = "") -> StreamSnapshot:
     progress = Progress(batches=batches, stream=stream, closed_age_s=70.0)
-    return Look(Status(progress, lag=lag), began_at=1.0, trouble=trouble)
+    return StreamSnapshot(Status(progress, lag=lag), began_at=1.0, trouble=trouble)
 
 
-def said(found: Look, **conditions: Condition) -> str:
+def said(found: StreamSnapshot, **conditions: ChildState) -> str:
     return str(stage_of({**READY, **conditions}, found, JOB, NOW, look_age_s=1.0))
 
 
@@ -33,21 +33,21 @@ def test_a_stream_that_runs() -> None:
 
 
 def test_a_full_disk_comes_before_what_it_breaks() -> None:
-    found = Look(disk=DiskSpace(Path("/data"), 2**20, 2**30))
-    text = said(found, **{BROKER: Condition("down", NOW, "ended")})
-    assert text == "disk full: 1 MiB of 1.0 GiB free at /data: free some, netheal then goes on by itself"
+    found = StreamSnapshot(disk=DiskSpace(Path("/data"), 2**20, 2**30))
+    text = said(found, **{BROKER: ChildState("down", NOW, "ended")})
+    assert text == "disk full: 1 MiB of 1.0 GiB free at /data: free some, netheal then continues by itself"
 
 
 def test_a_service_that_is_down_is_named_with_since_when() -> None:
-    text = said(look(StreamState("running", "")), **{BROKER: Condition("down", NOW, "it was killed\nmore")})
+    text = said(look(StreamState("running", "")), **{BROKER: ChildState("down", NOW, "it was killed\nmore")})
     clock = time.strftime("%H:%M:%S", time.localtime(NOW))
-    assert text == f"waiting: {BROKER} is down since {clock} (it was killed), it is started again"
+    assert text == f"waiting: {BROKER} is down since {clock} (it was killed), it is being restarted"
 
 
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (Look(), "starting: making tables and topics"),
+        (StreamSnapshot(), "starting: making tables and topics"),
         (look(None), "starting: awaiting the streaming job and its Spark session"),
         (look(StreamState("stopped", "", heartbeat_age_s=500.0)), "starting: awaiting the streaming job and its Spark"),
         (look(StreamState("starting", "awaiting PostgreSQL", heartbeat_age_s=1.0)), "starting: awaiting PostgreSQL"),
@@ -58,17 +58,17 @@ def test_a_service_that_is_down_is_named_with_since_when() -> None:
         (look(trouble="Postgres does not answer: refused"), "waiting: Postgres does not answer: refused"),
     ],
 )
-def test_what_is_awaited(found: Look, text: str) -> None:
+def test_what_is_awaited(found: StreamSnapshot, text: str) -> None:
     assert said(found).startswith(text)
 
 
 def test_tables_that_cannot_be_made_are_said() -> None:
-    stage = stage_of(READY, Look(), JOB, NOW, look_age_s=1.0, preparing="KeyError: 'flows'")
+    stage = stage_of(READY, StreamSnapshot(), JOB, NOW, look_age_s=1.0, preparing="KeyError: 'flows'")
     assert str(stage) == "waiting: tables and topics are not made yet: KeyError: 'flows'"
 
 
 def test_a_first_look_that_fails_is_said() -> None:
-    assert said(Look(trouble="ValueError: odd")) == "waiting: ValueError: odd"
+    assert said(StreamSnapshot(trouble="ValueError: odd")) == "waiting: ValueError: odd"
 
 
 def test_a_job_that_stands_still_while_rows_wait_is_not_running() -> None:
@@ -83,7 +83,7 @@ def test_a_job_that_does_not_get_started_is_not_starting() -> None:
     text = said(look(StreamState("starting", "awaiting the JVM", heartbeat_age_s=1.0, since_age_s=301.0)))
     assert text == "waiting: the streaming job does not get started: awaiting the JVM"
     clock = time.strftime("%H:%M:%S", time.localtime(NOW - 121.0))
-    text = said(look(None), **{JOB: Condition("ready", NOW - 121.0)})
+    text = said(look(None), **{JOB: ChildState("ready", NOW - 121.0)})
     assert text == f"waiting: the streaming job has not reported since it was started at {clock}"
 
 
@@ -100,6 +100,6 @@ def test_a_service_that_hangs_is_not_running() -> None:
 
 
 def test_services_that_start_are_called_by_name() -> None:
-    found = said(Look(), **{POSTGRES: Condition("starting", NOW)})
+    found = said(StreamSnapshot(), **{POSTGRES: ChildState("starting", NOW)})
     assert found == f"starting: {POSTGRES} starting, {BROKER} ready, {JOB} ready"
     assert Stage("running") == Stage("running", "")

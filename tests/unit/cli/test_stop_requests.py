@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from netheal.cli.stopping import StopRequests
+from netheal.cli.stop_requests import StopRequests
 from netheal.settings.load import outside_fields
-from netheal.stop_bounds import END_S, JOB_ALONE_S, JOB_S, KILLED_S, PROMISED_S, batch_bound_s, cut_bound_s
+from netheal.shutdown_budget import END_S, JOB_ALONE_S, JOB_S, KILLED_S, PROMISED_S, batch_bound_s, cut_bound_s
 
 Eventually = Callable[[Callable[[], object]], None]
 

@@ -8,14 +8,14 @@ import pytest
 
 from netheal.cli import feed as feeding
 from netheal.cli import prepare as preparing
-from netheal.cli import watch as watching
+from netheal.cli import stream_monitor as watching
 from netheal.cli.disk_outage import DiskOutage
-from netheal.cli.feed import Feed
+from netheal.cli.feed import TrafficFeed
 from netheal.cli.prepare import Preparation
 from netheal.cli.readback import Run
 from netheal.cli.status import Status
-from netheal.cli.watch import StreamWatch
-from netheal.embedded.disk import DiskSpace, DiskWatch
+from netheal.cli.stream_monitor import StreamMonitor
+from netheal.host.disk import DiskSpace, DiskWatch
 from netheal.settings import Settings
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -43,18 +43,18 @@ class Reader:
 
 
 @pytest.fixture
-def watch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StreamWatch]:
+def watch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StreamMonitor]:
     monkeypatch.setattr(watching, "StatusReader", Reader)
     monkeypatch.setattr(watching, "_PAUSE_S", 0.01)
     monkeypatch.setattr(DiskOutage, "write", lambda *_: None)
-    made = StreamWatch(settings)
+    made = StreamMonitor(settings)
     made.tables_made()
     yield made
     made.close()
 
 
 def test_a_disk_that_cannot_be_looked_at_does_not_end_the_watch(
-    watch: StreamWatch, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+    watch: StreamMonitor, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     def stale(_: object) -> DiskSpace | None:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
@@ -65,7 +65,7 @@ def test_a_disk_that_cannot_be_looked_at_does_not_end_the_watch(
 
 
 def test_an_unexpected_error_of_a_look_is_shown_and_passes(
-    watch: StreamWatch, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+    watch: StreamMonitor, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     monkeypatch.setattr(Reader, "error", ValueError("odd\nand more"))
     watch.start()
@@ -100,7 +100,7 @@ def test_traffic_that_cannot_be_sent_has_not_come_to_its_end(
 
     monkeypatch.setattr(feeding, "send_messages", send)
     chunks: Iterator[Sequence[bytes]] = iter(())
-    feed = Feed(settings, chunks, None)
+    feed = TrafficFeed(settings, chunks, None)
     feed.start()
     eventually(lambda: feed.done)
     assert str(feed.failure) == "the traffic cannot be sent: ValueError: odd; the log has more"

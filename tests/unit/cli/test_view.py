@@ -76,7 +76,7 @@ def test_normal_rows_are_all_that_are_no_attack_and_each_attack_is_counted_once(
 
 @pytest.mark.parametrize("width", [30, 80, 120])
 def test_what_is_wrong_is_said_in_full(width: int) -> None:
-    stage = Stage("waiting", "the Kafka broker is down since 14:03:22 (it ended), it is started again")
+    stage = Stage("waiting", "the Kafka broker is down since 14:03:22 (it ended), it is being restarted")
     words = drawn(shown(stage=stage), width).replace("│", " ").split()
     assert " ".join(words).count(str(stage)) == 1
 

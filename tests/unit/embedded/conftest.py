@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded.child import Child, Command
+from netheal.host.child import Child, Command
 
 MakeChild = Callable[[str], Child]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded import child as children
-from netheal.embedded.child import Child, Command, reclaim
-from netheal.embedded.process import Identity, identify, recorded
 from netheal.errors import ServiceUnavailable
+from netheal.host import child as children
+from netheal.host.child import Child, Command, reclaim
+from netheal.host.process import Identity, identify, recorded
 
 MakeChild = Callable[[str], Child]
 Eventually = Callable[[Callable[[], object]], None]
@@ -79,8 +79,8 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path, eventually: Ev
     code = f"""
 import sys, time
 from pathlib import Path
-from netheal.embedded import child as children
-from netheal.embedded.child import Child, Command
+from netheal.host import child as children
+from netheal.host.child import Child, Command
 folder = Path({str(tmp_path)!r})
 argv = (sys.executable, "-c", "import time; time.sleep(600)")
 Child(Command("sample", argv, log=folder / "log", record=folder / "record")).start()

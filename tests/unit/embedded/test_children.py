@@ -7,7 +7,7 @@ from netheal.settings import PROJECT_ROOT
 
 STARTS_TWO = """
 import subprocess, sys
-from netheal.embedded.process import kill_children
+from netheal.host.process import kill_children
 children = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
 kill_children()
 print(*(child.wait(60) for child in children))

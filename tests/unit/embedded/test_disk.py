@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded.disk import FREE_AGAIN_BYTES, FULL_BYTES, DiskSpace, DiskWatch, disk_space, written_folders
-from netheal.embedded.files import write_whole
+from netheal.host.atomic_write import write_whole
+from netheal.host.disk import FREE_AGAIN_BYTES, FULL_BYTES, DiskSpace, DiskWatch, disk_space, written_folders
 from netheal.settings import Settings
 
 ROOM = 10 * FULL_BYTES

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded.java import checked_java, find_java, java_major
 from netheal.errors import SettingsError
+from netheal.host.java import checked_java, find_java, java_major
 
 
 def fake_java(home: Path, version: str) -> Path:

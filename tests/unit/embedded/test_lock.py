@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded.lock import FolderLock
 from netheal.errors import SettingsError
+from netheal.host.lock import FolderLock
 
 
 def test_a_second_owner_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_second_owner_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_the_lock_of_a_killed_owner_is_free(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from netheal.embedded.lock import FolderLock
+from netheal.host.lock import FolderLock
 FolderLock(Path({str(tmp_path)!r})).acquire()
 print("held", flush=True)
 input()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netheal.embedded.ports import LOOPBACK, OURS, answers, settle_port
 from netheal.errors import SettingsError
+from netheal.host.ports import LOOPBACK, OURS, answers, settle_port
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from rich.console import Console
 from netheal.cli import preflight as checking
 from netheal.cli.doctor import doctor, doctor_command
 from netheal.cli.preflight import memory_bytes, preflight, run_checks
-from netheal.embedded.lock import FolderLock
-from netheal.embedded.ports import LOOPBACK
 from netheal.errors import ServiceUnavailable, SettingsError
+from netheal.host.lock import FolderLock
+from netheal.host.ports import LOOPBACK
 from netheal.settings import Settings, load_settings
 
 

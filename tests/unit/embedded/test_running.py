@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from netheal.embedded.process import identify
 from netheal.embedded.running import find_running, forget_running, named_broker, note_running, settings_of_running
 from netheal.errors import ServiceUnavailable
+from netheal.host.process import identify
 from netheal.settings import Settings
 
 PASSWORD = "s3cret-of-the-server"

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from netheal.embedded import stack as stacking
-from netheal.embedded.lock import FolderLock
 from netheal.embedded.stack import LocalStack, job_environment
+from netheal.host.lock import FolderLock
 from netheal.settings import Settings
-from netheal.stop_bounds import JOB_S
+from netheal.shutdown_budget import JOB_S
 
 
 class Part:

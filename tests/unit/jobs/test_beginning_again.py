@@ -11,11 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from jobs import score_stream
+from jobs.stages.shutdown import ShutdownGate
 from jobs.stages.state_reporter import StateReporter
-from jobs.stages.stopping import StopGate
-from netheal.background import Background, Stopped
-from netheal.embedded.disk import DiskSpace, DiskWatch
+from netheal.background_task import BackgroundTask, Stopped
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
+from netheal.host.disk import DiskSpace, DiskWatch
 from netheal.settings import Settings
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -35,7 +35,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return found
 
 
-def failing(error: BaseException, gate: StopGate, times: int = 2) -> Callable[..., None]:
+def failing(error: BaseException, gate: ShutdownGate, times: int = 2) -> Callable[..., None]:
     """A stream that falls that often, and then is asked to stop."""
     left = [error] * times
 
@@ -55,7 +55,7 @@ def nowhere(settings: Settings) -> Settings:
 def test_a_full_disk_is_waited_out_and_named(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:
-    gate, full = StopGate(), DiskSpace(Path("/data"), 0, 2**30)
+    gate, full = ShutdownGate(), DiskSpace(Path("/data"), 0, 2**30)
     monkeypatch.setattr(DiskWatch, "full", lambda _: full)
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(score_stream, "stream_until_stopped", failing(error, gate))
@@ -72,21 +72,21 @@ def test_a_full_disk_before_the_beginning_is_no_refusal(
 
     monkeypatch.setattr(score_stream, "use_scratch_folder", scratch)
     monkeypatch.setattr(score_stream, "load_settings", lambda: settings)
-    monkeypatch.setattr(StopGate, "listen", lambda _: None)
+    monkeypatch.setattr(ShutdownGate, "listen", lambda _: None)
     assert score_stream.main() == status
 
 
 def test_a_stop_has_the_time_that_the_settings_give_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    gates: list[StopGate] = []
+    gates: list[ShutdownGate] = []
 
-    def run(_: Settings, gate: StopGate) -> int:
+    def run(_: Settings, gate: ShutdownGate) -> int:
         gates.append(gate)
         return 0
 
     monkeypatch.setattr(score_stream, "run", run)
     monkeypatch.setattr(score_stream, "use_scratch_folder", lambda *_: None)
     monkeypatch.setattr(score_stream, "load_settings", lambda: settings.replaced(job_stop_s=9.0))
-    monkeypatch.setattr(StopGate, "listen", lambda _: None)
+    monkeypatch.setattr(ShutdownGate, "listen", lambda _: None)
     assert score_stream.main() == 0
     assert [gate.stop_s for gate in gates] == [9.0]
 
@@ -94,7 +94,7 @@ def test_a_stop_has_the_time_that_the_settings_give_it(settings: Settings, monke
 def test_a_jvm_that_is_gone_ends_the_process_at_once(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:
-    gate = StopGate()
+    gate = ShutdownGate()
     monkeypatch.setattr(score_stream, "stream_until_stopped", failing(ConnectionRefusedError(), gate))
     monkeypatch.setattr(score_stream, "spark_ended", lambda: True)
     assert score_stream.run(nowhere, gate) == 1
@@ -105,7 +105,7 @@ def test_a_jvm_that_is_gone_ends_the_process_at_once(
 def test_a_stop_before_the_stream_began_is_a_stop(
     nowhere: Settings, monkeypatch: pytest.MonkeyPatch, reports: list[tuple[Any, ...]]
 ) -> None:
-    gate = StopGate()
+    gate = ShutdownGate()
 
     def stream(*_: object) -> None:
         gate.requested.set()
@@ -118,7 +118,7 @@ def test_a_stop_before_the_stream_began_is_a_stop(
 
 def test_a_call_that_never_comes_back_is_left_when_asked(eventually: Eventually) -> None:
     stop, ended = threading.Event(), threading.Event()
-    stuck = Background("stuck", threading.Event().wait)
+    stuck = BackgroundTask("stuck", threading.Event().wait)
 
     def wait() -> None:
         with pytest.raises(Stopped):
@@ -132,10 +132,10 @@ def test_a_call_that_never_comes_back_is_left_when_asked(eventually: Eventually)
 
 def test_what_a_call_returns_or_raises_is_its_result() -> None:
     stop = threading.Event()
-    assert Background("sum", lambda: 1 + 1).result(stop.is_set) == 2
+    assert BackgroundTask("sum", lambda: 1 + 1).result(stop.is_set) == 2
 
     def fail() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        Background("fail", fail).result(stop.is_set)
+        BackgroundTask("fail", fail).result(stop.is_set)

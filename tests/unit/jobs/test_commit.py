@@ -8,24 +8,24 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from jobs.stages.micro_batch import MicroBatch
-from jobs.stages.receipt import Receipt
+from jobs.stages.receipt import TaskReceipt
 from jobs.stages.score_task import SinkPlan
 from jobs.stages.scoring import Scoring
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import DeltaLog, Layout, Part
-from netheal.store.delta_part import DeltaPartWriter
 
 SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC"))])
 LAYOUTS = Layout("verdicts", SCHEMA), Layout("quarantine", SCHEMA)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def written(root: Path) -> Receipt:
+def written(root: Path) -> TaskReceipt:
     def part(layout: Layout) -> list[Part]:
         writer = DeltaPartWriter(layout, str(root), 4, "query")
         writer.write(pa.table({"event_id": [1], "recorded_at": [NOON]}, schema=SCHEMA))
         return writer.receipt()
 
-    return Receipt(1, 1, 1, part(LAYOUTS[0]), part(LAYOUTS[1]), [])
+    return TaskReceipt(1, 1, 1, part(LAYOUTS[0]), part(LAYOUTS[1]), [])
 
 
 def test_a_driver_that_was_killed_between_the_two_commits(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.stages.receipt import Receipt, read_receipt
+from jobs.stages.receipt import TaskReceipt, read_receipt
 from jobs.stages.score_task import ScoreTask, SinkPlan, Sinks
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ModelFailure
 from netheal.healing.policy import parse_policy, read_document
 from netheal.settings import PROJECT_ROOT
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.store.delta_part import DeltaPartWriter
 from netheal.traffic.generator import TrafficGenerator
 from udfs.arrow import ScoringPlan
 
@@ -61,7 +61,7 @@ def records(failure: BaseException | None = None) -> Iterator[pa.RecordBatch]:
         raise failure
 
 
-def receipt_of(task: ScoreTask, failure: BaseException | None = None) -> Receipt:
+def receipt_of(task: ScoreTask, failure: BaseException | None = None) -> TaskReceipt:
     (told,) = task(records(failure))
     return read_receipt(told.column(0)[0].as_py())
 

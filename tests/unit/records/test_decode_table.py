@@ -17,7 +17,7 @@ from netheal.records.decode import MessageDecoder
 from netheal.records.decode_table import decode_table
 from netheal.records.decoded import Decoded
 from netheal.records.encode import encode_rows
-from netheal.records.reasons import Reason, Rejection
+from netheal.records.reasons import Rejection, RejectionReason
 from netheal.records.text_cells import NO_WORDS, Words, numbers_and_words
 from netheal.records.vocabulary import vocabulary
 
@@ -130,8 +130,8 @@ def test_a_bad_cell_spoils_its_row_alone() -> None:
     found = assert_same(typed, words)
     assert found.position.tolist() == [0, 3]
     assert found.rejected == [
-        Rejection(1, Reason.WRONG_TYPE, "count", '"many" is not a number'),
-        Rejection(2, Reason.NAN, "same_srv_rate"),
+        Rejection(1, RejectionReason.WRONG_TYPE, "count", '"many" is not a number'),
+        Rejection(2, RejectionReason.NAN, "same_srv_rate"),
     ]
 
 

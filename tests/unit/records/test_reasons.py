@@ -8,51 +8,57 @@ from typing import Any
 import pytest
 
 from netheal.records.check import Checked, Encoders
-from netheal.records.reasons import MEANING, Reason
+from netheal.records.reasons import MEANING, RejectionReason
 from netheal.records.strict_parser import MAX_VALUE_BYTES
 
 Row = dict[str, Any]
 CheckMessages = Callable[..., Checked]
 
 AS_BYTES: list[tuple[Any, ...]] = [
-    ("tombstone", None, Reason.EMPTY),
-    ("empty", b"", Reason.EMPTY),
-    ("white space", b" \r\n\t ", Reason.EMPTY),
-    ("not UTF-8", b'{"src_ip":"\xff"}', Reason.NOT_UTF8),
-    ("not UTF-8 in an unknown field", b'{"note":"\xff"}', Reason.NOT_UTF8),
-    ("an encoded surrogate", b'{"src_ip":"\xed\xa0\x80"}', Reason.NOT_UTF8),
-    ("an overlong NUL", b'{"src_ip":"\xc0\x80"}', Reason.NOT_UTF8),
-    ("UTF-16", '{"count":1}'.encode("utf-16"), Reason.NOT_UTF8),
-    ("not UTF-8 and not JSON", b"\xff\xfe", Reason.NOT_UTF8),
-    ("words", b"hello", Reason.NOT_JSON),
-    ("cut off", b'{"count": 1', Reason.NOT_JSON),
-    ("single quotes", b"{'count': 1}", Reason.NOT_JSON),
-    ("a trailing comma", b'{"count": 1,}', Reason.NOT_JSON),
-    ("a raw newline in a string", b'{"src_ip": "a\nb"}', Reason.NOT_JSON),
-    ("a raw control character in an unknown field", b'{"note": "a\x01b"}', Reason.NOT_JSON),
-    ("a raw NUL", b'{"note": "\x00"}', Reason.NOT_JSON),
-    ("a byte order mark", b'\xef\xbb\xbf{"count": 1}', Reason.NOT_JSON),
-    ("a leading zero", b'{"count": 01}', Reason.NOT_JSON),
-    ("a plus sign", b'{"count": +1}', Reason.NOT_JSON),
-    ("a bare point", b'{"count": .5}', Reason.NOT_JSON),
-    ("a hexadecimal number", b'{"count": 0x10}', Reason.NOT_JSON),
-    ("nested too deeply", b'{"note": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.NOT_JSON),
-    ("nested too deeply as a feature", b'{"count": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.NOT_JSON),
-    ("a second object", b"{} {}", Reason.TRAILING_DATA),
-    ("a NUL at the end", b"{}\x00", Reason.TRAILING_DATA),
-    ("two lines", b'{"count": 1}\n{"count": 2}', Reason.TRAILING_DATA),
-    ("an array", b'[{"count": 1}]', Reason.NOT_AN_OBJECT),
-    ("a string", b'"flow"', Reason.NOT_AN_OBJECT),
-    ("a number", b"17", Reason.NOT_AN_OBJECT),
-    ("null", b"null", Reason.NOT_AN_OBJECT),
-    ("NaN alone", b"NaN", Reason.NOT_AN_OBJECT),
-    ("an empty object", b"{}", Reason.NO_CONTRACT),
-    ("an envelope alone", b'{"src_ip": "192.0.2.1", "sensor_id": "s"}', Reason.NO_CONTRACT),
+    ("tombstone", None, RejectionReason.EMPTY),
+    ("empty", b"", RejectionReason.EMPTY),
+    ("white space", b" \r\n\t ", RejectionReason.EMPTY),
+    ("not UTF-8", b'{"src_ip":"\xff"}', RejectionReason.NOT_UTF8),
+    ("not UTF-8 in an unknown field", b'{"note":"\xff"}', RejectionReason.NOT_UTF8),
+    ("an encoded surrogate", b'{"src_ip":"\xed\xa0\x80"}', RejectionReason.NOT_UTF8),
+    ("an overlong NUL", b'{"src_ip":"\xc0\x80"}', RejectionReason.NOT_UTF8),
+    ("UTF-16", '{"count":1}'.encode("utf-16"), RejectionReason.NOT_UTF8),
+    ("not UTF-8 and not JSON", b"\xff\xfe", RejectionReason.NOT_UTF8),
+    ("words", b"hello", RejectionReason.NOT_JSON),
+    ("cut off", b'{"count": 1', RejectionReason.NOT_JSON),
+    ("single quotes", b"{'count': 1}", RejectionReason.NOT_JSON),
+    ("a trailing comma", b'{"count": 1,}', RejectionReason.NOT_JSON),
+    ("a raw newline in a string", b'{"src_ip": "a\nb"}', RejectionReason.NOT_JSON),
+    ("a raw control character in an unknown field", b'{"note": "a\x01b"}', RejectionReason.NOT_JSON),
+    ("a raw NUL", b'{"note": "\x00"}', RejectionReason.NOT_JSON),
+    ("a byte order mark", b'\xef\xbb\xbf{"count": 1}', RejectionReason.NOT_JSON),
+    ("a leading zero", b'{"count": 01}', RejectionReason.NOT_JSON),
+    ("a plus sign", b'{"count": +1}', RejectionReason.NOT_JSON),
+    ("a bare point", b'{"count": .5}', RejectionReason.NOT_JSON),
+    ("a hexadecimal number", b'{"count": 0x10}', RejectionReason.NOT_JSON),
+    ("nested too deeply", b'{"note": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", RejectionReason.NOT_JSON),
+    (
+        "nested too deeply as a feature",
+        b'{"count": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        RejectionReason.NOT_JSON,
+    ),
+    ("a second object", b"{} {}", RejectionReason.TRAILING_DATA),
+    ("a NUL at the end", b"{}\x00", RejectionReason.TRAILING_DATA),
+    ("two lines", b'{"count": 1}\n{"count": 2}', RejectionReason.TRAILING_DATA),
+    ("an array", b'[{"count": 1}]', RejectionReason.NOT_AN_OBJECT),
+    ("a string", b'"flow"', RejectionReason.NOT_AN_OBJECT),
+    ("a number", b"17", RejectionReason.NOT_AN_OBJECT),
+    ("null", b"null", RejectionReason.NOT_AN_OBJECT),
+    ("NaN alone", b"NaN", RejectionReason.NOT_AN_OBJECT),
+    ("an empty object", b"{}", RejectionReason.NO_CONTRACT),
+    ("an envelope alone", b'{"src_ip": "192.0.2.1", "sensor_id": "s"}', RejectionReason.NO_CONTRACT),
 ]
 
 
 @pytest.mark.parametrize(("value", "reason"), [case[1:] for case in AS_BYTES], ids=[case[0] for case in AS_BYTES])
-def test_a_value_that_is_no_flow_record(check_messages: CheckMessages, value: bytes | None, reason: Reason) -> None:
+def test_a_value_that_is_no_flow_record(
+    check_messages: CheckMessages, value: bytes | None, reason: RejectionReason
+) -> None:
     (rejection,) = check_messages(value).rejected
     assert (rejection.reason, rejection.field, rejection.position) == (reason, "", 0)
 
@@ -69,7 +75,7 @@ def test_a_value_may_have_one_mebibyte_and_not_a_byte_more(check_messages: Check
 
     result = check_messages(padded(MAX_VALUE_BYTES), padded(MAX_VALUE_BYTES + 1))
     assert result.accepted.tolist() == [0]
-    assert [(r.position, r.reason) for r in result.rejected] == [(1, Reason.TOO_LARGE)]
+    assert [(r.position, r.reason) for r in result.rejected] == [(1, RejectionReason.TOO_LARGE)]
 
 
 @pytest.mark.parametrize(
@@ -85,48 +91,48 @@ def test_a_value_may_have_one_mebibyte_and_not_a_byte_more(check_messages: Check
 )
 def test_what_is_no_object_is_named(check_messages: CheckMessages, text: bytes, detail: str) -> None:
     (rejection,) = check_messages(text).rejected
-    assert (rejection.reason, rejection.detail) == (Reason.NOT_AN_OBJECT, detail)
+    assert (rejection.reason, rejection.detail) == (RejectionReason.NOT_AN_OBJECT, detail)
 
 
-FAULTS: list[tuple[str, Any, Reason]] = [
-    ("count", {"value": 1}, Reason.NESTED_VALUE),
-    ("count", [1], Reason.NESTED_VALUE),
-    ("service", ["http"], Reason.NESTED_VALUE),
-    ("src_ip", {"v4": "192.0.2.1"}, Reason.NESTED_VALUE),
-    ("Flow ID", [], Reason.NESTED_VALUE),
-    ("count", None, Reason.MISSING_FEATURE),
-    ("flag", None, Reason.MISSING_FEATURE),
-    ("count", "1", Reason.WRONG_TYPE),
-    ("count", "", Reason.WRONG_TYPE),
-    ("count", "NaN", Reason.WRONG_TYPE),
-    ("count", True, Reason.WRONG_TYPE),
-    ("count", False, Reason.WRONG_TYPE),
-    ("flag", True, Reason.WRONG_TYPE),
-    ("count", math.nan, Reason.NAN),
-    ("flag", math.nan, Reason.NAN),
-    ("count", -1, Reason.OUT_OF_RANGE),
-    ("count", -5e-324, Reason.OUT_OF_RANGE),
-    ("same_srv_rate", 1.0000000000000002, Reason.OUT_OF_RANGE),
-    ("count", math.inf, Reason.OUT_OF_RANGE),
-    ("count", -math.inf, Reason.OUT_OF_RANGE),
-    ("count", 10**400, Reason.OUT_OF_RANGE),
-    ("flag", 1.5, Reason.OUT_OF_RANGE),
-    ("flag", -1, Reason.OUT_OF_RANGE),
-    ("flag", math.inf, Reason.OUT_OF_RANGE),
-    ("flag", -math.inf, Reason.OUT_OF_RANGE),
-    ("flag", 10_000, Reason.UNKNOWN_CATEGORY),
-    ("flag", "sf", Reason.UNKNOWN_CATEGORY),
-    ("flag", "", Reason.UNKNOWN_CATEGORY),
-    ("service", "1", Reason.UNKNOWN_CATEGORY),
-    ("service", "\x00", Reason.UNKNOWN_CATEGORY),
-    ("service", "\ud800", Reason.NOT_UTF8),
-    ("src_ip", "\udfff", Reason.NOT_UTF8),
+FAULTS: list[tuple[str, Any, RejectionReason]] = [
+    ("count", {"value": 1}, RejectionReason.NESTED_VALUE),
+    ("count", [1], RejectionReason.NESTED_VALUE),
+    ("service", ["http"], RejectionReason.NESTED_VALUE),
+    ("src_ip", {"v4": "192.0.2.1"}, RejectionReason.NESTED_VALUE),
+    ("Flow ID", [], RejectionReason.NESTED_VALUE),
+    ("count", None, RejectionReason.MISSING_FEATURE),
+    ("flag", None, RejectionReason.MISSING_FEATURE),
+    ("count", "1", RejectionReason.WRONG_TYPE),
+    ("count", "", RejectionReason.WRONG_TYPE),
+    ("count", "NaN", RejectionReason.WRONG_TYPE),
+    ("count", True, RejectionReason.WRONG_TYPE),
+    ("count", False, RejectionReason.WRONG_TYPE),
+    ("flag", True, RejectionReason.WRONG_TYPE),
+    ("count", math.nan, RejectionReason.NAN),
+    ("flag", math.nan, RejectionReason.NAN),
+    ("count", -1, RejectionReason.OUT_OF_RANGE),
+    ("count", -5e-324, RejectionReason.OUT_OF_RANGE),
+    ("same_srv_rate", 1.0000000000000002, RejectionReason.OUT_OF_RANGE),
+    ("count", math.inf, RejectionReason.OUT_OF_RANGE),
+    ("count", -math.inf, RejectionReason.OUT_OF_RANGE),
+    ("count", 10**400, RejectionReason.OUT_OF_RANGE),
+    ("flag", 1.5, RejectionReason.OUT_OF_RANGE),
+    ("flag", -1, RejectionReason.OUT_OF_RANGE),
+    ("flag", math.inf, RejectionReason.OUT_OF_RANGE),
+    ("flag", -math.inf, RejectionReason.OUT_OF_RANGE),
+    ("flag", 10_000, RejectionReason.UNKNOWN_CATEGORY),
+    ("flag", "sf", RejectionReason.UNKNOWN_CATEGORY),
+    ("flag", "", RejectionReason.UNKNOWN_CATEGORY),
+    ("service", "1", RejectionReason.UNKNOWN_CATEGORY),
+    ("service", "\x00", RejectionReason.UNKNOWN_CATEGORY),
+    ("service", "\ud800", RejectionReason.NOT_UTF8),
+    ("src_ip", "\udfff", RejectionReason.NOT_UTF8),
 ]
 
 
 @pytest.mark.parametrize(("field", "value", "reason"), FAULTS, ids=[f"{f} {v!r:.20} {r}" for f, v, r in FAULTS])
 def test_a_fault_names_its_field_and_leaves_its_neighbours_alone(
-    check_messages: CheckMessages, threat_row: Row, field: str, value: Any, reason: Reason
+    check_messages: CheckMessages, threat_row: Row, field: str, value: Any, reason: RejectionReason
 ) -> None:
     result = check_messages(threat_row, threat_row | {field: value}, threat_row)
     assert [(r.position, r.reason, r.field) for r in result.rejected] == [(1, reason, field)]
@@ -142,12 +148,12 @@ def test_the_ends_of_a_range_are_inside(
 ) -> None:
     assert check_messages(attack_row | {field: low}, attack_row | {field: high}).rejected == []
     below = check_messages(attack_row | {field: low - 0.5}).rejected
-    assert [(r.reason, r.field) for r in below] == [(Reason.OUT_OF_RANGE, field)]
+    assert [(r.reason, r.field) for r in below] == [(RejectionReason.OUT_OF_RANGE, field)]
 
 
 def test_a_port_beyond_the_last_is_out_of_range(check_messages: CheckMessages, attack_row: Row) -> None:
     (rejection,) = check_messages(attack_row | {" Destination Port": 65536}).rejected
-    assert (rejection.reason, rejection.field) == (Reason.OUT_OF_RANGE, " Destination Port")
+    assert (rejection.reason, rejection.field) == (RejectionReason.OUT_OF_RANGE, " Destination Port")
     assert rejection.detail == "65536 is above 65535"
 
 
@@ -166,7 +172,7 @@ def test_a_value_out_of_range_is_told_in_words(
     check_messages: CheckMessages, threat_row: Row, name: str, value: float, detail: str
 ) -> None:
     (rejection,) = check_messages(threat_row | {name: value}).rejected
-    assert (rejection.reason, rejection.detail) == (Reason.OUT_OF_RANGE, detail)
+    assert (rejection.reason, rejection.detail) == (RejectionReason.OUT_OF_RANGE, detail)
 
 
 def test_a_missing_feature_is_that_of_the_contract_which_fits_best(
@@ -176,8 +182,8 @@ def test_a_missing_feature_is_that_of_the_contract_which_fits_best(
     del threat_row["count"]
     result = check_messages(attack_row | {"count": 1}, threat_row | {" Idle Std": 0})
     assert [(r.reason, r.field) for r in result.rejected] == [
-        (Reason.MISSING_FEATURE, "Active Mean"),
-        (Reason.MISSING_FEATURE, "count"),
+        (RejectionReason.MISSING_FEATURE, "Active Mean"),
+        (RejectionReason.MISSING_FEATURE, "count"),
     ]
     assert result.rejected[0].detail == "attack/v1 lacks 1 feature"
 
@@ -188,7 +194,7 @@ def test_a_row_that_fits_two_contracts_must_be_sound_for_both(
     both = attack_row | threat_row
     assert len(check_messages(both).inputs) == 2
     (rejection,) = check_messages(both | {"count": -1}).rejected
-    assert (rejection.reason, rejection.field) == (Reason.OUT_OF_RANGE, "count")
+    assert (rejection.reason, rejection.field) == (RejectionReason.OUT_OF_RANGE, "count")
 
 
 def test_rows_without_an_active_model_wait_for_one(
@@ -198,7 +204,7 @@ def test_rows_without_an_active_model_wait_for_one(
     for active in others:
         for row in (attack_row, threat_row):
             (rejection,) = check_messages(row, active=active).rejected
-            assert (rejection.reason, rejection.field) == (Reason.NO_ACTIVE_MODEL, "")
+            assert (rejection.reason, rejection.field) == (RejectionReason.NO_ACTIVE_MODEL, "")
     assert check_messages(attack_row | threat_row, active={"attack/v1": {}}).rejected == []
 
 
@@ -242,9 +248,9 @@ def test_an_empty_batch_goes_through(check_messages: CheckMessages) -> None:
 
 
 def test_every_reason_has_its_meaning_written_down() -> None:
-    assert set(MEANING) == set(Reason)
+    assert set(MEANING) == set(RejectionReason)
 
 
 def test_a_detail_is_short_and_can_be_stored(check_messages: CheckMessages, threat_row: Row) -> None:
     (rejection,) = check_messages(threat_row | {"count": "\ud800" + "x" * 100_000}).rejected
-    assert rejection.reason == Reason.WRONG_TYPE and len(rejection.detail.encode()) <= 300
+    assert rejection.reason == RejectionReason.WRONG_TYPE and len(rejection.detail.encode()) <= 300

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from netheal.contracts import wire_contracts
 from netheal.records.decode import MessageDecoder
-from netheal.records.strict_parser import MessageRefused
+from netheal.records.strict_parser import InvalidMessage
 from netheal.records.vocabulary import vocabulary
 
 DECODER = MessageDecoder(vocabulary(wire_contracts()))
 WORDS = DECODER.vocabulary
 SPELLINGS = [name for names in WORDS.envelope.values() for name in names]
-REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MessageRefused)
+REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, InvalidMessage)
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+0-9.eE]+|[a-zA-Z]+|\s+|.', re.DOTALL)
 
 digits = st.text("0123456789", min_size=1, max_size=25)

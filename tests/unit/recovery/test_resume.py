@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from netheal.kafka.offsets import OffsetRange
 from netheal.recovery.checkpoint import Checkpoint, ResumePoint
 from netheal.recovery.resume import Found, decide, lost_ranges, resume_point
-from netheal.store.ledger import BatchPins, LedgerEnd, OffsetRange
+from netheal.store.ledger import BatchPins, LedgerEnd
 
 DONE = {"0": 300, "1": 300}
 OPEN = BatchPins("flows", "id", DONE, {"0": 450, "1": 440}, {}, "p")

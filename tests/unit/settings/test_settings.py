@@ -69,7 +69,7 @@ def test_a_wrong_value_is_named_with_what_is_wrong(
     conf: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     monkeypatch.setenv(f"NETHEAL_{name}", value)
-    assert sentence(conf).startswith(f"wrong settings: {words}")
+    assert sentence(conf).startswith(f"invalid settings: {words}")
 
 
 def test_an_unknown_key_of_the_file_is_refused(conf: Path) -> None:
@@ -79,7 +79,7 @@ def test_an_unknown_key_of_the_file_is_refused(conf: Path) -> None:
 
 def test_a_misspelt_variable_is_refused(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETHEAL_INPUT_TOPICS", "network-traffic")
-    assert sentence(conf) == "there is no setting NETHEAL_INPUT_TOPICS: mend its name or unset it"
+    assert sentence(conf) == "unknown setting NETHEAL_INPUT_TOPICS: correct its name or unset it"
 
 
 def test_variables_of_tests_and_training_are_no_settings(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_settings_are_replaced_by_their_outside_names(settings: Settings) -> Non
     other = settings.replaced(api_port=0, kafka_bootstrap_servers="broker:9092")
     assert (other.api.port, other.kafka.bootstrap_servers) == (0, "broker:9092")
     assert other.replaced(**settings.flat()) == settings
-    with pytest.raises(TypeError, match="there is no setting port"):
+    with pytest.raises(TypeError, match="unknown setting port"):
         settings.replaced(port=0)
 
 

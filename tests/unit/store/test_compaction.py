@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from jobs.stages import upkeep
-from jobs.stages.upkeep import PARTS_WORTH_A_COMPACTION, Upkeep
+from jobs.stages import maintenance
+from jobs.stages.maintenance import PARTS_WORTH_A_COMPACTION, Maintenance
 from netheal.store.compaction import ORPHAN_HOURS, compact, start_compaction
 from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
 
@@ -107,16 +107,16 @@ def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Upkeep, DeltaLog], None]:
+def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Maintenance, DeltaLog], None]:
     """A look whose time has come."""
-    monkeypatch.setattr(upkeep, "maintain_partitions", Mock())
-    monkeypatch.setattr(upkeep, "settle_topic", Mock())
-    monkeypatch.setattr(upkeep, "_LOOK_S", 0.0)
-    return lambda keeper, log: keeper.look_after([log])
+    monkeypatch.setattr(maintenance, "maintain_partitions", Mock())
+    monkeypatch.setattr(maintenance, "settle_topic", Mock())
+    monkeypatch.setattr(maintenance, "_LOOK_S", 0.0)
+    return lambda supervisor, log: supervisor.run_if_due([log])
 
 
 def test_a_stream_compacts_when_enough_parts_came(
-    log: DeltaLog, look: Callable[[Upkeep, DeltaLog], None], monkeypatch: pytest.MonkeyPatch
+    log: DeltaLog, look: Callable[[Maintenance, DeltaLog], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
@@ -124,16 +124,16 @@ def test_a_stream_compacts_when_enough_parts_came(
         started.append(start_compaction(uri))
         return started[-1]
 
-    monkeypatch.setattr(upkeep, "start_compaction", watched)
-    keeper = Upkeep(Mock(), "topic", str, 7)
+    monkeypatch.setattr(maintenance, "start_compaction", watched)
+    supervisor = Maintenance(Mock(), "topic", str, 7)
     for number in range(3):
         log.commit([part(log, number)], "app", number)
-    look(keeper, log)
+    look(supervisor, log)
     assert not started
     log.parts = PARTS_WORTH_A_COMPACTION
-    look(keeper, log)
+    look(supervisor, log)
     assert started[0].wait(60) == 0
-    look(keeper, log)
+    look(supervisor, log)
     assert len(started) == 1
     assert len(DeltaTable(log.uri).file_uris()) == 1
-    keeper.stop()
+    supervisor.stop()

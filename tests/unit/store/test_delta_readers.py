@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.archive import Archive
 from netheal.store.compaction import compact
 from netheal.store.delta import DeltaLog, Layout
-from netheal.store.delta_part import DeltaPartWriter
 
 SCHEMA = pa.schema(
     [

@@ -11,9 +11,9 @@ import pytest
 from netheal.bundles.served import read_served
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import PROJECT_ROOT
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.compaction import compact
 from netheal.store.delta import DeltaLog, Layout, Part
-from netheal.store.delta_part import DeltaPartWriter
 
 SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC")), ("text", pa.string())])
 LAYOUT = Layout("verdicts", SCHEMA)

@@ -10,7 +10,7 @@ import pytest
 from netheal.contracts import contract, wire_contracts
 from netheal.records.check import Checked, check
 from netheal.records.decode import MessageDecoder
-from netheal.records.reasons import Reason
+from netheal.records.reasons import RejectionReason
 from netheal.records.vocabulary import vocabulary
 from netheal.traffic.broken import BROKEN, Broken, break_message
 from netheal.traffic.generator import TrafficGenerator
@@ -18,9 +18,9 @@ from netheal.traffic.mix import default_mix
 from netheal.traffic.profiles import shipped_profile
 
 RENAMED = {
-    "array": Reason.NOT_AN_OBJECT,
-    "string_for_number": Reason.WRONG_TYPE,
-    "boolean_for_number": Reason.WRONG_TYPE,
+    "array": RejectionReason.NOT_AN_OBJECT,
+    "string_for_number": RejectionReason.WRONG_TYPE,
+    "boolean_for_number": RejectionReason.WRONG_TYPE,
 }
 VOCABULARY = vocabulary(wire_contracts())
 DECODER = MessageDecoder(VOCABULARY)
@@ -52,5 +52,5 @@ def test_a_broken_message_is_rejected_for_its_reason(
     sound = TrafficGenerator(9, mix, broken_share=0.0).messages(50)
     result = checked([break_message(way, message, wire, rng) for message in sound])
     assert len(result.accepted) == 0
-    assert {fault.reason for fault in result.rejected} == {RENAMED.get(way) or Reason(way)}
+    assert {fault.reason for fault in result.rejected} == {RENAMED.get(way) or RejectionReason(way)}
     assert len(result.rejected) == 50

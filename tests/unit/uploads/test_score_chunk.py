@@ -17,13 +17,13 @@ from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 from netheal.traffic.generator import TrafficGenerator
-from netheal.uploads.flows import FlowChunk, open_flows
+from netheal.uploads.flow_file import FlowChunk, open_flows
 from netheal.uploads.score_file import score_chunk
-from netheal.uploads.storing import TOPIC, Ticket
+from netheal.uploads.upload_store import TOPIC, OpenUpload
 from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import Scorer
 
-TICKET = Ticket(4, "20241201_143022_abc123", datetime(2024, 12, 1, 14, 30, 22, 123_456, UTC))
+TICKET = OpenUpload(4, "20241201_143022_abc123", datetime(2024, 12, 1, 14, 30, 22, 123_456, UTC))
 ODD = ["", "many", "NaN", "Infinity", "-inf", "1e400", "0x10", " 7 ", "-1", "9" * 30, "true", "http", "no such word"]
 
 

@@ -12,8 +12,8 @@ from deltalake import DeltaTable
 
 from netheal.contracts.schema import RAW_SCHEMA, TIMESTAMP
 from netheal.records.timestamps import EARLIEST, END
+from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
-from netheal.store.delta_part import DeltaPartWriter
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from netheal.bundles.intake.confine import Confinement
+from netheal.bundles.intake.confinement import Confinement
 
 
 def load() -> None:

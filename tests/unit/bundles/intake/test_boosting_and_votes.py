@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from netheal.bundles.build import class_ids
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.parity import run_graph
 from netheal.contracts import ModelType
 from tests.unit.bundles.intake.honest_bundles import CLASSES, honest, packed, predicted
@@ -19,7 +19,7 @@ from tests.unit.bundles.intake.honest_bundles import CLASSES, honest, packed, pr
 
 def _examined(layout: dict[str, Any], model_type: ModelType = "attack_classifier") -> Examined:
     suffix, data = packed(layout, "none")
-    return examine(memoryview(data), Order(suffix, model_type))
+    return examine(memoryview(data), ExaminationRequest(suffix, model_type))
 
 
 def _graph(layout: dict[str, Any], model_type: ModelType = "attack_classifier") -> bytes:

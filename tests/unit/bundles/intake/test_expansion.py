@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 import netheal.bundles.graph as graph_module
 from netheal.bundles.graph import MOST_ROW_BYTES, GraphBuilder
 from netheal.bundles.inference import BLOCK_BYTES, BLOCK_ROWS, GraphSession
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.neural import Network, ensemble_onnx
 from netheal.bundles.scaling import Scaling
 from netheal.contracts import attack_classes
@@ -34,7 +34,7 @@ def examined(model: Any, classes: int = 14) -> Examined:
     layout = honest("tree").layout
     layout["label_encoder"].classes_ = np.array(attack_classes().names[:classes])
     data = pickle.dumps({**layout, "model": model, "attack_types": None})
-    return examine(memoryview(data), Order(".pkl", "attack_classifier"))
+    return examine(memoryview(data), ExaminationRequest(".pkl", "attack_classifier"))
 
 
 def test_a_forest_that_makes_much_of_a_row_takes_fewer_rows_at_a_time() -> None:
@@ -83,7 +83,7 @@ def test_a_kernel_that_stands_in_a_file_many_times_counts_each_time() -> None:
         "lstm_weights": [large],
         "lstm_config": {},
     }
-    report = examine(memoryview(pickle.dumps(layout)), Order(".pkl", "threat_detector")).report
+    report = examine(memoryview(pickle.dumps(layout)), ExaminationRequest(".pkl", "threat_detector")).report
     assert "expands to more than" in report.reason
 
 

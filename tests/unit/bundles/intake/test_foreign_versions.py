@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from netheal.bundles.build import class_ids
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.parity import run_graph
 from netheal.contracts import ModelType
 from tests.unit.bundles.intake.foreign.old_bundles import CLASSES
@@ -23,7 +23,7 @@ FILES = sorted(path.name for path in FOLDER.glob("sklearn*") if path.suffix != "
 def test_bundles_of_older_versions(name: str) -> None:
     path = FOLDER / name
     kind: ModelType = "attack_classifier" if "attack" in name else "threat_detector"
-    found = examine(memoryview(path.read_bytes()), Order(path.suffix, kind))
+    found = examine(memoryview(path.read_bytes()), ExaminationRequest(path.suffix, kind))
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
     with np.load(path.with_suffix(".npz")) as told:
@@ -50,7 +50,7 @@ FORMS: dict[str, Callable[[list[str]], Any]] = {
 
 def _examined(layout: dict[str, Any], form: str) -> Examined:
     suffix, data = packed(layout, form)
-    return examine(memoryview(data), Order(suffix, "attack_classifier"))
+    return examine(memoryview(data), ExaminationRequest(suffix, "attack_classifier"))
 
 
 @pytest.mark.parametrize("packing", ["pkl2", "pkl3", "pkl4", "pkl5", "none"])

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.neural import Network
 from netheal.bundles.parity import run_graph
 from netheal.bundles.reference import network_scores
@@ -61,7 +61,7 @@ def _file(path: Path, keras: int = 3, bend: Bend | None = None) -> Network:
 
 
 def _examined(path: Path, profile: bytes | None = PROFILE) -> Examined:
-    return examine(memoryview(path.read_bytes()), Order(".h5", "threat_detector", profile))
+    return examine(memoryview(path.read_bytes()), ExaminationRequest(".h5", "threat_detector", profile))
 
 
 @pytest.mark.parametrize("keras", [2, 3])
@@ -174,5 +174,5 @@ def test_damaged_files_are_answered(tmp_path: Path) -> None:
         data = bytearray(good)
         for place in random.integers(8, len(data), 20):
             data[place] = random.integers(0, 256)
-        report = examine(memoryview(bytes(data)), Order(".h5", "threat_detector", PROFILE)).report
+        report = examine(memoryview(bytes(data)), ExaminationRequest(".h5", "threat_detector", PROFILE)).report
         assert report.accepted or report.reason

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from netheal.bundles.build import class_ids
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.parity import run_graph
 from netheal.contracts import ModelType
 from tests.unit.bundles.intake.honest_bundles import CLASSES, MODELS, SCALERS, Honest, dumped, honest, packed
@@ -19,7 +19,7 @@ PACKINGS = ["pkl2", "pkl3", "pkl4", "pkl5", "none2", "none5", "none"]
 
 def _examined(made: Honest, file: tuple[str, bytes], model_type: ModelType) -> Examined:
     suffix, data = file
-    return examine(memoryview(data), Order(suffix, model_type))
+    return examine(memoryview(data), ExaminationRequest(suffix, model_type))
 
 
 def _require_same(found: Examined, made: Honest) -> None:
@@ -68,7 +68,7 @@ def test_starter_bundles_give_the_committed_graph(model_type: ModelType, name: s
     folder = MODELS_FOLDER / model_type
     data = (folder / f"{name}.joblib").read_bytes()
     profile = next(folder.glob("*_profile.json")).read_bytes()
-    found = examine(memoryview(data), Order(".joblib", model_type, profile))
+    found = examine(memoryview(data), ExaminationRequest(".joblib", model_type, profile))
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
     assert found.bundle.onnx == (folder / "model.onnx").read_bytes()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.contracts import ModelType
 from tests.unit.bundles.intake.hostile_files import TREES, attacks, bent_tree, fires, hidden, liars
@@ -24,7 +24,7 @@ def shared_marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _refused(data: bytes, suffix: str, marker: Path, model_type: ModelType = "attack_classifier") -> Examined:
-    found = examine(memoryview(data), Order(suffix, model_type))
+    found = examine(memoryview(data), ExaminationRequest(suffix, model_type))
     assert not found.report.accepted
     assert found.bundle is None
     assert len(found.report.reason) > 20
@@ -69,7 +69,7 @@ def test_bent_trees_are_refused(name: str, marker: Path) -> None:
 def test_the_sandbox_refuses_as_well(name: str, marker: Path, tmp_path: Path) -> None:
     path = tmp_path / "bundle.pkl"
     path.write_bytes(attacks(f"touch {marker}")[name])
-    found = examine_file(path, Order(".pkl", "attack_classifier"))
+    found = examine_file(path, ExaminationRequest(".pkl", "attack_classifier"))
     assert not found.report.accepted
     assert "the pickle" in found.report.reason or "the file names" in found.report.reason
     assert not marker.exists()

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.parity import run_graph
 from netheal.contracts import contract
 from tests.unit.bundles.intake.foreign.keras_networks import NETWORKS, rows, trained
@@ -31,7 +31,7 @@ def keras() -> Any:
 
 
 def _examined(path: Path) -> Examined:
-    return examine(memoryview(path.read_bytes()), Order(".h5", "threat_detector", PROFILE))
+    return examine(memoryview(path.read_bytes()), ExaminationRequest(".h5", "threat_detector", PROFILE))
 
 
 def _require_scores(found: Examined, values: Any, expected: Any) -> None:
@@ -69,7 +69,7 @@ def test_configurations_with_weights_are_accepted(form: str, keras: Any) -> None
         layout |= {f"{part}_config": turn[form](network), f"{part}_weights": network.get_weights()}
         scores.append(np.asarray(network(rows().astype("f4"), training=False))[:, 0])
     suffix, data = packed(layout, "none")
-    found = examine(memoryview(data), Order(suffix, "threat_detector"))
+    found = examine(memoryview(data), ExaminationRequest(suffix, "threat_detector"))
     _require_scores(found, rows(), np.mean(scores, axis=0))
 
 

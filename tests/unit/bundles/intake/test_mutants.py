@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netheal.bundles.intake.decompress import plain_bytes
-from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.contracts import ModelType
 from tests.deadlines import REQUEST_S
 from tests.unit.bundles.intake.honest_bundles import honest, packed
@@ -78,7 +78,7 @@ def test_mutants_are_answered(models: Path, pytestconfig: pytest.Config) -> None
         data = bytearray(good)
         CHANGES[random.integers(len(CHANGES))](data, random)
         start = time.perf_counter()
-        report = examine(memoryview(bytes(data)), Order(suffix, model_type)).report
+        report = examine(memoryview(bytes(data)), ExaminationRequest(suffix, model_type)).report
         slowest = max(slowest, time.perf_counter() - start)
         refused += not report.accepted
         assert report.accepted or len(report.reason) > 20, f"mutant {number}"

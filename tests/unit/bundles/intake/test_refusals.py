@@ -9,9 +9,9 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.allow_list import Kind
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.intake.fields import Fields
-from netheal.bundles.intake.names import Kind
 from netheal.bundles.intake.profile import read_profile
 from netheal.bundles.intake.values import ArrayRecord, Name
 from netheal.contracts import ModelType
@@ -23,7 +23,7 @@ from tests.unit.bundles.intake.honest_bundles import honest, packed
 def _reason(layout: Any, model_type: ModelType = "attack_classifier", profile: Any = None) -> tuple[str, str]:
     suffix, data = packed(layout, "pkl4")
     text = None if profile is None else json.dumps(profile).encode()
-    report = examine(memoryview(data), Order(suffix, model_type, text)).report
+    report = examine(memoryview(data), ExaminationRequest(suffix, model_type, text)).report
     assert not report.accepted
     return next(step.name for step in report.steps if step.passed is False), report.reason
 

@@ -8,8 +8,8 @@ import pytest
 import sklearn.base
 from sklearn.tree import DecisionTreeClassifier
 
-from netheal.bundles.intake import cautions
-from netheal.bundles.intake.examine import Examined, Order, examine
+from netheal.bundles.intake import warnings
+from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.intake.report import STEPS, report_from
 from netheal.contracts import ModelType, contract
 from tests.unit.bundles.intake.honest_bundles import honest, packed
@@ -42,7 +42,7 @@ def _examined(
     layout: dict[str, Any], model_type: ModelType = "attack_classifier", version: str | None = None
 ) -> Examined:
     suffix, data = packed(layout, "none")
-    return examine(memoryview(data), Order(suffix, model_type, None, version))
+    return examine(memoryview(data), ExaminationRequest(suffix, model_type, None, version))
 
 
 def test_the_figures_are_all_there() -> None:
@@ -98,7 +98,7 @@ def test_features_of_its_own_are_said() -> None:
 
 def test_a_slow_model_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _warned(honest("tree").layout, "it is slow")
-    monkeypatch.setattr(cautions, "SLOW_ROWS_PER_S", 10**9)
+    monkeypatch.setattr(warnings, "SLOW_ROWS_PER_S", 10**9)
     assert _warned(honest("tree").layout, "below 1,000,000,000 the stream may fall behind")
 
 

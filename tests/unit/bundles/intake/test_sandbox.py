@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import netheal
-from netheal.bundles.intake.confine import Confinement
-from netheal.bundles.intake.examine import Order
+from netheal.bundles.intake.confinement import Confinement
+from netheal.bundles.intake.examine import ExaminationRequest
 from netheal.bundles.intake.sandbox import examine_file
 from tests.unit.bundles.intake.honest_bundles import honest, packed
 
@@ -25,10 +25,10 @@ def _confined(code: str, *, filtered: bool = True, **options: Any) -> subprocess
     start = [
         f"import sys; sys.path.insert(0, {ROOT!r})",
         "import ctypes, errno, json, os, resource, signal, socket, subprocess, threading",
-        "from netheal.bundles.intake import confine",
-        "apart = confine.leave_network()",
-        "" if filtered else "confine.filter_system_calls = lambda: False",
-        "held = confine.confine(apart)",
+        "from netheal.bundles.intake import confinement",
+        "apart = confinement.leave_network()",
+        "" if filtered else "confinement.filter_system_calls = lambda: False",
+        "held = confinement.confine(apart)",
         TRIED,
     ]
     return subprocess.run(
@@ -57,7 +57,7 @@ def test_starter_bundles_pass_through_it(models: Path) -> None:
     profile = (folder / "attack_classifier_profile.json").read_bytes()
     found = examine_file(
         folder / "attack_classifier.joblib",
-        Order(".joblib", "attack_classifier", profile, "decision_tree_v2_20241201"),
+        ExaminationRequest(".joblib", "attack_classifier", profile, "decision_tree_v2_20241201"),
     )
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
@@ -160,7 +160,7 @@ def test_every_kind_of_model_is_examined_confined(tmp_path: Path) -> None:
             suffix, data = packed(honest(kind, "robust").layout, form)
             path = tmp_path / f"bundle{suffix}"
             path.write_bytes(data)
-            report = examine_file(path, Order(suffix, "attack_classifier")).report
+            report = examine_file(path, ExaminationRequest(suffix, "attack_classifier")).report
             assert report.accepted, (kind, report.reason)
             assert report.figures["network"] == "none"
 
@@ -171,6 +171,6 @@ def test_its_environment_is_empty() -> None:
 
 def test_a_file_that_takes_too_long_is_stopped(models: Path) -> None:
     path = models / "attack_classifier" / "attack_classifier.joblib"
-    found = examine_file(path, Order(".joblib", "attack_classifier"), wall_s=0.05)
+    found = examine_file(path, ExaminationRequest(".joblib", "attack_classifier"), wall_s=0.05)
     assert not found.report.accepted
     assert "longer than" in found.report.reason

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from netheal.bundles.intake.decompress import plain_bytes
-from netheal.bundles.intake.examine import Order, examine
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.parity import run_graph
 from netheal.contracts import contract
@@ -24,11 +24,11 @@ from tests.unit.bundles.intake.honest_bundles import packed
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
 FOLDER = Path(__file__).parent / "foreign"
-THREAT = Order(".joblib", "threat_detector")
+THREAT = ExaminationRequest(".joblib", "threat_detector")
 NAMES = list(contract("threat/v1").names)
 
 
-def _require_scores(data: bytes, order: Order, values: Any, expected: Any) -> None:
+def _require_scores(data: bytes, order: ExaminationRequest, values: Any, expected: Any) -> None:
     found = examine(memoryview(data), order)
     assert found.report.accepted, found.report.reason
     assert found.bundle is not None
@@ -53,7 +53,7 @@ def test_those_of_keras_3_are_accepted(name: str) -> None:
 
 def test_an_attack_classifier_that_is_a_network_is_told_why() -> None:
     data = (FOLDER / "keras2_15_branches.joblib").read_bytes()
-    report = examine(memoryview(data), Order(".joblib", "attack_classifier")).report
+    report = examine(memoryview(data), ExaminationRequest(".joblib", "attack_classifier")).report
     assert "an attack classifier that is a network" in report.reason
 
 

@@ -1,0 +1,57 @@
+"""The check at each start, and after a failure, of what the stream goes on from: see `netheal.recovery.resume`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netheal.errors import StreamRefused
+from netheal.kafka.topics import offset_ranges
+from netheal.recovery.checkpoint import CheckpointFiles
+from netheal.recovery.repair import rebuild_checkpoint
+from netheal.recovery.resume import Decision, Found, decide, resume_point
+from netheal.recovery.survey import survey
+from netheal.settings import Settings
+from netheal.store.database import Connection
+from netheal.store.delta import DeltaLog
+from netheal.store.topics import Incarnation
+from netheal.telemetry import emit
+
+
+@dataclass
+class ResumeCheck:
+    """Everything the check looks at."""
+
+    settings: Settings
+    connection: Connection
+    topic: Incarnation
+    files: CheckpointFiles
+    logs: Sequence[DeltaLog]
+
+    def settle(self) -> None:
+        """See that the checkpoint goes on where the ledger ends, making it anew where that is safe.
+
+        Raises StreamRefused where a person must decide, ServiceUnavailable where something does not answer.
+        """
+        found, decision = self._decide()
+        if decision.action == "rebuild":
+            old = rebuild_checkpoint(self.files, self.topic.name, found.ledger)
+            point = resume_point(found.ledger)
+            emit(
+                "checkpoint.rebuilt",
+                reason=decision.reason,
+                batch_id=0 if point is None else point.batch_id,
+                offsets={} if point is None else point.start,
+                old=old,
+            )
+
+    def explain_failure(self) -> None:
+        """Raise StreamRefused where the query failed for something that only a person can mend."""
+        self._decide()
+
+    def _decide(self) -> tuple[Found, Decision]:
+        settings = self.settings
+        broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.options)
+        found = survey(self.connection, self.topic, broker, self.files, self.logs)
+        decision = decide(found)
+        if decision.action == "refuse":
+            raise StreamRefused(decision.reason)
+        return found, decision

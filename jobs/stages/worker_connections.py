@@ -1,0 +1,61 @@
+"""Connections that a Spark Python worker keeps between tasks, one of each kind and address."""
+
+import os
+
+import adbc_driver_postgresql.dbapi as adbc
+from adbc_driver_manager import Error
+from confluent_kafka import KafkaError, Producer
+
+from netheal.errors import ServiceUnavailable
+from netheal.kafka.clients import idempotent_producer
+
+_POSTGRES: dict[tuple[int, str], adbc.Connection] = {}
+_PRODUCERS: dict[tuple[int, str], Producer] = {}
+
+
+def postgres(dsn: str) -> adbc.Connection:
+    """A connection that answers, with no transaction open; raises ServiceUnavailable where there is no server."""
+    key = (os.getpid(), dsn)
+    known = _POSTGRES.pop(key, None)
+    if known is not None and _answers(known):
+        _POSTGRES[key] = known
+        return known
+    try:
+        _POSTGRES[key] = adbc.connect(dsn)
+    except Error as error:
+        raise ServiceUnavailable(f"Postgres does not answer: {error}") from error
+    return _POSTGRES[key]
+
+
+def _answers(connection: adbc.Connection) -> bool:
+    try:
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+            cursor.fetchall()
+        connection.rollback()
+    except Error:
+        return False
+    return True
+
+
+def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
+    """An idempotent producer; it reconnects by itself, and one that failed for good is not given out again."""
+    key = (os.getpid(), bootstrap_servers)
+
+    def forget_if_fatal(error: KafkaError) -> None:
+        if error.fatal():
+            _PRODUCERS.pop(key, None)
+
+    if key not in _PRODUCERS:
+        _PRODUCERS[key] = idempotent_producer(
+            bootstrap_servers,
+            options,
+            linger_ms=5,
+            queue_buffering_max_messages=1_000_000,
+            queue_buffering_max_kbytes=262_144,
+            delivery_report_only_error=True,
+            partitioner="murmur2_random",
+            error_cb=forget_if_fatal,
+        )
+    return _PRODUCERS[key]

@@ -1,0 +1,1 @@
+"""The machine that netheal runs on: child processes, ports, folders, disks."""

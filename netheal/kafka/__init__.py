@@ -1,0 +1,1 @@
+"""Kafka: clients with our settings, and what a topic is."""
