@@ -38,8 +38,10 @@ def _linger(connection: socket.socket) -> None:
     deadline_s = time.monotonic() + _LINGER_S
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            connection.settimeout(left_s)
-            if not connection.recv(_READ_BYTES):
-                break
+        with suppress(TimeoutError):
+            while (left_s := deadline_s - time.monotonic()) > 0:
+                connection.settimeout(left_s)
+                if not connection.recv(_READ_BYTES):
+                    break
+        # gunicorn closes it next, and waits again unless nothing more can come.
         connection.shutdown(socket.SHUT_RD)

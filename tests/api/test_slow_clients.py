@@ -47,14 +47,18 @@ def test_the_second_head_of_a_connection_takes_no_thread_before_it_comes(serve: 
 
 
 def test_clients_that_keep_their_end_open_do_not_stop_the_loop(serve: Serve) -> None:
+    """gunicorn by itself waits 2 s for each of them, one after another, and accepts nobody meanwhile."""
     api = serve().wait_ready()
-    began_s = time.monotonic()
     lazy = [api.connect() for _ in range(20)]
     for connection in lazy:
         connection.sendall(get(api, "Connection: close"))
         assert b" 200 OK" in answer(connection)
+    took_s = []
+    while sum(took_s) < 6:
+        began_s = time.monotonic()
         assert api.is_well()
-    assert time.monotonic() - began_s < 20, "2 s of waiting for each would be 40"
+        took_s.append(time.monotonic() - began_s)
+    assert sum(one > 1.5 for one in took_s) <= 1
     for connection in lazy:
         connection.close()
 
