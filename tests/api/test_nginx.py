@@ -17,7 +17,7 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from netheal.embedded.ports import answers, choose_port
+from netheal.host.ports import answers, choose_port
 from netheal.settings import PROJECT_ROOT
 from netheal.store.database import Connection
 from netheal.store.tokens import create_token
