@@ -12,8 +12,8 @@ from jobs.stages.receipt import TaskReceipt
 from netheal.errors import ModelFailure
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
+from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.store.serving_rows import PostgresRowWriter
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.scorer import ScoredBatch
 from udfs.arrow import ScoringPlan

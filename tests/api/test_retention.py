@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store import partitions
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.delta import verdicts_layout
 from netheal.store.partitions import ensure_partitions, maintain_partitions, serving_since
-from netheal.store.serving_rows import PostgresRowWriter
 from tests.api.stored_rows import NOW, Row, commit_part, event, read, store
 
 TODAY = NOW.date()

@@ -23,10 +23,10 @@ from netheal.host.scratch import use_scratch_folder
 from netheal.settings import load_settings
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
+from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
-from netheal.store.serving_rows import PostgresRowWriter
 from netheal.telemetry import configure_logging
 
 STEPS = (
