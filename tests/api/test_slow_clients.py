@@ -53,7 +53,7 @@ def test_clients_that_keep_their_end_open_do_not_stop_the_loop(serve: Serve) -> 
     for connection in lazy:
         connection.sendall(get(api, "Connection: close"))
         assert b" 200 OK" in answer(connection)
-    took_s = []
+    took_s: list[float] = []
     while sum(took_s) < 6:
         began_s = time.monotonic()
         assert api.is_well()
