@@ -59,14 +59,14 @@ def create_app(settings: Settings) -> APIFlask:
     )
     for blueprint in resources:
         app.register_blueprint(blueprint, url_prefix=PREFIX)
-    room = register_live(app, settings, services.pool)
+    live = register_live(app, settings, services.pool)
     app.register_blueprint(tickets, url_prefix=PREFIX)
     register_socket(app)
     observer = register_observer(app, settings)
     app.register_blueprint(health_blueprint("health", observer), url_prefix=PREFIX)
     for at_root in (
         health_blueprint("probes", observer),
-        metrics_blueprint(app, observer, LiveMetrics(room.hub)),
+        metrics_blueprint(app, observer, LiveMetrics(live.hub)),
         docs,
         dashboard,
     ):

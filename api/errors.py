@@ -15,21 +15,21 @@ from netheal.errors import (
     ModelFailure,
     NethealError,
     NotAllowed,
-    NotThere,
+    NotFound,
+    QueryTooBroad,
     ServiceUnavailable,
-    TooBroad,
 )
 from netheal.telemetry import emit
 
 _STATUS: dict[type[NethealError], tuple[int, str]] = {
-    NotThere: (404, "not_found"),
+    NotFound: (404, "not_found"),
     Conflict: (409, "conflict"),
     NotAllowed: (403, "forbidden"),
     BundleError: (422, "bundle_refused"),
     ContractError: (422, "contract_violated"),
     ModelFailure: (503, "model_failed"),
     ServiceUnavailable: (503, "service_unavailable"),
-    TooBroad: (503, "too_broad"),
+    QueryTooBroad: (503, "too_broad"),
 }
 _CODES = {
     400: "bad_request",

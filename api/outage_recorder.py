@@ -1,8 +1,8 @@
 """Keeps the outages of broker, Postgres and job in the store, whether anybody asks for health or not.
 
 The API looks every few seconds. A problem that a single look met is no outage, and one that is gone for less than
-`CALM_S` goes on. An outage is written as soon as it is one; that of Postgres itself when it is over, as is whatever
-else ended meanwhile. Of several API processes on one database the one that holds an advisory lock writes.
+`RECOVERY_PERIOD` goes on. An outage is written as soon as it is one; that of Postgres itself when it is over, as is
+whatever else ended meanwhile. Of several API processes on one database the one that holds an advisory lock writes.
 """
 
 import threading
@@ -20,16 +20,16 @@ from netheal.store.database import Connection, connect, transaction
 from netheal.store.outages import begin_outage, end_outage, open_outages, record_outage
 from netheal.telemetry import emit
 
-LOOK_S = 3.0
-LASTS = timedelta(seconds=5)
+POLL_INTERVAL_S = 3.0
+MIN_DURATION = timedelta(seconds=5)
 """What is over sooner is no outage."""
-CALM = timedelta(seconds=10)
+RECOVERY_PERIOD = timedelta(seconds=10)
 """For so long all must be well before an outage is over."""
 _LOCK = "netheal-outages"
 
 
 @dataclass
-class _Trouble:
+class _OngoingProblem:
     """A problem of one subject while it lasts, and until it is known to be over."""
 
     reason: str
@@ -41,7 +41,7 @@ class _Trouble:
 
     @property
     def is_outage(self) -> bool:
-        return self.written or self.last_seen_at - self.started_at >= LASTS
+        return self.written or self.last_seen_at - self.started_at >= MIN_DURATION
 
 
 @dataclass
@@ -52,7 +52,7 @@ class OutageRecorder:
     """
 
     open_store: Callable[[], Connection]
-    _troubles: dict[str, _Trouble] = field(default_factory=dict)
+    _troubles: dict[str, _OngoingProblem] = field(default_factory=dict)
     _well_at: dict[str, datetime] = field(default_factory=dict)
     _connection: Connection | None = None
     _writes: bool = False
@@ -86,9 +86,9 @@ class OutageRecorder:
             trouble.last_seen_at, trouble.well_since = now, None
         elif problem.outage and not problem.starting:
             started_at = now - timedelta(seconds=problem.age_s)
-            self._troubles[subject] = _Trouble(problem.reason, problem.details, started_at, now)
+            self._troubles[subject] = _OngoingProblem(problem.reason, problem.details, started_at, now)
         elif problem.outage and well_at is not None:
-            self._troubles[subject] = _Trouble(f"the {subject} had ended: {problem.reason}", {}, well_at, now)
+            self._troubles[subject] = _OngoingProblem(f"the {subject} had ended: {problem.reason}", {}, well_at, now)
 
     def _write(self, now: datetime) -> None:
         postgres = self._troubles.get("postgres")
@@ -97,13 +97,13 @@ class OutageRecorder:
             return
         connection = self._store()
         for subject, trouble in list(self._troubles.items()):
-            over = trouble.well_since is not None and now - trouble.well_since >= CALM
+            over = trouble.well_since is not None and now - trouble.well_since >= RECOVERY_PERIOD
             if self._writes and trouble.is_outage:
                 self._write_one(connection, subject, trouble, over)
             if over:
                 del self._troubles[subject]
 
-    def _write_one(self, connection: Connection, subject: str, trouble: _Trouble, over: bool) -> None:
+    def _write_one(self, connection: Connection, subject: str, trouble: _OngoingProblem, over: bool) -> None:
         what = subject, trouble.reason, trouble.started_at
         if not over or trouble.well_since is None:
             if not trouble.written:
@@ -134,7 +134,9 @@ class OutageRecorder:
         for outage in open_outages(connection):
             if outage.subject in OBSERVED:
                 at = outage.started_at
-                known = self._troubles.setdefault(outage.subject, _Trouble(outage.reason, outage.details, at, at))
+                known = self._troubles.setdefault(
+                    outage.subject, _OngoingProblem(outage.reason, outage.details, at, at)
+                )
                 known.written = True
 
 
@@ -150,7 +152,7 @@ def start_recording(observer: Observer, dsn: str, ending: Callable[[], bool]) ->
             # Whatever it is: the next look may be well, and nobody else would record outages.
             except Exception as error:  # noqa: BLE001
                 emit("outage.not_written", reason=f"{type(error).__name__}: {error}")
-            pause.wait(LOOK_S)
+            pause.wait(POLL_INTERVAL_S)
         recorder.close()
 
     thread = threading.Thread(target=run, name="outage-recorder", daemon=True)

@@ -1,6 +1,6 @@
 """The query of a URL: a parameter that an endpoint does not know is refused, and so is one that is given twice.
 
-What an endpoint knows are the fields of its query schema, or what `takes_query` names where it has none.
+What an endpoint knows are the fields of its query schema, or what `accepts_query` names where it has none.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Query:
     anything: bool = False
 
 
-def takes_query[Handler: Callable[..., Any]](*names: str, repeatable: str = "") -> Callable[[Handler], Handler]:
+def accepts_query[Handler: Callable[..., Any]](*names: str, repeatable: str = "") -> Callable[[Handler], Handler]:
     """For a handler that reads these parameters itself; `repeatable` is one that may be repeated."""
     query = Query(frozenset(names) | frozenset(filter(None, [repeatable])), frozenset([repeatable]))
     return lambda handler: _marked(handler, query)

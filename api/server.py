@@ -157,11 +157,11 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _ready(self, worker: Worker) -> None:
         """The worker has the application: note where it is, and the pid of gunicorn, which is to be stopped."""
-        from api.live.service import of_app
+        from api.live.service import live_service_of
         from api.observer import observer_of
         from api.outage_recorder import start_recording
 
-        of_app(worker.wsgi).ending = lambda: not worker.alive
+        live_service_of(worker.wsgi).ending = lambda: not worker.alive
         dsn = self._settings.postgres.dsn.get_secret_value()
         start_recording(observer_of(worker.wsgi), dsn, ending=lambda: not worker.alive)
         host, port = worker.sockets[0].getsockname()[:2]

@@ -20,7 +20,7 @@ from rich.console import Console
 from benchmarks.machine import machine
 from netheal.settings import PROJECT_ROOT
 
-_LOOK_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _PATIENCE_S = 300.0
 _STOP_S = 60.0
 
@@ -42,7 +42,7 @@ def measure(scratch: Path) -> float:
         while not _has_verdicts(log):
             if process.poll() is not None or time.monotonic() - began > _PATIENCE_S:
                 raise RuntimeError(f"no verdict within {_PATIENCE_S:.0f} s: {(scratch / 'terminal').read_text()}")
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_INTERVAL_S)
         return time.monotonic() - began
     finally:
         process.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ from netheal.errors import ServiceUnavailable
 from netheal.kafka.topics import end_offsets, topic_reader
 from netheal.settings import Settings
 
-_LOOK_S = 0.2
+_POLL_INTERVAL_S = 0.2
 _PERCENTILES = (50, 95, 99)
 
 
@@ -33,7 +33,7 @@ def measure_latency(
         time.sleep(warmup_s)
         counted = _from_now(stack.settings)
         while not feed.done:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_INTERVAL_S)
             if stack.failure is not None:
                 raise stack.failure
     finally:

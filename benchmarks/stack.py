@@ -16,7 +16,7 @@ from netheal.kafka.topics import ensure_topics
 from netheal.settings import Settings, load_settings
 from netheal.store.database import migrate
 
-_LOOK_S = 0.5
+_POLL_INTERVAL_S = 0.5
 _STALL_S = 180.0
 
 Tell = Callable[[str], None]
@@ -65,7 +65,7 @@ def wait_drained(stack: LocalStack, tell: Tell) -> None:
     lag, since = reader.lag(), time.monotonic()
     try:
         while lag:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_INTERVAL_S)
             if stack.failure is not None:
                 raise stack.failure
             if stack.pids["job"] != job:

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from jobs.stages.batch_attempt import BatchFailed, cause_of
 from jobs.stages.prepare_services import prepare_services
 from jobs.stages.retry import Backoff
-from jobs.stages.session import end_jvm, settle_environment, spark_ended, spark_session, under_spark_submit
+from jobs.stages.session import end_jvm, prepare_environment, spark_ended, spark_session, under_spark_submit
 from jobs.stages.shutdown import ShutdownGate
 from jobs.stages.state_reporter import StateReporter
 from netheal.background_task import BackgroundTask
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jobs.stages.startup import StreamParts
 
-_LOOK_S = 1
+_POLL_INTERVAL_S = 1
 _IDLE = "Waiting for data to arrive"
 """What Spark says of a query that has done every batch there is."""
 _FAILED_STATUS = 1
@@ -72,7 +72,7 @@ def stream_until_stopped(
             raise failure from error
         finally:
             if stop.is_set():
-                BackgroundTask("excuse-attempt", stream.excuse_attempt)
+                BackgroundTask("excuse-attempt", stream.uncount_attempt)
                 gate.close(query)
             else:
                 query.stop()
@@ -82,14 +82,14 @@ def _watch(query: "StreamingQuery", gate: ShutdownGate, reporter: StateReporter)
     """Wait until the gate closes or the query ends; it runs from the first batch that succeeds, or waits for one."""
     done_before = gate.batches_done
     while not gate.requested.is_set() and query.isActive:
-        query.awaitTermination(_LOOK_S)
+        query.awaitTermination(_POLL_INTERVAL_S)
         if gate.batches_done > done_before or query.status["message"] == _IDLE:
             reporter.report("running")
 
 
 def run(settings: Settings, gate: ShutdownGate, parts: "StreamParts | None" = None) -> int:
     """Stream, and begin again after whatever may pass; the exit status."""
-    settle_environment()
+    prepare_environment()
     backoff = Backoff()
     with StateReporter(settings.postgres.dsn.get_secret_value(), settings.stream.input_topic) as reporter:
         while not gate.requested.is_set():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 
 
 class Stopped(Exception):
@@ -27,7 +27,7 @@ class BackgroundTask[T]:
         """What the call returns, or raises; raises Stopped once `given_up()` holds."""
         while True:
             try:
-                return self._future.result(_LOOK_S)
+                return self._future.result(_POLL_INTERVAL_S)
             except NotYet:
                 if self._future.done():  # the call itself raised a TimeoutError
                     raise

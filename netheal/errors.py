@@ -50,11 +50,11 @@ class StreamRefused(NethealError):
     """Going on would lose or repeat rows: stop, and let a person decide as the message says."""
 
 
-class NotThere(NethealError):
+class NotFound(NethealError):
     """What was asked for does not exist: look at the list of what does."""
 
 
-class TooBroad(NethealError):
+class QueryTooBroad(NethealError):
     """Answering would take too long: ask for less, in the way that the message says."""
 
 

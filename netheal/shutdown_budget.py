@@ -5,7 +5,7 @@ What `netheal up` spends, one after the other, from the request on:
     drain      NETHEAL_STOP_DRAIN_S   rows that wait are scored; skipped at a second request
     feed       FEED_S                 traffic on its way is acknowledged
     watch      WATCH_S                a look at the stream comes back
-    keepers    SUPERVISORS_S              no child is started any more
+    supervisors SUPERVISORS_S         no child is started any more
     job        JOB_S                  the micro-batch that runs is finished; the API ends beside it
     services   SERVICES_S             the broker and PostgreSQL end, side by side
 

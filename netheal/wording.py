@@ -31,7 +31,7 @@ def listed(names: Iterable[Any]) -> str:
     return f"{first} and {len(every) - _SHOWN_NAMES} more" if len(every) > _SHOWN_NAMES else first or "nothing"
 
 
-def sides(shape: Sequence[Any]) -> str:
+def shape_text(shape: Sequence[Any]) -> str:
     """The shape of an array: `3 x 4`."""
     return " x ".join(str(side)[:20] for side in itertools.islice(shape, 8)) or "no sides"
 

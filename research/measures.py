@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
+from netheal.contracts.verdict import is_attack_score
+
 
 def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], benign: str) -> dict[str, Any]:
     """Figures over class names [N] and [N]; `names` are those to list, `benign` the one that is no attack.
@@ -39,7 +41,7 @@ def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], ben
 def score_figures(attack: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, Any]:
     """Figures of scores [N] against 0 and 1 [N]: those of the two classes, and the area under the ROC."""
     names = np.array(["Normal", "Attack"])
-    said = names[(scores >= threshold).astype(np.int64)]
+    said = names[is_attack_score(scores, threshold).astype(np.int64)]
     figures = class_figures(names[attack], said, names.tolist(), "Normal")
     both = 0 < attack.sum() < len(attack)
     return figures | {"auc": float(roc_auc_score(attack, scores)) if both else None}

@@ -9,7 +9,7 @@ from pyspark import Broadcast
 from netheal.bundles.served import ServedBundle
 from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import Scorer
-from udfs.workers import forget_models_but, loaded_model, parsed_policy, settle_collector, wire_decoder
+from udfs.workers import forget_models_but, freeze_gc, loaded_model, parsed_policy, wire_decoder
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ScoringPlan:
     def scorer(self) -> RecordScorer:
         """The scorer of this plan, made of what the worker keeps."""
         bundles = self.bundles.value if self.models else {}
-        settle_collector()
+        freeze_gc()
         forget_models_but(self.models.values())
         return RecordScorer(
             scorer=Scorer(

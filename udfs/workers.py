@@ -25,7 +25,7 @@ def wire_decoder() -> MessageDecoder:
 
 
 @cache
-def settle_collector() -> None:
+def freeze_gc() -> None:
     """Let the garbage collector alone with what stays: rows are short-lived and free of cycles."""
     gc.collect()
     gc.freeze()

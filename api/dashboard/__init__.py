@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, send_from_directory
 
 from api.query_parameters import ignores_query
-from api.security import public, uncounted
+from api.security import public, rate_limit_exempt
 
 dashboard = APIBlueprint("dashboard", __name__, enable_openapi=False)
 
@@ -22,7 +22,7 @@ _TYPES = {
 
 @dashboard.get("/")
 @public
-@uncounted
+@rate_limit_exempt
 @ignores_query
 def page() -> Response:
     """The page; it asks for a token itself where the API does."""
@@ -31,7 +31,7 @@ def page() -> Response:
 
 @dashboard.get("/dashboard/<path:name>")
 @public
-@uncounted
+@rate_limit_exempt
 @ignores_query
 def file(name: str) -> Response:
     """A file of the page: kept by browsers, and asked for anew by its ETag, so that an update is seen at once."""

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, send_from_directory
 
 from api.query_parameters import ignores_query
-from api.security import public, uncounted
+from api.security import public, rate_limit_exempt
 
 docs = APIBlueprint("docs", __name__, enable_openapi=False)
 
@@ -24,7 +24,7 @@ _FILES = {
 
 @docs.get("/docs")
 @public
-@uncounted
+@rate_limit_exempt
 @ignores_query
 def page() -> Response:
     """The page."""
@@ -33,7 +33,7 @@ def page() -> Response:
 
 @docs.get("/docs/<name>")
 @public
-@uncounted
+@rate_limit_exempt
 @ignores_query
 def file(name: str) -> Response:
     """A file of the page; there are no others."""

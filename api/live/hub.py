@@ -28,7 +28,7 @@ class Selection:
     def parted(self, wanted: Filter) -> tuple[list[Message], list[Message]]:
         """Attacks and normal rows that pass."""
         if wanted not in self._parted:
-            rows = self._messages if wanted.takes_all else wanted.select(self._messages)
+            rows = self._messages if wanted.matches_all else wanted.select(self._messages)
             self._parted[wanted] = [m for m in rows if m.is_attack], [m for m in rows if not m.is_attack]
         return self._parted[wanted]
 

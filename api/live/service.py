@@ -43,11 +43,11 @@ def register_live(app: Flask, settings: Settings, pool: Pool) -> LiveService:
     return service
 
 
-def live() -> LiveService:
+def live_service() -> LiveService:
     """That of the app that handles the present request."""
-    return of_app(current_app)
+    return live_service_of(current_app)
 
 
-def of_app(app: Flask) -> LiveService:
+def live_service_of(app: Flask) -> LiveService:
     """That of an app."""
     return cast(LiveService, app.extensions[_KEY])

@@ -25,11 +25,11 @@ from wsproto.utilities import RemoteProtocolError
 from api.errors import Refusal, error_body
 from api.live.hub import Client
 from api.live.messages import close_frame, connection_frame, ping_frame
-from api.live.service import LiveService, live
+from api.live.service import LiveService, live_service
 from api.live.subscription import REPEATABLE, SINGLE, read_subscription
 from api.live.websocket_connection import WebSocketConnection
-from api.query_parameters import takes_query
-from api.security import public, uncounted
+from api.query_parameters import accepts_query
+from api.security import public, rate_limit_exempt
 from api.security.guard import count_request, known_caller
 from api.security.identity import Caller
 from netheal.errors import ServiceUnavailable
@@ -37,7 +37,7 @@ from netheal.errors import ServiceUnavailable
 PING_EVERY_S = 30.0
 _TOKENS_EVERY_S = 5.0
 """How soon a socket is closed whose token was revoked."""
-_LOOK_S = 1.0
+_POLL_INTERVAL_S = 1.0
 """How soon an end of the process, or of the connection, is seen."""
 _PACE_S = 0.1
 """Between two looks at what waits for a client: what comes meanwhile goes with the next write."""
@@ -65,7 +65,7 @@ def register_socket(app: Flask) -> None:
 @realtime.before_request
 def _admit() -> None:
     """All that can be refused is refused here, while the answer can be one of HTTP."""
-    service = live()
+    service = live_service()
     g.subscription = read_subscription(request.args)
     g.watcher = known_caller() or _holder_of_ticket(service)
     # Here, as who holds a ticket is known here: behind a proxy, others could use up what they may do.
@@ -116,18 +116,18 @@ def _no_handshake(error: Exception) -> ResponseReturnValue:
 
 
 @realtime.errorhandler(OSError)
-def _gone(_: OSError) -> ResponseReturnValue:
+def _client_disconnected(_: OSError) -> ResponseReturnValue:
     """The client went in the middle of the handshake: nobody reads this."""
     return error_body("bad_request", "the client went"), 400
 
 
 @_sock.route("/ws/realtime", bp=realtime)  # type: ignore[untyped-decorator]
 @public
-@uncounted
-@takes_query(*SINGLE, "ticket", repeatable=REPEATABLE)
+@rate_limit_exempt
+@accepts_query(*SINGLE, "ticket", repeatable=REPEATABLE)
 def watch(ws: Server) -> None:
     """Serve one client until it goes, is dropped, or the process ends."""
-    service, connection, subscription = live(), g.connection, g.subscription
+    service, connection, subscription = live_service(), g.connection, g.subscription
     client = service.hub.add(subscription)
     if client is None:
         _say_goodbye(ws, connection, _TRY_LATER, "too many sockets are open")
@@ -154,13 +154,13 @@ def watch(ws: Server) -> None:
 def _serve(ws: Server, connection: WebSocketConnection, client: Client, service: LiveService) -> None:
     """Until the client goes, the process ends, or the client's token opens nothing any more."""
     # Nobody reads what clients say; simple-websocket keeps it for whoever does.
-    ws.input_buffer = _Nowhere()
+    ws.input_buffer = _DiscardingBuffer()
     connection.send(connection_frame(datetime.now(UTC)))
     ping_due_s = time.monotonic() + PING_EVERY_S
     # Not at once: what is known of tokens may be a few seconds old, and this one may be new.
     tokens_due_s = time.monotonic() + _TOKENS_EVERY_S
     while ws.connected and not service.ending():
-        client.wait(_LOOK_S)
+        client.wait(_POLL_INTERVAL_S)
         now_s = time.monotonic()
         if now_s >= tokens_due_s:
             if not service.token_check.is_still_valid(g.watcher):
@@ -189,14 +189,14 @@ def _say_goodbye(ws: Server, connection: WebSocketConnection, code: int, reason:
 def _why_dropped(ws: Server, connection: WebSocketConnection) -> str | None:
     if connection.stalled:
         return "stalled"
-    if connection.chatty:
+    if connection.flooding:
         return "chatty"
     # simple-websocket ended it itself, having waited for a pong; a client that goes leaves another state.
     waited = not ws.pong_received and ws.ws.state is ConnectionState.LOCAL_CLOSING
     return "silent" if waited else None
 
 
-class _Nowhere(list[Any]):
+class _DiscardingBuffer(list[Any]):
     """What is put here is gone."""
 
     def append(self, item: object) -> None:

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from api.errors import Refusal
 from api.live.messages import Message
 from netheal.contracts import attack_classes
-from netheal.contracts.verdict import reaches
+from netheal.contracts.verdict import passes_minimum
 
 SINGLE = ("only", "min_score", "min_confidence", "sample", "detail")
 REPEATABLE = "class"
@@ -28,23 +28,23 @@ class Filter:
     sample: float = 1.0
 
     @property
-    def takes_all(self) -> bool:
+    def matches_all(self) -> bool:
         """Whether every row passes."""
         return self == _EVERYTHING
 
-    def takes(self, message: Message) -> bool:
+    def matches(self, message: Message) -> bool:
         """Whether this row passes."""
         return (
             (message.is_attack or not self.only_attacks)
             and (not self.class_ids or message.class_id in self.class_ids)
-            and reaches(message.score, self.min_score)
-            and reaches(message.confidence, self.min_confidence)
-            and (self.sample >= 1.0 or _place(message.row.traffic_data_id) < self.sample)
+            and passes_minimum(message.score, self.min_score)
+            and passes_minimum(message.confidence, self.min_confidence)
+            and (self.sample >= 1.0 or _sample_hash(message.row.traffic_data_id) < self.sample)
         )
 
     def select(self, messages: Iterable[Message]) -> list[Message]:
         """Those that pass, in order."""
-        return [message for message in messages if self.takes(message)]
+        return [message for message in messages if self.matches(message)]
 
 
 _EVERYTHING = Filter()
@@ -111,6 +111,6 @@ def _refused(option: str, message: str) -> Refusal:
     return Refusal(400, "bad_request", f"the option {option} is wrong: {message}", {option: [message]})
 
 
-def _place(event_id: int) -> float:
+def _sample_hash(event_id: int) -> float:
     """A number in [0, 1) that depends on the event alone (Fibonacci hashing)."""
     return float((event_id * _SPREAD & _MASK) / 2**64)

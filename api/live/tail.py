@@ -18,7 +18,7 @@ _HURRY_ROWS = 3_000
 """Of a round after a full one. All rows are read, for only so are attacks not skipped before normal ones; but a job
 that catches up cannot take the processor from REST."""
 _QUIET_S = 0.25
-_LOOK_S = 1.0
+_POLL_INTERVAL_S = 1.0
 _RETRY_S = 0.5
 _LINGER_S = 10.0
 """After the last client went, before it stops reading: a page that is loaded again finds it running."""
@@ -76,7 +76,7 @@ class Tail:
         most = _ROUND_ROWS
         while not ending():
             began_s = time.monotonic()
-            if began_s - looked_s > _LOOK_S:
+            if began_s - looked_s > _POLL_INTERVAL_S:
                 self._keep_up(reader)
                 looked_s = began_s
             records = reader.poll(_QUIET_S, most)

@@ -14,7 +14,7 @@ class TokenCheck:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._usable = Probe("Postgres", self._look)
+        self._usable = Probe("Postgres", self._query)
 
     def is_still_valid(self, caller: Caller) -> bool:
         """Whether their token opens anything now. While Postgres does not answer, everybody stays."""
@@ -25,9 +25,9 @@ class TokenCheck:
 
     def require(self, caller: Caller) -> None:
         """Raise BadToken where their token opens nothing now: asked of Postgres itself. Raises ServiceUnavailable."""
-        if caller.token_id is not None and caller.token_id not in self._look():
+        if caller.token_id is not None and caller.token_id not in self._query():
             raise BadToken
 
-    def _look(self) -> frozenset[int]:
+    def _query(self) -> frozenset[int]:
         with self._pool.connection() as connection:
             return usable_token_ids(connection)

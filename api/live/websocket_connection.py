@@ -19,7 +19,7 @@ _CLOSE = 0x88
 class WebSocketConnection:
     """Looks like a socket to simple-websocket. A `send` that does not get all its bytes out in `stall_s` is the last.
 
-    What clients say is of no interest: one that says more than 256 KiB a minute is cut off (`chatty`).
+    What clients say is of no interest: one that says more than 256 KiB a minute is cut off (`flooding`).
     """
 
     def __init__(self, connection: socket.socket, stall_s: float) -> None:
@@ -30,7 +30,7 @@ class WebSocketConnection:
         self._heard_since_s = time.monotonic()
         self._said_goodbye = False
         self.stalled = False
-        self.chatty = False
+        self.flooding = False
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         set_send_timeout(connection, stall_s)
@@ -47,7 +47,7 @@ class WebSocketConnection:
             self._heard_bytes, self._heard_since_s = 0, now_s
         self._heard_bytes += len(data)
         if self._heard_bytes > _TALK_BYTES:
-            self.chatty = True
+            self.flooding = True
             raise OSError("the client says too much")
         return data
 

@@ -7,7 +7,7 @@ from api.json_response import json_response
 from api.schemas.contracts import Contract, Contracts, contract_facts
 from api.security import requires
 from netheal.contracts import attack_classes, wire_contracts
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.wording import quoted
 
 contracts = APIBlueprint("contracts", __name__, tag="contracts")
@@ -31,4 +31,4 @@ def show_contract(contract_id: str) -> Response:
         if known.id == contract_id:
             return json_response(contract_facts(known, attack_classes()))
     ids = ", ".join(known.id for known in wire_contracts())
-    raise NotThere(f"there is no contract {quoted(contract_id)}: {ids} are")
+    raise NotFound(f"there is no contract {quoted(contract_id)}: {ids} are")

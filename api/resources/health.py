@@ -10,7 +10,7 @@ from api.observer import Observed, Observer
 from api.probe import Unavailable
 from api.schemas.health import Health, Live, Ready
 from api.schemas.outages import outage_document
-from api.security import public, uncounted
+from api.security import public, rate_limit_exempt
 from api.security.guard import known_caller
 from netheal.store.progress import Progress
 
@@ -23,7 +23,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health")
     @public
-    @uncounted
+    @rate_limit_exempt
     @blueprint.output(Health)
     def health() -> dict[str, Any]:
         """Say how netheal is; always 200 where the API runs."""
@@ -31,7 +31,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health/live")
     @public
-    @uncounted
+    @rate_limit_exempt
     @blueprint.output(Live)
     def live() -> dict[str, Any]:
         """Answer, which is all that is asked."""
@@ -39,7 +39,7 @@ def health_blueprint(name: str, observer: Observer) -> APIBlueprint:
 
     @blueprint.get("/health/ready")
     @public
-    @uncounted
+    @rate_limit_exempt
     @blueprint.output(Ready)
     @blueprint.doc(responses={503: "Not ready"})
     def ready() -> tuple[dict[str, Any], int]:

@@ -32,7 +32,7 @@ from api.services import services
 from netheal.bundles.intake.examine import SUFFIXES, ExaminationRequest
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
 from netheal.contracts import MODEL_TYPES
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.registry.changes import Change, ChangeReason, activate, deactivate, delete, rollback
 from netheal.registry.models import Quota, Upload
 from netheal.registry.records import active_model, count_models, get_model, list_models, model_history
@@ -84,7 +84,7 @@ def card(model_id: int) -> Document:
     with services().pool.connection() as connection:
         text = get_model(connection, _known(model_id)).card
     if text is None:
-        raise NotThere(f"model {model_id} came without a model card")
+        raise NotFound(f"model {model_id} came without a model card")
     return {"model_id": model_id, "card": text}
 
 
@@ -96,7 +96,7 @@ def profile(model_type: str) -> Document:
     with services().pool.connection() as connection:
         record = active_model(connection, _known_type(model_type))
     if record is None:
-        raise NotThere(f"no {model_type} is active: activate one")
+        raise NotFound(f"no {model_type} is active: activate one")
     told = record.profile or {}
     return {
         "model_type": model_type,
@@ -142,10 +142,10 @@ def upload(form_and_files_data: Document) -> Document:
     """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good."""
     file: FileStorage = form_and_files_data["file"]
     name = _shown_name(file.filename)
-    order = ExaminationRequest(
+    examination = ExaminationRequest(
         PurePath(name).suffix.lower(), form_and_files_data["model_type"], _text_of("profile_config")
     )
-    if order.suffix not in SUFFIXES:
+    if examination.suffix not in SUFFIXES:
         raise Refusal(422, "bundle_refused", f"the file's name must end in {', '.join(SUFFIXES)}")
     at = services()
     quota = Quota(at.settings.models.max, at.settings.models.max_bytes)
@@ -154,7 +154,7 @@ def upload(form_and_files_data: Document) -> Document:
     file.stream.seek(0)
     told = Upload(name, size, form_and_files_data["description"], card=_card())
     try:
-        return model_document(store_bundle(registry, file.stream, order, told, ChangeReason(actor(), "uploaded")))
+        return model_document(store_bundle(registry, file.stream, examination, told, ChangeReason(actor(), "uploaded")))
     except BundleRefused as refused:
         details = {"validation_results": refused.validation}
         raise Refusal(422, "bundle_refused", str(refused), details) from refused
@@ -215,13 +215,13 @@ def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Do
 def _known(model_id: int) -> int:
     """Ids are bigints; a larger number is no model's."""
     if model_id >= 2**63:
-        raise NotThere(f"there is no model {model_id}")
+        raise NotFound(f"there is no model {model_id}")
     return model_id
 
 
 def _known_type(model_type: str) -> str:
     if model_type not in MODEL_TYPES:
-        raise NotThere(f"there is no model type {quoted(model_type)}: {' and '.join(MODEL_TYPES)} are")
+        raise NotFound(f"there is no model type {quoted(model_type)}: {' and '.join(MODEL_TYPES)} are")
     return model_type
 
 

@@ -10,7 +10,7 @@ from api.schemas.batches import Policy
 from api.schemas.times import iso_utc
 from api.security import requires
 from api.services import services
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.store.alerts import find_policy
 
 policies = APIBlueprint("policies", __name__, tag="policies")
@@ -25,7 +25,7 @@ _VERSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 def show_policy(version: str) -> Response:
     """Show the healing policy that a batch or a file was pinned to."""
     if not _VERSION.fullmatch(version):
-        raise NotThere("there is no such policy: GET /api/v1/batches says which there were")
+        raise NotFound("there is no such policy: GET /api/v1/batches says which there were")
     with services().pool.connection() as connection:
         found = find_policy(connection, version)
     first = iso_utc(found.first_used_at)

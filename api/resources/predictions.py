@@ -23,10 +23,10 @@ from api.schemas.queries import PredictionsQuery, TimelineQuery
 from api.schemas.times import iso_utc
 from api.security import requires
 from api.services import services
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.store.events import find_verdict_event
 from netheal.store.partitions import serving_since
-from netheal.store.predictions import Wanted, page_of_verdicts
+from netheal.store.predictions import PredictionFilter, page_of_verdicts
 from netheal.store.totals import read_minutes, read_summary, read_totals
 
 predictions = APIBlueprint("predictions", __name__, tag="predictions")
@@ -43,7 +43,7 @@ LAST_ID = 2**53 - 1
 @requires("viewer")
 def list_predictions(query_data: dict[str, Any]) -> Response:
     """List verdicts of the hot window, newest first."""
-    wanted = Wanted(**filters_of(query_data))
+    wanted = PredictionFilter(**filters_of(query_data))
     with services().pool.connection() as connection:
         page = read_page(query_data, BY_EVENT, partial(page_of_verdicts, connection, wanted))
     return json_response(page.document("predictions", prediction_document, served_since=served_since()))
@@ -57,7 +57,7 @@ def stats() -> Response:
     """Count everything: the same cost with ten rows or a hundred million."""
     with services().pool.connection() as connection:
         totals = read_totals(connection)
-        recent = page_of_verdicts(connection, Wanted(), limit=RECENT)
+        recent = page_of_verdicts(connection, PredictionFilter(), limit=RECENT)
     return json_response({**stats_document(totals), "recent_predictions": [prediction_document(row) for row in recent]})
 
 
@@ -96,7 +96,7 @@ def show_prediction(event_id: int) -> Response:
     known = event_id <= LAST_ID
     event = find_verdict_event(services().pool, services().verdicts, event_id) if known else None
     if event is None:
-        raise NotThere(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
+        raise NotFound(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
     return json_response(detail_document(event))
 
 

@@ -13,9 +13,9 @@ from api.schemas.quarantine import Quarantine, RejectedDetail, bytes_document, r
 from api.schemas.queries import QuarantineQuery
 from api.security import requires
 from api.services import services
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.store.events import find_rejected_event
-from netheal.store.rejected import WantedRejected, page_of_rejected
+from netheal.store.rejected import RejectedFilter, page_of_rejected
 from netheal.store.totals import read_totals
 
 quarantine = APIBlueprint("quarantine", __name__, tag="quarantine")
@@ -30,7 +30,7 @@ _NOT_ARCHIVED = "the archive does not have this row yet: all of its bytes can be
 @requires("viewer")
 def list_rejected(query_data: dict[str, Any]) -> Response:
     """List rejected rows of the hot window, newest first, and count those there ever were by reason."""
-    wanted = WantedRejected(**filters_of(query_data))
+    wanted = RejectedFilter(**filters_of(query_data))
     with services().pool.connection() as connection:
         page = read_page(query_data, BY_EVENT, partial(page_of_rejected, connection, wanted))
         reasons = read_totals(connection).of("rejected")
@@ -46,7 +46,7 @@ def show_rejected(event_id: int) -> Response:
     known = event_id <= LAST_ID
     event = find_rejected_event(services().pool, services().quarantine, event_id) if known else None
     if event is None:
-        raise NotThere(f"event {event_id} was not rejected: see GET /api/v1/predictions/{event_id}")
+        raise NotFound(f"event {event_id} was not rejected: see GET /api/v1/predictions/{event_id}")
     whole = event.whole or {"value": None, "key": None}
     raw = {name: bytes_document(whole[name]) for name in ("value", "key")}
     return json_response({**rejected_document(event.rejected), **raw, "note": None if event.whole else _NOT_ARCHIVED})

@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint, Schema
 from apiflask.fields import Integer, String
 
-from api.live.service import live
+from api.live.service import live_service
 from api.live.tickets import LIFETIME_S
 from api.security import requires
 from api.security.guard import caller
@@ -25,4 +25,4 @@ class Ticket(Schema):
 @tickets.output(Ticket)
 def issue() -> dict[str, Any]:
     """Make a ticket: `/ws/realtime?ticket=…` opens one socket within half a minute."""
-    return {"ticket": live().tickets.issue(caller()), "expires_in_s": LIFETIME_S}
+    return {"ticket": live_service().tickets.issue(caller()), "expires_in_s": LIFETIME_S}

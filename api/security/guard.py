@@ -8,7 +8,7 @@ from flask import Flask, current_app, g, request
 
 from api.errors import Refusal
 from api.security.allowed_hosts import AllowedHosts
-from api.security.bodies import BodyLimit
+from api.security.concurrent_bodies import BodyLimit
 from api.security.identity import BadToken, Caller, anonymous_key, identify, sent_token
 from api.security.rate_limits import RateLimits
 from api.security.requirements import READING, Requirements, requirements_of
@@ -93,10 +93,10 @@ def _check() -> None:
     _check_host(guard.allowed_hosts)
     # Before anything is counted, or a page elsewhere could use up what the people on this machine may do.
     _check_origin(guard.allowed_hosts, requirements)
-    if request.method == "OPTIONS" or (requirements.public and not requirements.counted):
+    if request.method == "OPTIONS" or (requirements.public and not requirements.rate_limited):
         return
     key = _rate_key(known_caller())
-    if requirements.counted:
+    if requirements.rate_limited:
         _count(guard.rates, key, requirements.upload)
     _check_role(requirements)
     # Nobody reads a body that comes with what anybody may ask.

@@ -10,7 +10,7 @@ from typing import Any
 from netheal.store.tokens import Role
 
 DEFAULT_BODY_BYTES = 2**20
-_MARK = "_netheal_demands"
+_MARK = "_netheal_requirements"
 READING = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
 
@@ -23,7 +23,7 @@ class Requirements:
     public: bool = False
     body_bytes: int = DEFAULT_BODY_BYTES
     upload: bool = False
-    counted: bool = True
+    rate_limited: bool = True
 
     def role_for(self, method: str) -> Role | None:
         """The role a caller needs, None for anybody: a handler that says nothing is for viewers to read.
@@ -55,12 +55,12 @@ def upload_rate[Handler: Callable[..., Any]](handler: Handler) -> Handler:
     return _marked(handler, upload=True)
 
 
-def uncounted[Handler: Callable[..., Any]](handler: Handler) -> Handler:
+def rate_limit_exempt[Handler: Callable[..., Any]](handler: Handler) -> Handler:
     """Calls count towards nothing: whoever watches over netheal is answered however much others ask.
 
     Who calls what is public, too, is not even looked up, unless the handler asks the guard.
     """
-    return _marked(handler, counted=False)
+    return _marked(handler, rate_limited=False)
 
 
 def requirements_of(handler: Callable[..., Any] | None) -> Requirements:

@@ -32,7 +32,7 @@ class Attempt:
         """The batch in the form of `StreamState.details`."""
         return {"batch_id": self.batch_id, "offsets": self._ranges(), "attempts": self.number}
 
-    def sentence(self, failure: str) -> str:
+    def describe(self, failure: str) -> str:
         """What an operator is told of a failed attempt."""
         times = "once" if self.number == 1 else f"{self.number} times"
         told = f"Micro-batch {self.batch_id} ({self._where()}) has failed {times}: {failure.rstrip('.')}."
@@ -62,7 +62,7 @@ class BatchFailed(NethealError):
     """An attempt at a micro-batch failed: begin the stream again, which replays the batch."""
 
     def __init__(self, attempt: Attempt, failure: str) -> None:
-        super().__init__(attempt.sentence(failure))
+        super().__init__(attempt.describe(failure))
         self.attempt = attempt
 
 

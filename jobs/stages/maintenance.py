@@ -9,10 +9,10 @@ from netheal.store.compaction import start_compaction
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
 from netheal.store.partitions import maintain_partitions
-from netheal.store.topics import settle_topic
+from netheal.store.topics import register_topic
 
 PARTS_WORTH_A_COMPACTION = 300
-_LOOK_S = 60.0
+_POLL_INTERVAL_S = 60.0
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Maintenance:
         if time.monotonic() < self._due:
             return
         maintain_partitions(self.connection, self.serving_days)
-        settle_topic(self.connection, self.topic, self.current_topic_id())
+        register_topic(self.connection, self.topic, self.current_topic_id())
         for log in logs:
             self._compact(log)
-        self._due = time.monotonic() + _LOOK_S
+        self._due = time.monotonic() + _POLL_INTERVAL_S
 
     def stop(self) -> None:
         """End a compaction in its course: it is one commit, so that it is there whole or not at all."""

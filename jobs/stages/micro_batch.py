@@ -23,8 +23,8 @@ from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
 
 _STEPS = ("pin", "score", "commit", "close")
-_NO_WORD = "the job ended in the middle of it without a word, as it does where memory runs out"
-_CUT = "java.lang.InterruptedException"
+_UNKNOWN_FAILURE = "the job ended in the middle of it without a word, as it does where memory runs out"
+_INTERRUPTED = "java.lang.InterruptedException"
 """What Spark gives a batch whose query is being stopped: the batch is not at fault."""
 
 
@@ -59,16 +59,16 @@ class MicroBatch:
             return
         entry, document = pinned
         attempt = Attempt(batch_id, entry.attempts, entry.pins)
-        self._tell_of_earlier(attempt, entry)
+        self._report_earlier_failures(attempt, entry)
         try:
             self._run(records, batch_id, entry, document, began)
         except StreamRefused:
             raise
         except BaseException as error:  # a panic of a library written in Rust is no Exception
             failure = cause_of(error)
-            if _CUT in failure:
+            if _INTERRUPTED in failure:
                 raise
-            self._keep(batch_id, failure)
+            self._record_failure(batch_id, failure)
             raise BatchFailed(attempt, failure) from error
 
     def _run(
@@ -89,13 +89,13 @@ class MicroBatch:
             seconds={step: round(b - a, 3) for step, a, b in zip(_STEPS, times, times[1:], strict=False)},
         )
 
-    def _tell_of_earlier(self, attempt: Attempt, entry: LedgerEntry) -> None:
+    def _report_earlier_failures(self, attempt: Attempt, entry: LedgerEntry) -> None:
         """Say at once what earlier processes could not bring to an end, in case this one cannot say it any more."""
         if attempt.number > TRIES_BEFORE_ALARM:
             failed = replace(attempt, number=attempt.number - 1)
-            self.reporter.report("retrying", failed.sentence(entry.failure or _NO_WORD), failed.details())
+            self.reporter.report("retrying", failed.describe(entry.failure or _UNKNOWN_FAILURE), failed.details())
 
-    def _keep(self, batch_id: int, failure: str) -> None:
+    def _record_failure(self, batch_id: int, failure: str) -> None:
         try:
             self.ledger.record_failure(batch_id, failure)
         except ServiceUnavailable as error:

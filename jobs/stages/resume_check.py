@@ -7,12 +7,12 @@ from netheal.errors import StreamRefused
 from netheal.kafka.topics import offset_ranges
 from netheal.recovery.checkpoint import CheckpointFiles
 from netheal.recovery.repair import rebuild_checkpoint
-from netheal.recovery.resume import Decision, Found, decide, resume_point
-from netheal.recovery.survey import survey
+from netheal.recovery.resume import Decision, ResumeState, decide, resume_point
+from netheal.recovery.survey import collect_state
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
-from netheal.store.topics import Incarnation
+from netheal.store.topics import TopicGeneration
 from netheal.telemetry import emit
 
 
@@ -22,11 +22,11 @@ class ResumeCheck:
 
     settings: Settings
     connection: Connection
-    topic: Incarnation
+    topic: TopicGeneration
     files: CheckpointFiles
     logs: Sequence[DeltaLog]
 
-    def settle(self) -> None:
+    def ensure_resumable(self) -> None:
         """See that the checkpoint goes on where the ledger ends, making it anew where that is safe.
 
         Raises StreamRefused where a person must decide, ServiceUnavailable where something does not answer.
@@ -47,10 +47,10 @@ class ResumeCheck:
         """Raise StreamRefused where the query failed for something that only a person can mend."""
         self._decide()
 
-    def _decide(self) -> tuple[Found, Decision]:
+    def _decide(self) -> tuple[ResumeState, Decision]:
         settings = self.settings
         broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.options)
-        found = survey(self.connection, self.topic, broker, self.files, self.logs)
+        found = collect_state(self.connection, self.topic, broker, self.files, self.logs)
         decision = decide(found)
         if decision.action == "refuse":
             raise StreamRefused(decision.reason)

@@ -131,7 +131,7 @@ class Scoring:
             mark_failed(cursor, failure.bundle_hash, failure.message)
             others = {m.contract_id: m.bundle_hash for m in active_models(cursor, without=failed)}
             pinned = replace(pins, models=others | kept)
-            self.ledger.pin_again(cursor, batch_id, pinned, self.offset_base)
+            self.ledger.repin(cursor, batch_id, pinned, self.offset_base)
         emit("model.failed", batch_id=batch_id, hash=failure.bundle_hash, reason=failure.message, models=pinned.models)
         return pinned
 

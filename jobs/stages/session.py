@@ -40,7 +40,7 @@ def under_spark_submit() -> bool:
     return "SPARK_ENV_LOADED" in os.environ
 
 
-def settle_environment() -> None:
+def prepare_environment() -> None:
     """Set every variable that this process is going to set; to be called before it has a second thread.
 
     A variable that is added may move the table of all of them under a thread in C code, libpq's or librdkafka's, that
@@ -61,7 +61,7 @@ def settle_environment() -> None:
 
 def spark_session(settings: Settings) -> SparkSession:
     """The session of spark-submit where there is one, else a local one with the jars of `settings`."""
-    settle_environment()
+    prepare_environment()
     builder = SparkSession.builder
     if not under_spark_submit():
         builder = _local(builder, settings)

@@ -1,4 +1,4 @@
-"""A clean stop: the micro-batch that runs is finished, none is begun after it. `stop_bounds` says in what time."""
+"""A clean stop: the running micro-batch is finished, none is begun after it; in time by `netheal.shutdown_budget`."""
 
 import os
 import signal

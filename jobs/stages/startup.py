@@ -21,8 +21,8 @@ from netheal.registry.artefacts import Artefacts
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect
 from netheal.store.delta import DeltaLog, Layout, application_id, quarantine_layout, verdicts_layout
-from netheal.store.ledger import Ledger, fence
-from netheal.store.topics import Incarnation, settle_topic
+from netheal.store.ledger import Ledger, acquire_topic_lock
+from netheal.store.topics import TopicGeneration, register_topic
 from netheal.telemetry import emit
 
 
@@ -43,7 +43,7 @@ class Stream:
     spark: SparkSession
     settings: Settings
     connection: Connection
-    topic: Incarnation
+    topic: TopicGeneration
     checkpoint: str
     logs: tuple[DeltaLog, DeltaLog]
     resume_check: ResumeCheck
@@ -60,7 +60,7 @@ class Stream:
         self.maintenance.run_if_due(self.logs)
         self._batch(records, batch_id)
 
-    def excuse_attempt(self) -> None:
+    def uncount_attempt(self) -> None:
         """Let the batch that runs not count as failed where the job's stop cuts it, by whatever means.
 
         To be called once a stop is requested, as later nobody may be left to say so; on a connection of its own.
@@ -70,7 +70,7 @@ class Stream:
             return
         connection = connect(self.settings.postgres.dsn.get_secret_value())
         try:
-            Ledger(connection, batch.ledger.query_id).excuse_attempt(batch.current)
+            Ledger(connection, batch.ledger.query_id).uncount_attempt(batch.current)
         finally:
             connection.close()
 
@@ -133,13 +133,13 @@ def open_stream(
     dsn = settings.postgres.dsn.get_secret_value()
     connection = connect(dsn)
     try:
-        topic = settle_topic(connection, settings.stream.input_topic, _topic_id(settings))
-        fence(connection, topic.name, topic.id)
+        topic = register_topic(connection, settings.stream.input_topic, _topic_id(settings))
+        acquire_topic_lock(connection, topic.name, topic.id)
         root, open_log = settings.paths.delta_root, parts.delta_log
         logs = open_log(verdicts_layout(), root), open_log(quarantine_layout(), root)
         checkpoint = checkpoint_folder(settings.paths.checkpoint, topic.id)
         resume_check = ResumeCheck(settings, connection, topic, checkpoint_files(spark, checkpoint), logs)
-        resume_check.settle()
+        resume_check.ensure_resumable()
         maintenance = Maintenance(
             connection, settings.stream.input_topic, lambda: _topic_id(settings), settings.stream.serving_days
         )

@@ -8,7 +8,7 @@ from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.bundles.windows import Windows, windows_of
 from netheal.errors import BundleError
-from netheal.wording import sides
+from netheal.wording import shape_text
 
 
 def _conv(graph: GraphBuilder, tensor: Tensor, config: Config, weights: WeightReader) -> Tensor:
@@ -53,7 +53,7 @@ def _moved(graph: GraphBuilder, operation: str, operands: list[str], windows: Wi
 
 def _require_steps(tensor: Tensor) -> None:
     if len(tensor.shape) != 2:
-        raise BundleError(f"windows over values of shape {sides(tensor.shape)} cannot be served: they need steps")
+        raise BundleError(f"windows over values of shape {shape_text(tensor.shape)} cannot be served: they need steps")
 
 
 CONVOLUTION: dict[str, Layer] = {

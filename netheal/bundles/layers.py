@@ -12,7 +12,7 @@ from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
-from netheal.wording import quoted, sides
+from netheal.wording import quoted, shape_text
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _reshape(graph: GraphBuilder, tensor: Tensor, config: Config, weights: Weigh
 def reshape(graph: GraphBuilder, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same values in another shape (without the batch)."""
     if math.prod(shape) != math.prod(tensor.shape) or min(shape, default=1) < 1:
-        raise BundleError(f"values of shape {sides(tensor.shape)} cannot take the shape {sides(shape)}")
+        raise BundleError(f"values of shape {shape_text(tensor.shape)} cannot take the shape {shape_text(shape)}")
     if shape == tensor.shape:
         return tensor
     target = graph.constant(np.array([-1, *shape], dtype=np.int64))
@@ -153,7 +153,9 @@ def _pooled(operation: str) -> Layer:
 
     def layer(graph: GraphBuilder, tensor: Tensor, config: Config, _: WeightReader) -> Tensor:
         if len(tensor.shape) != 2 or config.get("keepdims") or config.get("data_format") == "channels_first":
-            raise BundleError(f"pooling over values of shape {sides(tensor.shape)} with these options cannot be served")
+            raise BundleError(
+                f"pooling over values of shape {shape_text(tensor.shape)} with these options cannot be served"
+            )
         steps = graph.constant(np.array([1], dtype=np.int64))
         return Tensor(graph.add(operation, tensor.name, steps, keepdims=0), tensor.shape[1:], tensor.share)
 

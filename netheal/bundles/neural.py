@@ -19,7 +19,7 @@ from netheal.bundles.scaling import Scaling
 from netheal.bundles.topology import Config, Step, input_shape, topology_of
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
-from netheal.wording import cause, sides
+from netheal.wording import cause, shape_text
 
 _COPIES = 3
 """A layer's values before its bias, before its activation, and after."""
@@ -67,7 +67,7 @@ def _score(graph: GraphBuilder, scaled: Tensor, network: Network) -> str:
     answer = values[topology.output]
     if answer.shape != (1,) or not answer.share:
         last = topology.steps[-1].kind if topology.steps else "nothing"
-        raise BundleError(f"the network ends in {last} over {sides(answer.shape)}, not in one sigmoid score")
+        raise BundleError(f"the network ends in {last} over {shape_text(answer.shape)}, not in one sigmoid score")
     return graph.flat(answer.name)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
+from netheal.contracts.verdict import is_attack_score
 from netheal.errors import BundleError
 
 Doubles = NDArray[np.float64]
@@ -67,7 +68,7 @@ def prove_parity(graph: LoadedGraph, evidence: Evidence, threshold: float | None
         raise BundleError("parity needs rows, and none were given")
     answers = graph.answers(evidence.rows)
     scores = answers["confidence" if threshold is None else "score"]
-    labels = answers["label"] if threshold is None else (scores >= threshold).astype(np.int64)
+    labels = answers["label"] if threshold is None else is_attack_score(scores, threshold).astype(np.int64)
     if scores.shape != evidence.scores.shape or labels.shape != evidence.labels.shape:
         raise BundleError("parity: the graph and the original answered different numbers of rows")
     error = float(np.abs(scores - evidence.scores).max())

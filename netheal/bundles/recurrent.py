@@ -10,7 +10,7 @@ from netheal.bundles.layers import FLOAT_BYTES, Layer, Tensor, activation_name
 from netheal.bundles.topology import Config
 from netheal.bundles.weights import WeightReader
 from netheal.errors import BundleError
-from netheal.wording import quoted, sides
+from netheal.wording import quoted, shape_text
 
 _MOST_GATES = 4
 _GATES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign"}
@@ -68,7 +68,9 @@ def _inputs(what: str, tensor: Tensor, config: Config) -> tuple[int, int]:
     """Inputs a step, and units; raises BundleError for options that are not served."""
     odd = [key for key in ("go_backwards", "stateful", "return_state", "time_major") if config.get(key)]
     if odd or len(tensor.shape) != 2:
-        raise BundleError(f"{what} over {sides(tensor.shape)} with {', '.join(odd) or 'no options'} cannot be served")
+        raise BundleError(
+            f"{what} over {shape_text(tensor.shape)} with {', '.join(odd) or 'no options'} cannot be served"
+        )
     return tensor.shape[1], int(config["units"])
 
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from netheal.bundles.graph import ML_DOMAIN, GraphBuilder
 from netheal.bundles.scaling import Scaling
 from netheal.errors import BundleError
-from netheal.wording import sides
+from netheal.wording import shape_text
 
 _LEAF = -1
 _MOST_NODES = 2**24  # leaf numbers travel as float32
@@ -188,7 +188,9 @@ def _check(tree: Tree) -> None:
     if any(array.shape != (count,) for array in arrays) or tree.value.shape[:1] != (count,):
         raise BundleError("the tree's arrays differ in length: the file is damaged")
     if not 0 < count < _MOST_NODES or tree.value.ndim != 2 or not tree.value.shape[1]:
-        raise BundleError(f"a tree of {count} nodes and values of shape {sides(tree.value.shape)} cannot be served")
+        raise BundleError(
+            f"a tree of {count} nodes and values of shape {shape_text(tree.value.shape)} cannot be served"
+        )
     inner = tree.left != _LEAF
     if (inner != (tree.right != _LEAF)).any():
         raise BundleError("a node of the tree has one child: the file is damaged")

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from netheal.bundles.topology import Config
 from netheal.errors import BundleError
-from netheal.wording import sides
+from netheal.wording import shape_text
 
 
 def in_layers_order(leaves: Sequence[Config], arrays: Sequence[Any]) -> list[Any]:
@@ -57,12 +57,14 @@ class WeightReader:
         """The next array; raises BundleError where it is missing, of another shape or not finite."""
         if self._next >= len(self._arrays):
             raise BundleError(
-                f"the network has no weights left for {role} of shape {sides(shape)}: the file is incomplete"
+                f"the network has no weights left for {role} of shape {shape_text(shape)}: the file is incomplete"
             )
         array = self._arrays[self._next]
         self._next += 1
         if array.shape != shape:
-            raise BundleError(f"{role} needs weights of shape {sides(shape)} and the file has {sides(array.shape)}")
+            raise BundleError(
+                f"{role} needs weights of shape {shape_text(shape)} and the file has {shape_text(array.shape)}"
+            )
         if not np.isfinite(array).all():
             raise BundleError(f"{role} holds weights that are not finite: train the network again")
         return array

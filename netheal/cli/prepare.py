@@ -8,7 +8,7 @@ from netheal.errors import NethealError, ServiceUnavailable, reason_of
 from netheal.kafka.topics import end_offsets, ensure_stream_topics, topic_id, topic_reader
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
-from netheal.store.topics import settle_topic
+from netheal.store.topics import register_topic
 from netheal.telemetry import emit
 
 _PAUSE_S = 0.1
@@ -70,7 +70,7 @@ def prepare(settings: Settings) -> Run:
     ensure_stream_topics(settings)
     connection, reader = connect(dsn), topic_reader(settings)
     try:
-        topic = settle_topic(
+        topic = register_topic(
             connection, settings.stream.input_topic, topic_id(servers, settings.stream.input_topic, options)
         )
         ends = end_offsets(reader, settings.stream.input_topic), end_offsets(reader, settings.stream.output_topic)

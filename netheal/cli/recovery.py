@@ -14,13 +14,13 @@ from netheal.kafka.offsets import Offsets
 from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.recovery.checkpoint import LocalFiles, checkpoint_folder
 from netheal.recovery.repair import Stores, adopt_gap, rebuild_checkpoint, score_again
-from netheal.recovery.resume import Found, broker_short, database_behind, in_words, resume_point
-from netheal.recovery.survey import survey
+from netheal.recovery.resume import ResumeState, broker_short, database_behind, in_words, resume_point
+from netheal.recovery.survey import collect_state
 from netheal.settings import Settings
 from netheal.store.database import connect, migrate
 from netheal.store.delta import DeltaLog, quarantine_layout, verdicts_layout
-from netheal.store.ledger import fence
-from netheal.store.topics import Incarnation, adopt_topic, settle_topic
+from netheal.store.ledger import acquire_topic_lock
+from netheal.store.topics import TopicGeneration, adopt_topic, register_topic
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class _Stopped:
     stores: Stores
     files: LocalFiles
 
-    def survey(self) -> Found:
+    def collect_state(self) -> ResumeState:
         """What is found now."""
         settings, stores = self.settings, self.stores
         broker = offset_ranges(settings.kafka.bootstrap_servers, stores.topic.name, settings.kafka.options)
-        return survey(stores.connection, stores.topic, broker, self.files, stores.logs)
+        return collect_state(stores.connection, stores.topic, broker, self.files, stores.logs)
 
 
 def adopt(settings: Settings) -> str:
@@ -45,7 +45,7 @@ def adopt(settings: Settings) -> str:
     """
     with _stopped_stream(settings, new_incarnation=True) as stream:
         topic = stream.stores.topic
-        lost = adopt_gap(stream.stores, stream.survey())
+        lost = adopt_gap(stream.stores, stream.collect_state())
         if lost:
             return f"{in_words(lost)} are recorded as lost; the stream continues after them at its next start"
         return f"topic {topic.name} is adopted; its events are numbered from offset {topic.offset_base} on"
@@ -57,11 +57,11 @@ def rebuild(settings: Settings, rows_again: bool = False) -> str:
     With `rows_again`, rows in Delta that the database does not know are removed, to be scored again.
     """
     with _stopped_stream(settings) as stream:
-        topic, found = stream.stores.topic, stream.survey()
+        topic, found = stream.stores.topic, stream.collect_state()
         behind = database_behind(found)
         if behind is not None and rows_again:
             score_again(stream.stores, found)
-            found = stream.survey()
+            found = stream.collect_state()
             behind = database_behind(found)
         reason = behind or broker_short(found)
         if reason is not None:
@@ -95,9 +95,9 @@ def _stopped_stream(settings: Settings, new_incarnation: bool = False) -> Iterat
         current = topic_id(named.kafka.bootstrap_servers, named.stream.input_topic, named.kafka.options)
         connection = connect(dsn)
         try:
-            settle = adopt_topic if new_incarnation else settle_topic
-            topic: Incarnation = settle(connection, named.stream.input_topic, current)
-            fence(connection, topic.name, topic.id)
+            settle = adopt_topic if new_incarnation else register_topic
+            topic: TopicGeneration = settle(connection, named.stream.input_topic, current)
+            acquire_topic_lock(connection, topic.name, topic.id)
             logs = (
                 DeltaLog(verdicts_layout(), named.paths.delta_root),
                 DeltaLog(quarantine_layout(), named.paths.delta_root),

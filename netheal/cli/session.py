@@ -10,7 +10,7 @@ from rich.live import Live
 
 from netheal.cli.feed import TrafficFeed, file_chunks, generated_chunks
 from netheal.cli.prepare import Preparation
-from netheal.cli.stage import Stage, stage_of
+from netheal.cli.stage import StatusLine, stage_of
 from netheal.cli.stop_requests import StopRequests
 from netheal.cli.stream_monitor import StreamMonitor
 from netheal.cli.up_options import UpOptions
@@ -19,7 +19,7 @@ from netheal.embedded.stack import JOB, LocalStack
 from netheal.errors import NethealError
 
 DEFAULT_GENERATED_RATE = 500.0
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 _LINE_S = 5.0
 
 
@@ -70,7 +70,7 @@ class Session:
             tell()
             if done:
                 return
-            self._stop.pause(_LOOK_S)
+            self._stop.pause(_POLL_INTERVAL_S)
 
     def _begin_feed(self) -> None:
         """Once there is a topic to send to; a duration counts from then on."""
@@ -98,12 +98,12 @@ class Session:
         self.drained = look.began_at >= self._all_sent_at and look.status.lag == 0 and not look.trouble
         return self.drained or (self._stop.requested and stage.word in ("disk full", "refused"))
 
-    def _stage_shown(self, stage: Stage) -> Stage:
+    def _stage_shown(self, stage: StatusLine) -> StatusLine:
         if not self._ending or stage.word not in ("running", "starting"):
             return stage
         hint = "; Ctrl-C again stops at once" if self._stop.requested else ""
         lag = "the last rows are sent" if self.lag is None else f"{self.lag:,} rows wait"
-        return Stage("draining", lag + hint)
+        return StatusLine("draining", lag + hint)
 
     @property
     def _ending(self) -> bool:

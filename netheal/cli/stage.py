@@ -14,7 +14,7 @@ _CLOCK_SLACK_S = 2.0
 
 
 @dataclass(frozen=True)
-class Stage:
+class StatusLine:
     """`word` is short enough for a heading; `sentence` says what is awaited or wrong, empty where all is well."""
 
     word: str
@@ -32,7 +32,7 @@ def stage_of(
     now: float | None = None,
     look_age_s: float | None = None,
     preparing: str = "",
-) -> Stage:
+) -> StatusLine:
     """The stage of a stack; `job` is the name of the streaming job among its children, `now` as of `time.time()`.
 
     `look_age_s` is how long ago the look's status was read, by the monotonic clock unless given; `preparing` says why
@@ -41,28 +41,30 @@ def stage_of(
     now = time.time() if now is None else now
     look_age_s = time.monotonic() - look.began_at if look_age_s is None else look_age_s
     if look.disk is not None:
-        return Stage("disk full", str(look.disk).removeprefix("disk full: "))
+        return StatusLine("disk full", str(look.disk).removeprefix("disk full: "))
     for name, condition in conditions.items():
         if condition.stage in ("down", "failed"):
             reason = condition.reason.splitlines()[0] if condition.reason else "it ended"
-            return Stage("waiting", f"{name} is down since {_clock(condition.since)} ({reason}), it is being restarted")
+            return StatusLine(
+                "waiting", f"{name} is down since {_clock(condition.since)} ({reason}), it is being restarted"
+            )
     awaited = [name for name, condition in conditions.items() if condition.stage != "ready"]
     if awaited:
-        return Stage("starting", _roll_call(conditions))
+        return StatusLine("starting", _services_text(conditions))
     if look.began_at == 0 and not look.trouble:
         if preparing:
-            return Stage("waiting", f"tables and topics are not made yet: {preparing}")
-        return Stage("starting", "making tables and topics")
+            return StatusLine("waiting", f"tables and topics are not made yet: {preparing}")
+        return StatusLine("starting", "making tables and topics")
     if look.trouble:
-        return Stage("waiting", look.trouble)
+        return StatusLine("waiting", look.trouble)
     if look_age_s > HEARTBEAT_LATE_S:
-        return Stage("waiting", f"PostgreSQL, or the broker, hangs: no answer since {_clock(now - look_age_s)}")
+        return StatusLine("waiting", f"PostgreSQL, or the broker, hangs: no answer since {_clock(now - look_age_s)}")
     if look.status.lag is None:
-        return Stage("waiting", "the Kafka broker does not answer")
+        return StatusLine("waiting", "the Kafka broker does not answer")
     return _of_stream(look.status, conditions.get(job), now)
 
 
-def _of_stream(status: Status, job: ChildState | None, now: float) -> Stage:
+def _of_stream(status: Status, job: ChildState | None, now: float) -> StatusLine:
     """The rule of `stream_health` in the terminal's words; reports of a job that ran before this one are none."""
     started_at = job.since if job is not None else 0.0
     stream = status.progress.stream
@@ -71,31 +73,35 @@ def _of_stream(status: Status, job: ChildState | None, now: float) -> Stage:
         status = replace(status, progress=replace(status.progress, stream=None))
     health = status.health(now - started_at)
     if health == "awaited":
-        return Stage("starting", "awaiting the streaming job and its Spark session")
+        return StatusLine("starting", "awaiting the streaming job and its Spark session")
     if stream is None:
-        return Stage("waiting", f"the streaming job has not reported since it was started at {_clock(started_at)}")
+        return StatusLine("waiting", f"the streaming job has not reported since it was started at {_clock(started_at)}")
     return _of_report(health, status, stream, now)
 
 
-def _of_report(health: StreamHealth, status: Status, stream: StreamState, now: float) -> Stage:
+def _of_report(health: StreamHealth, status: Status, stream: StreamState, now: float) -> StatusLine:
     match health:
         case "running" if status.progress.batches == 0 and status.lag:
-            return Stage("starting", "the first micro-batch is scored")
+            return StatusLine("starting", "the first micro-batch is scored")
         case "running":
-            return Stage("running", stream.reason)
+            return StatusLine("running", stream.reason)
         case "silent":
-            return Stage("waiting", f"the streaming job does not answer since {_clock(now - stream.heartbeat_age_s)}")
+            return StatusLine(
+                "waiting", f"the streaming job does not answer since {_clock(now - stream.heartbeat_age_s)}"
+            )
         case "stalled":
             since = _clock(now - still_s(status.progress))
-            return Stage("waiting", f"the streaming job has neither begun nor finished a batch since {since}")
+            return StatusLine("waiting", f"the streaming job has neither begun nor finished a batch since {since}")
         case "overdue":
-            return Stage("waiting", f"the streaming job does not get started: {stream.reason or 'its log says why'}")
+            return StatusLine(
+                "waiting", f"the streaming job does not get started: {stream.reason or 'its log says why'}"
+            )
         case "stopped" | "refused":
-            return Stage(health, stream.reason or "the streaming job has ended")
-    return Stage(health, stream.reason or "the streaming job gets ready")
+            return StatusLine(health, stream.reason or "the streaming job has ended")
+    return StatusLine(health, stream.reason or "the streaming job gets ready")
 
 
-def _roll_call(conditions: Mapping[str, ChildState]) -> str:
+def _services_text(conditions: Mapping[str, ChildState]) -> str:
     return ", ".join(f"{name} {condition.stage}" for name, condition in conditions.items())
 
 

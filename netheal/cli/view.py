@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from netheal.cli.stage import Stage
+from netheal.cli.stage import StatusLine
 from netheal.cli.status import Status
 
 _WIDE, _MEDIUM = 100, 60
@@ -24,10 +24,10 @@ class LiveView:
     """Turns status after status into what a person sees, under the stage of the whole."""
 
     def __init__(self) -> None:
-        self._stage = Stage("starting")
+        self._stage = StatusLine("starting")
         self._status = Status()
 
-    def update(self, status: Status, stage: Stage) -> None:
+    def update(self, status: Status, stage: StatusLine) -> None:
         """Show this from now on."""
         self._stage = stage
         self._status = status

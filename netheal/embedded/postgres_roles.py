@@ -48,7 +48,7 @@ def role_dsn(port: int, password: str, database: str = DATABASE) -> str:
     return _dsn(port, ROLE, password, database)
 
 
-def settle_roles(access: Access) -> None:
+def ensure_roles(access: Access) -> None:
     """Make the role, its database and what is in it as they ought to be, whatever is there.
 
     Raises psycopg2.OperationalError where the server does not take connections yet.
@@ -70,7 +70,7 @@ def settle_roles(access: Access) -> None:
 def _rename_superuser(access: Access) -> None:
     """Give the superuser of an earlier version's cluster its own name and password.
 
-    A session cannot rename its own role, so that another superuser is made for it, which `settle_roles` removes.
+    A session cannot rename its own role, so that another superuser is made for it, which `ensure_roles` removes.
     """
     password = secrets.token_urlsafe(24)
     with _autocommit(_dsn(access.port, ROLE, access.role_password, SUPERUSER)) as cursor:

@@ -34,12 +34,12 @@ class EmbeddedServer(ABC):
         """Its process id."""
         return self._child.pid if self._child else None
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Take the folder and settle the port: the address is known from now on, the server need not run yet."""
         self._lock.acquire()
         try:
             # Others may have been told: until it is stopped on purpose the port is no other one.
-            self._settle(self._port if self._announced else self._wanted_port)
+            self._prepare(self._port if self._announced else self._wanted_port)
         except BaseException:
             self._lock.release()
             raise
@@ -52,7 +52,7 @@ class EmbeddedServer(ABC):
         """
         if self.alive:
             return
-        self.settle()
+        self.prepare()
         try:
             self._start(deadline_s, cancelled)
         except BaseException:
@@ -77,7 +77,7 @@ class EmbeddedServer(ABC):
             self._child.kill()
 
     @abstractmethod
-    def _settle(self, wanted_port: int) -> None:
+    def _prepare(self, wanted_port: int) -> None:
         """End what an earlier run left behind, and settle the port: the wanted one, or where that is 0 a free one."""
 
     @abstractmethod

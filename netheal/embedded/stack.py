@@ -21,7 +21,7 @@ from netheal.embedded.supervisor import ChildState, SupervisedChild, Supervisor
 from netheal.errors import NethealError, SettingsError, StreamRefused, reason_of
 from netheal.host.child import Cancelled, Child, Command
 from netheal.host.lock import FolderLock
-from netheal.host.ports import settle_port
+from netheal.host.ports import reserve_port
 from netheal.settings import PROJECT_ROOT, Settings
 from netheal.settings.load import variable
 from netheal.shutdown_budget import END_S, JOB_S, KILLED_S, SERVICES_S, SUPERVISORS_S
@@ -33,7 +33,7 @@ BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming jo
 _REFUSED = 2
 _LEAST_S = 2.0
 _SPAWN_S = 5.0
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 
 Tell = Callable[[str], None]
 """Called with a sentence for the person who waits."""
@@ -98,13 +98,13 @@ class LocalStack:
             self._postgres = EmbeddedPostgres(
                 var / "postgres", settings.local.embedded_postgres_port, settings.paths.log_dir
             )
-            self._postgres.settle()
+            self._postgres.prepare()
             found["postgres_dsn"] = SecretStr(self._postgres.dsn)
         if not settings.kafka.bootstrap_servers:
             self._kafka = EmbeddedKafka(
                 var / "kafka", settings.paths.tools_dir, settings.local.embedded_kafka_port, settings.paths.log_dir
             )
-            self._kafka.settle()
+            self._kafka.prepare()
             found["kafka_bootstrap_servers"] = self._kafka.bootstrap_servers
         self.settings = settings.replaced(**found)
         note_running(self.settings, self._postgres is not None, self._kafka is not None)
@@ -115,7 +115,7 @@ class LocalStack:
 
     def _until_ready(self) -> None:
         for supervisor in self._supervisors.values():
-            while not supervisor.wait_ready(_LOOK_S):
+            while not supervisor.wait_ready(_POLL_INTERVAL_S):
                 if self.failure is not None:
                     raise self.failure
 
@@ -125,7 +125,7 @@ class LocalStack:
         Raises SettingsError where the port that was asked for is taken.
         """
         settings = self.settings
-        port = settle_port(settings.paths.var_dir, "api", settings.api.port)
+        port = reserve_port(settings.paths.var_dir, "api", settings.api.port)
         self.settings = settings.replaced(api_port=port)
         self._api = self._child("the API", API_MODULE, "api")
         supervisor = self._keep(SupervisedChild(API, self._start_api, self._api_alive, self._api_refusal))
@@ -200,7 +200,7 @@ class LocalStack:
     def _start_api(self, cancelled: threading.Event) -> None:
         postgres = self._supervisors.get(POSTGRES)
         while postgres is not None and not postgres.ready:
-            if cancelled.wait(_LOOK_S):
+            if cancelled.wait(_POLL_INTERVAL_S):
                 raise Cancelled("asked to stop")
         if self._api is not None:
             self._api.start()

@@ -10,7 +10,7 @@ from netheal.errors import NethealError, reason_of
 from netheal.host.child import Cancelled
 from netheal.telemetry import emit
 
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0
 _STEADY_S = 60.0
@@ -57,7 +57,7 @@ class Supervisor:
         self._pause_s = _FIRST_PAUSE_S
         self._started_at = 0.0
         self.condition = ChildState("waiting", time.time())
-        self._thread = threading.Thread(target=self._run, name=f"keeper of {child.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"supervisor of {child.name}", daemon=True)
 
     @property
     def name(self) -> str:
@@ -93,9 +93,9 @@ class Supervisor:
                     if self._refused():
                         return
                     self._bring_up()
-            except Exception as error:  # noqa: BLE001 - a keeper that ends keeps nothing up
+            except Exception as error:  # noqa: BLE001 - a supervisor that ends restarts nothing
                 self._not_started(error)
-            self._ending.wait(_LOOK_S)
+            self._ending.wait(_POLL_INTERVAL_S)
 
     def _refused(self) -> bool:
         """Note how it ended; whether it must not be started again."""

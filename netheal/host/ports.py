@@ -42,7 +42,7 @@ def choose_port() -> int:
     raise SettingsError(f"no free port between {OURS.start} and {OURS.stop} on {LOOPBACK}: end what holds them")
 
 
-def settle_port(folder: Path, name: str, wanted: int, patience_s: float = 3.0) -> int:
+def reserve_port(folder: Path, name: str, wanted: int, patience_s: float = 3.0) -> int:
     """The port `name` of `folder`: the wanted one, else the remembered one, else (or if taken) a new one.
 
     Raises SettingsError when a port that was asked for by number is taken.

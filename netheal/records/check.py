@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netheal.contracts import Contract, Feature
-from netheal.records.decoded import Decoded, FloatArray
+from netheal.records.decoded import DecodedFlows, FloatArray
 from netheal.records.reasons import Rejection, RejectionReason
 from netheal.records.vocabulary import Vocabulary
 
@@ -47,7 +47,7 @@ class Checked:
     rejected: list[Rejection]
 
 
-def check(decoded: Decoded, active: Mapping[str, Encoders]) -> Checked:
+def check(decoded: DecodedFlows, active: Mapping[str, Encoders]) -> Checked:
     """Split decoded rows into accepted and rejected ones.
 
     `active` maps the id of each contract that has an active model to that model's encoders. A row must
@@ -84,7 +84,7 @@ def check(decoded: Decoded, active: Mapping[str, Encoders]) -> Checked:
 class _Faults:
     """Rejections of one batch: the first fault of a row counts."""
 
-    def __init__(self, decoded: Decoded) -> None:
+    def __init__(self, decoded: DecodedFlows) -> None:
         self.good: BoolArray = np.ones(len(decoded.position), bool)
         self.rejected: list[Rejection] = []
         self._position = decoded.position
@@ -114,7 +114,7 @@ class _Faults:
 
 def _encode(
     matrix: FloatArray,
-    decoded: Decoded,
+    decoded: DecodedFlows,
     contract: Contract,
     encoders: Encoders,
     fit: BoolArray,

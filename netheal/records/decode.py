@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netheal.records.decoded import Decoded, FloatArray, split_category
+from netheal.records.decoded import DecodedFlows, FloatArray, split_category
 from netheal.records.envelope import envelope_table
 from netheal.records.reasons import Rejection
 from netheal.records.shape import Shape
@@ -39,7 +39,7 @@ class MessageDecoder:
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._usual = self._any_keys
 
-    def decode(self, values: pa.Array) -> Decoded:
+    def decode(self, values: pa.Array) -> DecodedFlows:
         """Decode a binary array of n messages; never raises for what a message holds."""
         columns = _Columns(self.vocabulary)
         plain = _plain(values)
@@ -137,7 +137,7 @@ class _Columns:
             for name, column in columns.items():
                 column.extend(there[name] if name in there else [absent] * len(rows))
 
-    def decoded(self) -> Decoded:
+    def decoded(self) -> DecodedFlows:
         """All of it, in the order of the batch."""
         position = np.array(self._position, dtype=np.int64)
         numbers = np.concatenate([np.empty((0, len(self._vocabulary.numbers))), *self._blocks])
@@ -150,7 +150,7 @@ class _Columns:
             position, matrix, envelope = position[order], matrix[order], envelope.take(pa.array(order))
             categories = {n: t if t is None else [t[at] for at in order] for n, t in categories.items()}
         rejected = sorted(self.rejected, key=attrgetter("position"))
-        return Decoded(self._vocabulary, position, matrix, categories, envelope, rejected)
+        return DecodedFlows(self._vocabulary, position, matrix, categories, envelope, rejected)
 
 
 def _plain(values: pa.Array) -> bool:

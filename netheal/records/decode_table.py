@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netheal.records.decoded import Decoded, FloatArray, split_category
+from netheal.records.decoded import DecodedFlows, FloatArray, split_category
 from netheal.records.encode import encode_rows_at, json_columns
 from netheal.records.envelope import envelope_table
 from netheal.records.reasons import Rejection
@@ -34,7 +34,7 @@ _LONGEST_ESCAPE = len("\\u0000")
 _LONGEST_NUMBER = 32
 
 
-def decode_table(vocabulary: Vocabulary, table: pa.Table, words: Words = NO_WORDS) -> Decoded:
+def decode_table(vocabulary: Vocabulary, table: pa.Table, words: Words = NO_WORDS) -> DecodedFlows:
     """Decode the n rows of a table whose columns have names of the wire; others are ignored.
 
     A feature is a column of numbers; `words` has the cells that are none, as `text_cells.numbers_and_words` gives
@@ -50,7 +50,7 @@ def decode_table(vocabulary: Vocabulary, table: pa.Table, words: Words = NO_WORD
     split = {name: split_category([cells[at] for at in position]) for name, cells in categories.items()}
     spellings = (name for names in vocabulary.envelope.values() for name in names)
     envelope = {name: rows.envelope(name) for name in spellings}
-    return Decoded(
+    return DecodedFlows(
         vocabulary=vocabulary,
         position=position,
         matrix=np.column_stack([numbers[position], *(codes for codes, _ in split.values())]),

@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedFlows:
     """The rows of a batch that are flow records, as columns of the vocabulary.
 
     `position` int64 [n]: their places in the batch. `matrix` double [n, features]:

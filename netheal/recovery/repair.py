@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from netheal.errors import StreamRefused
 from netheal.kafka.offsets import OffsetRanges, Offsets
 from netheal.recovery.checkpoint import CheckpointFiles, checkpoint_files
-from netheal.recovery.resume import Found, database_behind, in_words, lost_ranges, resume_point
+from netheal.recovery.resume import ResumeState, database_behind, in_words, lost_ranges, resume_point
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.delta import DeltaLog, application_id
 from netheal.store.ledger import BatchPins, Ledger, LedgerEnd, begin_query, has_rejected_rows, read_ledger_end
 from netheal.store.outages import add_outage
-from netheal.store.topics import Incarnation
+from netheal.store.topics import TopicGeneration
 from netheal.verdicts.counts import count_rows
 
 OUTAGE_SUBJECT = "retention"
@@ -22,7 +22,7 @@ class Stores:
     """What a repair works on: the ledger's connection, the topic, and the logs of verdicts and quarantine."""
 
     connection: Connection
-    topic: Incarnation
+    topic: TopicGeneration
     logs: tuple[DeltaLog, DeltaLog]
 
     def ledger_end(self) -> LedgerEnd:
@@ -37,7 +37,7 @@ def rebuild_checkpoint(files: CheckpointFiles, topic: str, end: LedgerEnd) -> st
     return files.replace({} if point is None else checkpoint_files(topic, point), aside)
 
 
-def adopt_gap(stores: Stores, found: Found) -> OffsetRanges:
+def adopt_gap(stores: Stores, found: ResumeState) -> OffsetRanges:
     """Record the offsets that retention removed, and go on behind them; the ranges, none where nothing is lost.
 
     A batch that was open is closed where Delta has all its rows. Else it is given up, and what Delta has of it taken
@@ -65,7 +65,7 @@ def adopt_gap(stores: Stores, found: Found) -> OffsetRanges:
     return lost
 
 
-def score_again(stores: Stores, found: Found) -> Offsets:
+def score_again(stores: Stores, found: ResumeState) -> Offsets:
     """Take out of Delta what the database does not know, to be read again; where that begins.
 
     Rows that the broker no longer has stay in Delta and are recorded as lost to the database.
@@ -90,7 +90,7 @@ def _start_behind(end: LedgerEnd, broker: OffsetRanges) -> Offsets:
     return end.position | {p: max(end.position.get(p, 0), r.start) for p, r in broker.items()}
 
 
-def _begin_behind(cursor: Cursor, topic: Incarnation, end: LedgerEnd, broker: OffsetRanges) -> None:
+def _begin_behind(cursor: Cursor, topic: TopicGeneration, end: LedgerEnd, broker: OffsetRanges) -> None:
     begin_query(cursor, topic.name, topic.id, end, _start_behind(end, broker), topic.offset_base)
 
 
@@ -114,7 +114,7 @@ def _close_from_delta(stores: Stores, end: LedgerEnd, pins: BatchPins) -> None:
     ledger.close_batch(end.last_batch, verdicts.num_rows, rejected.num_rows, count_rows(verdicts, rejected))
 
 
-def _record(cursor: Cursor, topic: Incarnation, end: LedgerEnd, lost: OffsetRanges, reason: str) -> None:
+def _record(cursor: Cursor, topic: TopicGeneration, end: LedgerEnd, lost: OffsetRanges, reason: str) -> None:
     """An outage from when the stream was last known to be well until now."""
     cursor.execute("select coalesce(max(closed_at), now()) from batches where query_id = %s", (end.query_id,))
     (since,) = cursor.fetchone() or (datetime.now(UTC),)

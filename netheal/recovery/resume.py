@@ -41,7 +41,7 @@ ADOPT = "netheal topic adopt"
 
 
 @dataclass(frozen=True)
-class Found:
+class ResumeState:
     """Everything the decision looks at.
 
     `delta_batch` is the last batch of the ledger's query in Delta, -1 for none; `delta_beyond` whether Delta holds
@@ -65,7 +65,7 @@ class Decision:
     reason: str = ""
 
 
-def decide(found: Found) -> Decision:
+def decide(found: ResumeState) -> Decision:
     """Whether the stream may go on, and from which checkpoint."""
     reason = database_behind(found) or broker_short(found)
     return _checkpoint_fits(found) if reason is None else Decision("refuse", reason)
@@ -98,7 +98,7 @@ def _ordered(partitions: Mapping[str, object]) -> list[str]:
     return sorted(partitions, key=int)
 
 
-def database_behind(found: Found) -> str | None:
+def database_behind(found: ResumeState) -> str | None:
     """Why the database cannot be gone by, with the way out; None where it can."""
     end, checkpoint = found.ledger, found.checkpoint
     if end.query_id is None:
@@ -119,7 +119,7 @@ def database_behind(found: Found) -> str | None:
     )
 
 
-def broker_short(found: Found) -> str | None:
+def broker_short(found: ResumeState) -> str | None:
     """What the broker lacks of what comes next, with the way out; None where it has all."""
     lost = lost_ranges(found.ledger, found.broker)
     if lost:
@@ -138,7 +138,7 @@ def broker_short(found: Found) -> str | None:
     return None
 
 
-def _checkpoint_fits(found: Found) -> Decision:
+def _checkpoint_fits(found: ResumeState) -> Decision:
     end, checkpoint = found.ledger, found.checkpoint
     if checkpoint.damage:
         if end.query_id is None:

@@ -4,26 +4,26 @@ from collections.abc import Sequence
 
 from netheal.kafka.offsets import OffsetRanges
 from netheal.recovery.checkpoint import CheckpointFiles, read_checkpoint
-from netheal.recovery.resume import Found
+from netheal.recovery.resume import ResumeState
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog, application_id
 from netheal.store.ledger import LedgerEnd, knows_query, read_ledger_end
-from netheal.store.topics import Incarnation
+from netheal.store.topics import TopicGeneration
 
 
-def survey(
+def collect_state(
     connection: Connection,
-    topic: Incarnation,
+    topic: TopicGeneration,
     broker: OffsetRanges,
     files: CheckpointFiles,
     logs: Sequence[DeltaLog],
-) -> Found:
+) -> ResumeState:
     """What is found now; raises ServiceUnavailable where something does not answer."""
     end = read_ledger_end(connection, topic.name, topic.id)
     checkpoint = read_checkpoint(files, topic.name)
     same = end.query_id is not None and checkpoint.query_id == end.query_id
     known = checkpoint.query_id is not None and knows_query(connection, topic.name, topic.id, checkpoint.query_id)
-    return Found(
+    return ResumeState(
         topic=topic.name,
         ledger=end,
         broker=broker,

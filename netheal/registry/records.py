@@ -10,7 +10,7 @@ from netheal.bundles.intake.fields import json_values
 from netheal.bundles.served import parse_manifest
 from netheal.contracts import is_wire_contract
 from netheal.contracts.contract import parse_contract
-from netheal.errors import NethealError, NotThere
+from netheal.errors import NethealError, NotFound
 from netheal.store.database import Connection, Cursor, transaction
 
 _FIELDS = (
@@ -128,7 +128,7 @@ def count_models(connection: Connection, model_type: str | None = None, with_del
 
 
 def get_model(connection: Connection, model_id: int) -> ModelRecord:
-    """One model; raises NotThere."""
+    """One model; raises NotFound."""
     with transaction(connection) as cursor:
         return find_model(cursor, model_id)
 
@@ -138,7 +138,7 @@ def find_model(cursor: Cursor, model_id: int) -> ModelRecord:
     cursor.execute(f"{SELECT} where id = %s", (model_id,))
     row = cursor.fetchone()
     if row is None:
-        raise NotThere(f"there is no model {model_id}: `GET /api/v1/models/` lists those there are")
+        raise NotFound(f"there is no model {model_id}: `GET /api/v1/models/` lists those there are")
     return _record(row)
 
 
@@ -151,7 +151,7 @@ def active_model(connection: Connection, model_type: str) -> ModelRecord | None:
 
 
 def model_history(connection: Connection, model_id: int) -> list[ModelEvent]:
-    """Everything that happened to a model, oldest first; raises NotThere."""
+    """Everything that happened to a model, oldest first; raises NotFound."""
     with transaction(connection) as cursor:
         find_model(cursor, model_id)
         cursor.execute(f"{_EVENTS} where model_id = %s order by id", (model_id,))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from netheal.contracts.verdict import is_attack_score
 from netheal.scoring.model import FloatArray, ServedModel
 
 LIMIT_S = 3.0
@@ -38,5 +39,5 @@ def count_differing(
 
 def _answers(model: ServedModel, features: FloatArray) -> Answers:
     if model.bundle.manifest.model_type == "threat_detector":
-        return (model.threat_scores(features) >= model.threshold).astype(np.int16)
+        return is_attack_score(model.threat_scores(features), model.threshold).astype(np.int16)
     return model.attack_scores(features).class_id

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from netheal.errors import NotThere
+from netheal.errors import NotFound
 from netheal.store.database import Connection
 from netheal.store.read_transaction import page, read_transaction
 
@@ -42,12 +42,12 @@ def page_of_alerts(connection: Connection, before: int | None = None, limit: int
 
 
 def find_policy(connection: Connection, version: str) -> StoredPolicy:
-    """A policy by its version; raises NotThere."""
+    """A policy by its version; raises NotFound."""
     with read_transaction(connection) as cursor:
         cursor.execute("select version, document, first_used_at from policies where version = %s", (version,))
         row = cursor.fetchone()
     if row is None:
-        raise NotThere(f"no batch was decided by a policy {version}: GET /api/v1/batches says which there were")
+        raise NotFound(f"no batch was decided by a policy {version}: GET /api/v1/batches says which there were")
     return StoredPolicy(*row)
 
 

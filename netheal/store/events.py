@@ -8,8 +8,7 @@ from netheal.store.batches import Batch, UploadedFile, find_batch, find_upload
 from netheal.store.pool import Pool
 from netheal.store.predictions import Model, Verdict, find_verdict
 from netheal.store.rejected import Rejected, find_rejected
-
-_HEAD_BYTES = 256
+from netheal.store.serving_rows import HEAD_BYTES
 
 
 @dataclass(frozen=True)
@@ -74,4 +73,4 @@ def _verdict(whole: Row, served: Verdict | None) -> Verdict:
 
 def _rejected(whole: Row) -> Rejected:
     own = {name: whole[name] for name in Rejected.__dataclass_fields__ if name in whole}
-    return Rejected(**own, head=None if whole["value"] is None else whole["value"][:_HEAD_BYTES])
+    return Rejected(**own, head=None if whole["value"] is None else whole["value"][:HEAD_BYTES])

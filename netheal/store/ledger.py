@@ -81,7 +81,7 @@ class LedgerEnd:
         return self.done if self.open is None else self.done | self.open.end_offsets
 
 
-def fence(connection: Connection, topic: str, topic_id: str, patience_s: float = 5.0) -> None:
+def acquire_topic_lock(connection: Connection, topic: str, topic_id: str, patience_s: float = 5.0) -> None:
     """One driver a topic and database: take the topic's advisory lock, which lives as long as `connection`.
 
     Waits for what is left of a driver that was killed just now; raises StreamRefused where the lock stays taken.
@@ -114,12 +114,12 @@ def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> Ledger
             (query_id,),
         )
         batch_id, state, *pins = cursor.fetchone() or (-1, "done")
-    if state == "done" or _misplaced(done, BatchPins(*pins)) is not None:
+    if state == "done" or _gap_or_overlap(done, BatchPins(*pins)) is not None:
         return LedgerEnd(done, query_id, batch_id)
     return LedgerEnd(done, query_id, batch_id, BatchPins(*pins))
 
 
-def _misplaced(done: Offsets, pins: BatchPins) -> str | None:
+def _gap_or_overlap(done: Offsets, pins: BatchPins) -> str | None:
     """What a batch would do that does not begin where the done ones end; None where it does begin there."""
     for partition in sorted(done.keys() & pins.end_offsets.keys(), key=int):
         start, end = pins.start_offsets.get(partition, 0), done[partition]
@@ -206,7 +206,7 @@ class Ledger:
                 (failure, self.query_id, batch_id),
             )
 
-    def excuse_attempt(self, batch_id: int) -> None:
+    def uncount_attempt(self, batch_id: int) -> None:
         """Take the attempt at an open batch out of the count: it ends, or may end, because somebody stops the job."""
         with transaction(self._connection) as cursor:
             cursor.execute(
@@ -215,7 +215,7 @@ class Ledger:
                 (self.query_id, batch_id),
             )
 
-    def pin_again(self, cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
+    def repin(self, cursor: Cursor, batch_id: int, pins: BatchPins, offset_base: int) -> None:
         """Bind an open batch to other models, in the caller's transaction; what tasks stored of it is taken back."""
         cursor.execute(
             "update batches set models = %s where query_id = %s and batch_id = %s and state = 'open'",
@@ -234,7 +234,7 @@ class Ledger:
             closed = cursor.fetchone()
             if closed is None:
                 return
-            _advance(cursor, *closed)
+            _advance_done_offsets(cursor, *closed)
             add_counts(cursor, counts)
 
 
@@ -272,12 +272,12 @@ def _refuse_overlap(cursor: Cursor, batch_id: int, pins: BatchPins) -> None:
         "select done_offsets from topics where topic = %s and topic_id = %s for update", (pins.topic, pins.topic_id)
     )
     (done,) = cursor.fetchone() or ({},)
-    misplaced = _misplaced(done, pins)
+    misplaced = _gap_or_overlap(done, pins)
     if misplaced is not None:
         raise StreamRefused(f"batch {batch_id} would {misplaced}. {REBUILD}")
 
 
-def _advance(cursor: Cursor, topic: str, topic_id: str, ends: Offsets) -> None:
+def _advance_done_offsets(cursor: Cursor, topic: str, topic_id: str, ends: Offsets) -> None:
     cursor.execute(
         "update topics set done_offsets = done_offsets || %s where topic = %s and topic_id = %s",
         (Json(ends), topic, topic_id),

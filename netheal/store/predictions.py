@@ -8,7 +8,7 @@ from psycopg2 import sql
 
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION, partition_of
-from netheal.contracts.verdict import DEFAULT_THRESHOLD, NO_CLASS, is_attack_class
+from netheal.contracts.verdict import DEFAULT_THRESHOLD, NO_CLASS, is_attack_class, is_attack_score
 from netheal.store.database import Connection, Cursor
 from netheal.store.read_transaction import BEFORE_EVENT, page, read_transaction
 
@@ -67,12 +67,12 @@ class Verdict:
         if self.threat_score is None:
             return None
         if self.threat_model is not None and self.threat_model.threshold is not None:
-            return self.threat_score >= self.threat_model.threshold
+            return is_attack_score(self.threat_score, self.threat_model.threshold)
         return None if is_attack_class(_known(self.attack_class_id)) else self.is_attack
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PredictionFilter:
     """Which verdicts; None is any. `since` is included, `until` is not; bounds as `verdict.reaches` has them."""
 
     class_id: int | None = None
@@ -97,7 +97,7 @@ class Wanted:
 
 
 def page_of_verdicts(
-    connection: Connection, wanted: Wanted, before: Position | None = None, limit: int = 100
+    connection: Connection, wanted: PredictionFilter, before: Position | None = None, limit: int = 100
 ) -> list[Verdict]:
     """The newest `limit` verdicts, of those before a position; raises TooBroad."""
     if wanted.nothing:
@@ -107,7 +107,7 @@ def page_of_verdicts(
         return _with_models(cursor, cursor.fetchall())
 
 
-def page_query(wanted: Wanted, before: Position | None, limit: int) -> tuple[sql.Composed, dict[str, object]]:
+def page_query(wanted: PredictionFilter, before: Position | None, limit: int) -> tuple[sql.Composed, dict[str, object]]:
     """The statement of a page and its parameters."""
     conditions = [condition for name, condition in _CONDITIONS.items() if getattr(wanted, name) is not None]
     if wanted.is_attack or wanted.of_attack_class:

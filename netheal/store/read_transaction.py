@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from psycopg2 import sql
 from psycopg2.errors import QueryCanceled
 
-from netheal.errors import TooBroad
+from netheal.errors import QueryTooBroad
 from netheal.store.database import Connection, Cursor, transaction
 
 READING_MS = 5_000
@@ -16,7 +16,7 @@ BEFORE_EVENT = sql.SQL("(recorded_at, event_id) < (%(at)s, %(event_id)s) and rec
 
 @contextmanager
 def read_transaction(connection: Connection, limit_ms: int = READING_MS, snapshot: bool = False) -> Iterator[Cursor]:
-    """A transaction whose statements may take `limit_ms` each; raises TooBroad where one takes longer.
+    """A transaction whose statements may take `limit_ms` each; raises QueryTooBroad where one takes longer.
 
     Sorting is the planner's last resort in it, so that a page is read off an index and stops when it is full.
     With `snapshot`, all its statements see the database as of the first of them.
@@ -28,7 +28,7 @@ def read_transaction(connection: Connection, limit_ms: int = READING_MS, snapsho
             cursor.execute("set local statement_timeout = %s; set local enable_sort = off", (limit_ms,))
             yield cursor
         except QueryCanceled as error:
-            raise TooBroad(
+            raise QueryTooBroad(
                 f"no answer within {limit_ms / 1000:g} s: narrow the time range by since and until, or drop a filter"
             ) from error
 

@@ -28,7 +28,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class WantedRejected:
+class RejectedFilter:
     """Which rejected rows; None is any. `since` is included, `until` is not."""
 
     reason: str | None = None
@@ -37,7 +37,7 @@ class WantedRejected:
 
 
 def page_of_rejected(
-    connection: Connection, wanted: WantedRejected, before: Position | None = None, limit: int = 100
+    connection: Connection, wanted: RejectedFilter, before: Position | None = None, limit: int = 100
 ) -> list[Rejected]:
     """The newest `limit` rejected rows, of those before a position; raises TooBroad."""
     conditions = [condition for name, condition in _CONDITIONS.items() if getattr(wanted, name) is not None]

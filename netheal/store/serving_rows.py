@@ -10,7 +10,8 @@ from psycopg2 import sql
 
 from netheal.store.database import Cursor
 
-_HEAD_BYTES = 256
+HEAD_BYTES = 256
+"""Of a rejected row's value, what Postgres serves."""
 _TEXT_CHARS = 200
 _VERDICT_COLUMNS = (
     "event_id",
@@ -52,7 +53,7 @@ def serving_rows(verdicts: pa.Table, rejected: pa.Table, model_ids: Mapping[str,
     rows = _narrow(verdicts, _VERDICT_COLUMNS)
     for column, hashes in _MODELS.items():
         rows = rows.append_column(column, _ids(verdicts[hashes], model_ids))
-    head = pc.binary_slice(rejected["value"], 0, _HEAD_BYTES)
+    head = pc.binary_slice(rejected["value"], 0, HEAD_BYTES)
     return {"verdicts": rows, "rejected": _narrow(rejected, _REJECTED_COLUMNS).append_column("head", head)}
 
 

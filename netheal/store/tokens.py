@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import psycopg2.errors
 
-from netheal.errors import Conflict, NotThere
+from netheal.errors import Conflict, NotFound
 from netheal.store.database import Connection, transaction
 
 Role = Literal["viewer", "analyst", "operator", "admin"]
@@ -64,14 +64,14 @@ def list_tokens(connection: Connection) -> list[Token]:
 
 
 def revoke_token(connection: Connection, token_id: int) -> Token:
-    """Revoke it, from the next request on; once revoked it stays as it was. Raises NotThere."""
+    """Revoke it, from the next request on; once revoked it stays as it was. Raises NotFound."""
     with transaction(connection) as cursor:
         cursor.execute(
             f"update tokens set revoked_at = coalesce(revoked_at, now()) where id = %s returning {_FIELDS}", (token_id,)
         )
         row = cursor.fetchone()
     if row is None:
-        raise NotThere(f"there is no token {token_id}: `netheal tokens list` names those there are")
+        raise NotFound(f"there is no token {token_id}: `netheal tokens list` names those there are")
     return Token(*row)
 
 

@@ -8,7 +8,7 @@ from netheal.store.database import Connection, Cursor, transaction
 
 
 @dataclass(frozen=True)
-class Incarnation:
+class TopicGeneration:
     """A topic as the broker made it: its name, the id it got, and what is added to its offsets to make event ids."""
 
     name: str
@@ -16,7 +16,7 @@ class Incarnation:
     offset_base: int
 
 
-def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnation:
+def register_topic(connection: Connection, topic: str, topic_id: str) -> TopicGeneration:
     """This incarnation, with its offset base (0 for the first one), recording the first one that is seen.
 
     Raises StreamRefused where the topic is not the incarnation that was read last.
@@ -24,8 +24,8 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnati
     with transaction(connection) as cursor:
         known = _newest(cursor, topic)
         if known is None:
-            _record(cursor, Incarnation(topic, topic_id, 0))
-            known = _newest(cursor, topic) or Incarnation(topic, topic_id, 0)
+            _record(cursor, TopicGeneration(topic, topic_id, 0))
+            known = _newest(cursor, topic) or TopicGeneration(topic, topic_id, 0)
     if known.id != topic_id:
         raise StreamRefused(
             f"topic {topic} was deleted and recreated (its id was {known.id}, now {topic_id}), so stored offsets"
@@ -34,7 +34,7 @@ def settle_topic(connection: Connection, topic: str, topic_id: str) -> Incarnati
     return known
 
 
-def adopt_topic(connection: Connection, topic: str, topic_id: str) -> Incarnation:
+def adopt_topic(connection: Connection, topic: str, topic_id: str) -> TopicGeneration:
     """Go on with an incarnation, new or not, with the offset base that keeps event ids unique."""
     with transaction(connection) as cursor:
         known = _known(cursor, topic, topic_id)
@@ -46,7 +46,7 @@ def adopt_topic(connection: Connection, topic: str, topic_id: str) -> Incarnatio
             (topic,),
         )
         (base,) = cursor.fetchone() or (0,)
-        adopted = Incarnation(topic, topic_id, int(base))
+        adopted = TopicGeneration(topic, topic_id, int(base))
         _record(cursor, adopted)
         return _known(cursor, topic, topic_id) or adopted
 
@@ -70,23 +70,23 @@ def lag_rows(ends: Offsets, done: Offsets) -> int:
     return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
 
 
-def _newest(cursor: Cursor, topic: str) -> Incarnation | None:
+def _newest(cursor: Cursor, topic: str) -> TopicGeneration | None:
     cursor.execute(
         "select topic, topic_id, offset_base from topics where topic = %s order by adopted_at desc limit 1", (topic,)
     )
     row = cursor.fetchone()
-    return None if row is None else Incarnation(*row)
+    return None if row is None else TopicGeneration(*row)
 
 
-def _known(cursor: Cursor, topic: str, topic_id: str) -> Incarnation | None:
+def _known(cursor: Cursor, topic: str, topic_id: str) -> TopicGeneration | None:
     cursor.execute(
         "select topic, topic_id, offset_base from topics where topic = %s and topic_id = %s", (topic, topic_id)
     )
     row = cursor.fetchone()
-    return None if row is None else Incarnation(*row)
+    return None if row is None else TopicGeneration(*row)
 
 
-def _record(cursor: Cursor, topic: Incarnation) -> None:
+def _record(cursor: Cursor, topic: TopicGeneration) -> None:
     """Unless another process has just recorded it: the job and `netheal up` begin side by side."""
     cursor.execute(
         "insert into topics (topic, topic_id, offset_base) values (%s, %s, %s) on conflict do nothing",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from netheal.contracts.verdict import ClassShare, percentage, share_out
+from netheal.contracts.verdict import ClassShare, class_shares, percentage
 from netheal.store.database import Connection, Cursor
 from netheal.store.read_transaction import read_transaction
 
@@ -58,7 +58,7 @@ class RowCounts:
     @property
     def attacks_by_class(self) -> tuple[ClassShare, ...]:
         """All attacks, by class, with what is unclassified."""
-        return share_out(self.attacks, self.of("class"))
+        return class_shares(self.attacks, self.of("class"))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class BundleRefused(BundleError):
 
 
 def store_bundle(
-    registry: Registry, source: IO[bytes], order: ExaminationRequest, upload: Upload, reason: ChangeReason
+    registry: Registry, source: IO[bytes], examination: ExaminationRequest, upload: Upload, reason: ChangeReason
 ) -> ModelRecord:
     """Examine the file and keep its served form; the new model's record.
 
@@ -54,8 +54,8 @@ def store_bundle(
     """
     with registry.pool.connection() as connection:
         require_quota(connection, registry.artefacts, registry.quota)
-    with _turn(), _on_disk(source) as file:
-        examined = examine_stream(file, order)
+    with _examination_slot(), _as_file(source) as file:
+        examined = examine_stream(file, examination)
         if examined.bundle is None:
             raise BundleRefused(examined.report.reason, report_document(examined.report))
         try:
@@ -64,14 +64,14 @@ def store_bundle(
             raise BundleRefused(str(failure), report_document(examined.report)) from failure
     validation = recorded_report(examined.report)
     validation["figures"]["against_active"] = compared
-    profile = json.loads(order.profile) if order.profile is not None else None
+    profile = json.loads(examination.profile) if examination.profile is not None else None
     complete = replace(upload, profile=profile, validation=validation)
     with registry.pool.connection() as connection:
         return add_model(connection, registry.artefacts, examined.bundle, complete, reason, registry.quota)
 
 
 @contextmanager
-def _on_disk(source: IO[bytes]) -> Iterator[IO[bytes]]:
+def _as_file(source: IO[bytes]) -> Iterator[IO[bytes]]:
     """The file itself where it has a descriptor, which a process can be given; else a copy that has one."""
     try:
         source.fileno()
@@ -86,7 +86,7 @@ def _on_disk(source: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def _examination_slot() -> Iterator[None]:
     """While this process may have a foreign file examined; raises Conflict where others take too long."""
     if not _TURNS.acquire(timeout=_TURN_S):
         raise Conflict("other bundles are being examined: try again in a minute")

@@ -5,7 +5,7 @@ import tempfile
 from typing import Any
 
 from netheal.bundles.intake.confined_process import WALL_S, run_confined
-from netheal.bundles.intake.frames import write_frames
+from netheal.bundles.intake.length_prefixed import write_frames
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.scoring.comparison import Comparison

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from netheal.bundles.intake.confinement import Confinement
-from netheal.bundles.intake.frames import read_frames
+from netheal.bundles.intake.length_prefixed import read_frames
 from netheal.bundles.served import ServedBundle, parse_manifest
 from netheal.contracts import attack_classes, wire_contracts
 from netheal.errors import ModelFailure

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from netheal.contracts import Contract
 from netheal.records.decode_table import decode_table
-from netheal.records.decoded import Decoded
+from netheal.records.decoded import DecodedFlows
 from netheal.records.encode import encode_rows, encode_rows_at
 from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd
 from netheal.records.headers import header_fault, known_places, lacking_features, wire_headers
@@ -43,7 +43,7 @@ class FlowChunk:
     `_table` and `_words` have the rows at the places `_whole`, `_malformed` has the cells of the others by place.
     """
 
-    decoded: Decoded
+    decoded: DecodedFlows
     lines: list[int]
     _table: pa.Table
     _words: Words
@@ -159,7 +159,7 @@ def _pieces(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield piece
 
 
-def _placed(decoded: Decoded, places: npt.NDArray[np.int64], others: list[Rejection]) -> Decoded:
+def _placed(decoded: DecodedFlows, places: npt.NDArray[np.int64], others: list[Rejection]) -> DecodedFlows:
     """Rows at `places` of a chunk, beside the rejected rows at other places of it."""
     rejected = [replace(rejection, position=int(places[rejection.position])) for rejection in decoded.rejected]
     in_order = sorted([*rejected, *others], key=attrgetter("position"))

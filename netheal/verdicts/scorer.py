@@ -13,10 +13,10 @@ import pyarrow as pa
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import event_id
 from netheal.contracts.schema import category_column, rejected_schema, verdict_schema
-from netheal.contracts.verdict import NO_CLASS, is_attack
+from netheal.contracts.verdict import NO_CLASS, is_attack, is_attack_score
 from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
-from netheal.records.decoded import Decoded
+from netheal.records.decoded import DecodedFlows
 from netheal.records.reasons import Rejection
 from netheal.scoring.model import ServedModel
 
@@ -85,7 +85,7 @@ class Scorer:
     """Contract id -> the active model that takes it."""
     policy: Policy
 
-    def score(self, decoded: Decoded, origin: Origin, raw_rows: RawRows) -> ScoredBatch:
+    def score(self, decoded: DecodedFlows, origin: Origin, raw_rows: RawRows) -> ScoredBatch:
         """Check, score and decide; every row of `origin` is in exactly one of the two results.
 
         Raises ModelFailure where a model fails; never raises for what a row holds.
@@ -113,7 +113,7 @@ class Scorer:
             here[part.rows] = True
             if part.contract.model_type == "threat_detector":
                 scores = model.threat_scores(part.matrix)
-                threat_attack[part.rows] |= scores >= model.threshold
+                threat_attack[part.rows] |= is_attack_score(scores, model.threshold)
                 columns |= _threat_columns(scores, here, model)
             else:
                 attack = model.attack_scores(part.matrix)
@@ -155,7 +155,7 @@ def constant(text: str | None, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text], pa.string()))
 
 
-def _features(decoded: Decoded, checked: Checked) -> Columns:
+def _features(decoded: DecodedFlows, checked: Checked) -> Columns:
     columns: Columns = {}
     take = pa.array(checked.accepted)
     for name, at in decoded.vocabulary.place.items():
@@ -189,7 +189,7 @@ def _threat_columns(scores: npt.NDArray[np.float64], here: npt.NDArray[np.bool_]
     return {
         "threat_score": pa.array(full, mask=~here),
         "threat_threshold": pa.array(np.full(len(here), model.threshold), mask=~here),
-        "threat_is_attack": pa.array(full >= model.threshold, mask=~here),
+        "threat_is_attack": pa.array(is_attack_score(full, model.threshold), mask=~here),
         "threat_model_version": _where(model.bundle.manifest.version, here),
         "threat_model_hash": _where(model.bundle.hash, here),
     }

@@ -9,7 +9,7 @@ import pytest
 
 from api.app import create_app
 from api.errors import Refusal
-from api.security.bodies import BodyLimit
+from api.security.concurrent_bodies import BodyLimit
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.tokens import create_token

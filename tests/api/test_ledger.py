@@ -44,11 +44,11 @@ def test_an_attempt_that_a_stop_may_cut_is_none(connection: Connection) -> None:
     for _ in range(5):
         entry = ledger.open_batch(4, PINS, {})
         assert entry.attempts == 1, "stops look like a batch that fails"
-        ledger.excuse_attempt(4)
+        ledger.uncount_attempt(4)
     entry = ledger.open_batch(4, PINS, {})
     assert not entry.new, "a replay must keep the policy it was pinned to"
     assert ledger.open_batch(4, PINS, {}).attempts == 2
-    ledger.excuse_attempt(9)
+    ledger.uncount_attempt(9)
     ledger.close_batch(4, 10, 0, {})
-    ledger.excuse_attempt(4)
+    ledger.uncount_attempt(4)
     assert ledger.open_batch(4, PINS, {}).attempts == 3, "a batch that was done before the stop was an attempt"

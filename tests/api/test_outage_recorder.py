@@ -198,7 +198,7 @@ def test_outages_are_listed_in_pages_newest_first(client: FlaskClient, database:
 def test_an_error_that_nobody_thought_of_ends_no_recording(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outage_recorder, "LOOK_S", 0.01)
+    monkeypatch.setattr(outage_recorder, "POLL_INTERVAL_S", 0.01)
     looked_on = threading.Event()
 
     class Broken(Observer):

@@ -16,10 +16,10 @@ from api.resources import predictions as listed
 from api.services import Services
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import UPLOAD_PARTITION
-from netheal.errors import TooBroad
+from netheal.errors import QueryTooBroad
 from netheal.store import predictions as stored
 from netheal.store.database import Connection, transaction
-from netheal.store.predictions import Wanted, page_query
+from netheal.store.predictions import PredictionFilter, page_query
 from netheal.store.read_transaction import read_transaction
 from tests.api.live.rows import message
 from tests.api.stored_rows import (
@@ -229,7 +229,7 @@ def test_the_last_partition_number_is_that_of_uploads(client: FlaskClient, datab
     assert read(client, "/predictions")["predictions"][0]["source"] == "upload"
 
 
-def plan(database: Connection, wanted: Wanted, deep: bool = False) -> str:
+def plan(database: Connection, wanted: PredictionFilter, deep: bool = False) -> str:
     statement, parameters = page_query(wanted, (NOW - timedelta(hours=2), 5) if deep else None, 101)
     with read_transaction(database) as cursor:
         cursor.execute(
@@ -255,7 +255,7 @@ def many_rows(database: Connection) -> None:
 @pytest.mark.usefixtures("many_rows")
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_page_is_read_off_the_index_and_stops_when_full(database: Connection, deep: bool) -> None:
-    found = plan(database, Wanted(), deep)
+    found = plan(database, PredictionFilter(), deep)
     assert "Sort" not in found.replace("Sort Key", "") and "Seq Scan" not in found
     assert "Index Scan Backward" in found
     assert sum(rows_read(found)) < 200
@@ -263,7 +263,7 @@ def test_a_page_is_read_off_the_index_and_stops_when_full(database: Connection, 
 
 @pytest.mark.usefixtures("many_rows")
 def test_the_rows_of_an_attack_class_have_an_index(database: Connection) -> None:
-    found = plan(database, Wanted(class_id=DDOS))
+    found = plan(database, PredictionFilter(class_id=DDOS))
     assert "attack_class_id_recorded_at" in found and "Seq Scan" not in found and "Rows Removed" not in found
 
 
@@ -297,5 +297,5 @@ def test_the_time_limit_ends_with_the_page(client: FlaskClient, app: APIFlask) -
 def test_the_time_limit_is_that_of_every_reader(database: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "_SELECT", stored._SELECT + sql.SQL(", pg_sleep(5)"))
     monkeypatch.setattr(stored, "read_transaction", lambda connection: read_transaction(connection, 50))
-    with pytest.raises(TooBroad):
+    with pytest.raises(QueryTooBroad):
         stored.find_verdict(database, 1)

@@ -17,15 +17,15 @@ from netheal.errors import StreamRefused
 from netheal.kafka.offsets import OffsetRange, Offsets
 from netheal.recovery.checkpoint import LocalFiles, ResumePoint, checkpoint_files
 from netheal.recovery.repair import Stores, adopt_gap, score_again
-from netheal.recovery.resume import Found, decide, resume_point
-from netheal.recovery.survey import survey
+from netheal.recovery.resume import ResumeState, decide, resume_point
+from netheal.recovery.survey import collect_state
 from netheal.settings import Settings
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.database import Connection, connect, migrate, transaction
 from netheal.store.delta import DeltaLog, Layout, application_id, quarantine_layout, verdicts_layout
-from netheal.store.ledger import BatchPins, Ledger, fence, read_ledger_end
+from netheal.store.ledger import BatchPins, Ledger, acquire_topic_lock, read_ledger_end
 from netheal.store.progress import read_progress
-from netheal.store.topics import Incarnation, adopt_topic, settle_topic
+from netheal.store.topics import TopicGeneration, adopt_topic, register_topic
 from tests.api.conftest import _administer
 from tests.deadlines import DEADLINE_S
 
@@ -41,12 +41,12 @@ def connection(api_settings: Settings) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def topic(connection: Connection) -> Incarnation:
-    return settle_topic(connection, "in", "id")
+def topic(connection: Connection) -> TopicGeneration:
+    return register_topic(connection, "in", "id")
 
 
 @pytest.fixture
-def stores(connection: Connection, topic: Incarnation, tmp_path: Path) -> Stores:
+def stores(connection: Connection, topic: TopicGeneration, tmp_path: Path) -> Stores:
     root = str(tmp_path / "delta")
     return Stores(connection, topic, (DeltaLog(verdicts_layout(), root), DeltaLog(quarantine_layout(), root)))
 
@@ -97,13 +97,13 @@ def event(offset: int, partition: int = 0) -> int:
     return offset * 1024 + partition
 
 
-def surveyed(stores: Stores, files: LocalFiles, **broker: tuple[int, int]) -> Found:
+def surveyed(stores: Stores, files: LocalFiles, **broker: tuple[int, int]) -> ResumeState:
     ranges = {name.removeprefix("p"): OffsetRange(*found) for name, found in broker.items()}
-    return survey(stores.connection, stores.topic, ranges, files, stores.logs)
+    return collect_state(stores.connection, stores.topic, ranges, files, stores.logs)
 
 
 def test_a_batch_that_would_read_done_offsets_again_or_pass_some_over_is_refused(
-    connection: Connection, topic: Incarnation
+    connection: Connection, topic: TopicGeneration
 ) -> None:
     batch(connection, 0, {"0": 0, "1": 0}, {"0": 10, "1": 10})
     for query, number, start in ((QUERY, 1, 9), ("other", 0, 0), (QUERY, 1, 11)):
@@ -115,7 +115,7 @@ def test_a_batch_that_would_read_done_offsets_again_or_pass_some_over_is_refused
     assert read_ledger_end(connection, "in", "id").done == {"0": 20, "1": 10, "2": 5}
 
 
-def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, topic: Incarnation) -> None:
+def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, topic: TopicGeneration) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     entry = Ledger(connection, QUERY).open_batch(0, pins({"0": 0}, {"0": 10}), {})
     assert (entry.state, entry.new) == ("done", False)
@@ -123,7 +123,7 @@ def test_a_batch_that_is_done_may_be_asked_for_again(connection: Connection, top
     assert read_ledger_end(connection, "in", "id").done == {"0": 10}
 
 
-def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic: Incarnation) -> None:
+def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic: TopicGeneration) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     begin(connection, 1, {"0": 10}, {"0": 15, "1": 3})
     end = read_ledger_end(connection, "in", "id")
@@ -131,10 +131,10 @@ def test_an_open_batch_is_where_the_stream_goes_on(connection: Connection, topic
     assert (end.position, end.pinned_end) == ({"0": 10}, {"0": 15, "1": 3})
 
 
-def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connection, topic: Incarnation) -> None:
+def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connection, topic: TopicGeneration) -> None:
     batch(connection, 0, {"0": 0}, {"0": 10})
     again = adopt_topic(connection, "in", "id-2")
-    assert again == Incarnation("in", "id-2", 10)
+    assert again == TopicGeneration("in", "id-2", 10)
     assert resume_point(read_ledger_end(connection, "in", "id-2")) is None
     assert read_ledger_end(connection, "in", "id").done == {"0": 10}
 
@@ -142,11 +142,11 @@ def test_each_incarnation_of_a_topic_has_an_end_of_its_own(connection: Connectio
 def test_two_drivers_of_one_topic_are_fenced_whatever_their_checkpoints(
     api_settings: Settings, connection: Connection
 ) -> None:
-    fence(connection, "in", "id")
+    acquire_topic_lock(connection, "in", "id")
     second = connect(api_settings.postgres.dsn.get_secret_value())
-    fence(second, "another", "id")
+    acquire_topic_lock(second, "another", "id")
     with pytest.raises(StreamRefused, match="another driver reads topic in"):
-        fence(second, "in", "id", patience_s=0)
+        acquire_topic_lock(second, "in", "id", patience_s=0)
     second.close()
 
 
@@ -325,11 +325,11 @@ def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Setting
     """One has looked and not recorded it yet when the other does."""
     dsn = api_settings.postgres.dsn.get_secret_value()
     second = connect(dsn)
-    outcome: list[Incarnation | BaseException] = []
+    outcome: list[TopicGeneration | BaseException] = []
 
     def settle() -> None:
         try:
-            outcome.append(settle_topic(second, "new", "id"))
+            outcome.append(register_topic(second, "new", "id"))
         except BaseException as error:  # noqa: BLE001 - the test's outcome
             outcome.append(error)
 
@@ -342,7 +342,7 @@ def test_the_job_and_netheal_up_may_record_a_topic_at_once(api_settings: Setting
             assert time.monotonic() < limit and waiting.is_alive(), "it did not come to the insert"
     waiting.join()
     second.close()
-    assert outcome == [Incarnation("new", "id", 0)]
+    assert outcome == [TopicGeneration("new", "id", 0)]
 
 
 def _waits_for_a_lock(dsn: str) -> bool:

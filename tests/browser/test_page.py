@@ -28,7 +28,7 @@ ROWS_PER_S = 500
 PICTURE_ROWS = 20 * ROWS_PER_S
 MOST_BYTES = 150 * 2**20
 LEAST_FRAMES_PER_S = 15
-LOOK_S = 10
+POLL_INTERVAL_S = 10
 SEEN_MS = 60_000
 """For what the page asks for every few seconds."""
 ROWS_IN_THE_PAGE = "document.querySelectorAll('#feed-rows tr').length"
@@ -318,13 +318,13 @@ def test_it_stays_small_and_smooth_under_load(
         eventually(lambda: page.evaluate(ROWS_IN_THE_PAGE) > 0, "the page has rows", 30)
         page.evaluate(COUNT_FRAMES)
         began, heaps, renderers = time.monotonic(), [page.heap_bytes()], [page.renderer_bytes()]
-        look_at = began + LOOK_S
+        look_at = began + POLL_INTERVAL_S
         for size in paced(None, ROWS_PER_S, time.monotonic, time.sleep):
             site.send(*itertools.islice(rows, size))
             if time.monotonic() >= look_at:
                 heaps.append(page.heap_bytes())
                 renderers.append(page.renderer_bytes())
-                look_at += LOOK_S
+                look_at += POLL_INTERVAL_S
             if time.monotonic() - began > seconds:
                 break
         lasted = time.monotonic() - began

@@ -30,7 +30,7 @@ from netheal.store.delta import quarantine_layout, verdicts_layout
 from tests.deadlines import DEADLINE_S, STOP_S
 from tests.whole_records import WholeRecord
 
-LOOK_S = 0.05
+POLL_INTERVAL_S = 0.05
 JOB = (sys.executable, "-m", "jobs.score_stream")
 NETHEAL = (sys.executable, "-c", "from netheal.cli.app import main; main()")
 
@@ -43,7 +43,7 @@ def eventually(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
         if found:
             return found
         assert time.monotonic() < limit, f"{what}: not within {deadline_s:.0f} s"
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 class Job:

@@ -11,7 +11,7 @@ from api.app import create_app
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable
 from netheal.store.database import connect, migrate
-from netheal.store.topics import settle_topic
+from netheal.store.topics import register_topic
 from netheal.traffic.ingest import TrafficProducer
 from tests.stack.harness import World
 
@@ -60,7 +60,7 @@ def test_an_arrays_items_arrive_as_they_were_sent(world: World, client: FlaskCli
 
 def test_ids_go_on_after_those_of_a_topic_that_was_before(world: World, client: FlaskClient) -> None:
     connection = connect(world.dsn)
-    settle_topic(connection, world.settings.stream.input_topic, "some-id")
+    register_topic(connection, world.settings.stream.input_topic, "some-id")
     connection.close()
     world.ask("update topics set offset_base = 1000")
     (event,) = client.post(URL, json=[{}]).get_json()["ids"]

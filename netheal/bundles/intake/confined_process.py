@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import IO
 
 import netheal
-from netheal.bundles.intake.child import OUT_OF_MEMORY
+from netheal.bundles.intake.confined_main import OUT_OF_MEMORY
 from netheal.bundles.intake.confinement import CPU_S, MEMORY_BYTES
-from netheal.bundles.intake.frames import mapped, read_frames, write_frames
+from netheal.bundles.intake.length_prefixed import mmap_file, read_frames, write_frames
 from netheal.bundles.intake.limits import MEGABYTE
 from netheal.errors import BundleError, ServiceUnavailable
 
 WALL_S = 60.0
 _LOG_BYTES = 4096
 _INTERRUPTIONS = (-signal.SIGXCPU, -signal.SIGKILL)
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from netheal.bundles.intake.child import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from netheal.bundles.intake.confined_main import main; main()"
 _ROOT = str(Path(netheal.__file__).resolve().parent.parent)
 
 
@@ -69,7 +69,7 @@ def _run_confined(module: str, source: IO[bytes], order: Sequence[bytes], doing:
         if failure:
             return Outcome(failure=failure, interrupted=done.returncode in _INTERRUPTIONS)
         try:
-            return Outcome(read_frames(mapped(answer.fileno())))
+            return Outcome(read_frames(mmap_file(answer.fileno())))
         except BundleError:
             return Outcome(failure=f"the process that was {doing} left no whole answer")
 

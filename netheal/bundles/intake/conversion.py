@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, threat_bundle
-from netheal.bundles.intake.layouts import Parts
+from netheal.bundles.intake.layouts import ModelParts
 from netheal.bundles.intake.probe_rows import extreme_rows, typical_rows
 from netheal.bundles.neural import ensemble_onnx
 from netheal.bundles.parity import TOLERANCE, Evidence, LoadedGraph
@@ -17,6 +17,7 @@ from netheal.bundles.tree import tree_onnx
 from netheal.bundles.voting import HardVoting, certain
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType, wire_contracts
+from netheal.contracts.verdict import is_attack_score
 from netheal.errors import BundleError
 from netheal.wording import listed, quoted
 
@@ -30,7 +31,7 @@ class Answers:
     sure: NDArray[np.bool_]
 
 
-def contract_of(parts: Parts, model_type: ModelType) -> Contract:
+def contract_of(parts: ModelParts, model_type: ModelType) -> Contract:
     """The contract; raises BundleError where an attack classifier's features are not the product's."""
     contract = contract_for(parts.features, model_type)
     wire = next(known for known in wire_contracts() if known.model_type == model_type)
@@ -39,7 +40,7 @@ def contract_of(parts: Parts, model_type: ModelType) -> Contract:
     return contract
 
 
-def _difference(parts: Parts, wire: Contract) -> str:
+def _difference(parts: ModelParts, wire: Contract) -> str:
     """What a model's features lack and have more than a contract's, or, where they are the same, where they part."""
     missing = [name for name in wire.names if name not in parts.features]
     extra = [name for name in parts.features if name not in wire.names]
@@ -52,7 +53,7 @@ def _difference(parts: Parts, wire: Contract) -> str:
     )
 
 
-def serve(parts: Parts, contract: Contract, origin: Origin) -> tuple[ServedBundle, LoadedGraph]:
+def serve(parts: ModelParts, contract: Contract, origin: Origin) -> tuple[ServedBundle, LoadedGraph]:
     """The served form, and its graph; raises BundleError where the graph does not answer as the model does."""
     graph = LoadedGraph(_graph(parts, contract))  # first: it checks that weights and layers fit
     rows = typical_rows(contract, parts.scaler.scaling, parts.encoders)
@@ -74,7 +75,7 @@ def serve(parts: Parts, contract: Contract, origin: Origin) -> tuple[ServedBundl
     return bundle, graph
 
 
-def _answers(parts: Parts, contract: Contract, rows: NDArray[np.float64]) -> Answers:
+def _answers(parts: ModelParts, contract: Contract, rows: NDArray[np.float64]) -> Answers:
     scaled = parts.scaler.scaling.apply(rows)
     if parts.networks:
         scores = np.mean([network_scores(network, scaled) for network in parts.networks], axis=0)
@@ -94,11 +95,11 @@ def _answers(parts: Parts, contract: Contract, rows: NDArray[np.float64]) -> Ans
     return Answers(shares.max(axis=1), ids[shares.argmax(axis=1)], certain(parts.classifier, scaled))
 
 
-def _is_attack(scores: NDArray[np.float64], parts: Parts) -> NDArray[np.int64]:
-    return (scores >= parts.threshold).astype(np.int64)
+def _is_attack(scores: NDArray[np.float64], parts: ModelParts) -> NDArray[np.int64]:
+    return is_attack_score(scores, parts.threshold).astype(np.int64)
 
 
-def _graph(parts: Parts, contract: Contract) -> bytes:
+def _graph(parts: ModelParts, contract: Contract) -> bytes:
     """The served graph; raises BundleError for a network or a tree that does not fit together."""
     scaling, count, model = parts.scaler.scaling, len(contract.features), parts.classifier
     if contract.model_type == "threat_detector":

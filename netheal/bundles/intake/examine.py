@@ -16,7 +16,7 @@ from netheal.bundles.build import Origin
 from netheal.bundles.intake.conversion import contract_of, serve
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.fields import Fields
-from netheal.bundles.intake.layouts import Parts, bare_network, feature_names, parts_of
+from netheal.bundles.intake.layouts import ModelParts, feature_names, model_parts, network_parts
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.probe_rows import typical_rows
 from netheal.bundles.intake.profile import read_profile, require_profile
@@ -48,7 +48,7 @@ class ExaminationRequest:
 
 @dataclass(frozen=True)
 class Examined:
-    """The report, and the served form where every step passed; `interrupted` as in `confined.Outcome`."""
+    """The report, and the served form where every step passed; `interrupted` as in `confined_process.Outcome`."""
 
     report: Report
     bundle: ServedBundle | None
@@ -63,7 +63,7 @@ class _Work:
     profile: Fields | None = None
     plain: memoryview = field(default_factory=lambda: memoryview(b""))
     value: Any = None
-    parts: Parts | None = None
+    parts: ModelParts | None = None
     contract: Contract | None = None
     bundle: ServedBundle | None = None
     warnings: list[str] = field(default_factory=list)
@@ -124,9 +124,9 @@ def _structure(work: _Work) -> str:
     if work.request.suffix == ".h5":
         if work.profile is None:
             raise NethealError("a bare .h5 needs a profile that names its features (expected_features)")
-        parts = bare_network(work.value, feature_names(work.profile, "expected_features"))
+        parts = network_parts(work.value, feature_names(work.profile, "expected_features"))
     else:
-        parts = parts_of(work.value, work.request.model_type)
+        parts = model_parts(work.value, work.request.model_type)
     work.parts, work.value = parts, None
     work.figures |= {"layout": parts.layout, "model": parts.model, "scaler": parts.scaler.kind}
     work.figures |= {"written_by": parts.written_by, "source_version": parts.version}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from netheal.bundles.intake.limits import CONFIG_DEPTH, CONFIG_VALUES, MOST_CATEGORIES
 from netheal.bundles.intake.values import ArrayRecord, Record, described
 from netheal.errors import BundleError
-from netheal.wording import quoted, sides
+from netheal.wording import quoted, shape_text
 
 Plain = str | int | float | bool
 
@@ -100,7 +100,7 @@ def numbers(value: Any, what: str, ndim: int) -> NDArray[np.float64]:
     array = raw_array(value, what)
     if array.dtype.kind not in "fiub" or array.ndim != ndim:
         raise BundleError(
-            f"{what} has dtype {array.dtype} and shape {sides(array.shape)}: it needs {ndim} sides of numbers"
+            f"{what} has dtype {array.dtype} and shape {shape_text(array.shape)}: it needs {ndim} sides of numbers"
         )
     doubles = array.astype(np.float64)
     if not np.isfinite(doubles).all():

@@ -26,7 +26,7 @@ _NORMAL = ("normal", "benign")
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModelParts:
     """A bundle taken apart. It has networks or a classifier; `classes` are names in the classifier's order.
 
     `attack` is the threat classifier's class that is an attack.
@@ -46,7 +46,7 @@ class Parts:
     written_by: str | None = None
 
 
-def parts_of(value: Any, model_type: ModelType) -> Parts:
+def model_parts(value: Any, model_type: ModelType) -> ModelParts:
     """A file's value as parts; raises BundleError for an unknown layout or a part that is not accepted."""
     top = Fields(value, "the file")
     training = "artifacts" in top
@@ -61,13 +61,13 @@ def parts_of(value: Any, model_type: ModelType) -> Parts:
     return _attack(top, top.fields("artifacts") if training else top, training)
 
 
-def _threat_training(top: Fields) -> Parts:
+def _threat_training(top: Fields) -> ModelParts:
     artifacts = top.fields("artifacts")
     names = feature_names(artifacts, "selected_features")
     networks = [_network(top, "ann"), _network(top, "lstm")]
     if top.get("n_features", len(names)) != len(names):
         raise BundleError(f"the file says n_features = {shown(top.get('n_features'))} and names {len(names)}")
-    return Parts(
+    return ModelParts(
         layout="training",
         model="Keras ensemble",
         features=names,
@@ -87,9 +87,9 @@ def _network(top: Fields, name: str) -> Network:
     return Network(keras_config(top.need(f"{name}_config"), f"{name}_config"), arrays)
 
 
-def _threat_serving(top: Fields) -> Parts:
+def _threat_serving(top: Fields) -> ModelParts:
     names = feature_names(top, "selected_features")
-    parts = Parts(
+    parts = ModelParts(
         layout="serving",
         model="Keras network",
         features=names,
@@ -142,7 +142,7 @@ def _attack_class(classes: list[Plain]) -> int:
     return 1 - normal[0]
 
 
-def _attack(top: Fields, inner: Fields, training: bool) -> Parts:
+def _attack(top: Fields, inner: Fields, training: bool) -> ModelParts:
     if is_whole_network(top.need("model")):
         raise BundleError("an attack classifier that is a network cannot be served: save a classifier")
     names = feature_names(inner, "feature_columns" if training else "selected_features")
@@ -150,7 +150,7 @@ def _attack(top: Fields, inner: Fields, training: bool) -> Parts:
     mapping = inner.get("class_mapping") if training else top.get("attack_types")
     named = _class_names(classes, inner.get("label_encoder"), mapping)
     class_ids(named)
-    return Parts(
+    return ModelParts(
         layout="training" if training else "serving",
         model=_label(top.need("model")),
         features=names,
@@ -230,6 +230,6 @@ def _written_by(top: Fields) -> str | None:
     return f"scikit-learn {version}" if isinstance(version, str) and re.fullmatch(r"[\w.+]{1,32}", version) else None
 
 
-def bare_network(network: Network, names: list[str]) -> Parts:
+def network_parts(network: Network, names: list[str]) -> ModelParts:
     """A network without anything beside it but its features' names."""
-    return Parts("bare Keras", "Keras network", names, Scaler(Scaling(), None), networks=[network])
+    return ModelParts("bare Keras", "Keras network", names, Scaler(Scaling(), None), networks=[network])

@@ -5,7 +5,7 @@ from typing import Any
 
 from netheal.bundles.build import class_ids
 from netheal.bundles.intake.fields import Fields, json_values
-from netheal.bundles.intake.layouts import Parts
+from netheal.bundles.intake.layouts import ModelParts
 from netheal.bundles.intake.limits import PROFILE_BYTES
 from netheal.contracts import attack_classes
 from netheal.errors import BundleError
@@ -29,7 +29,7 @@ def read_profile(text: bytes) -> Fields:
     return Fields(document, "the profile")
 
 
-def require_profile(profile: Fields, parts: Parts) -> None:
+def require_profile(profile: Fields, parts: ModelParts) -> None:
     """Raises BundleError where the profile names other features, classes or another scaler than the bundle."""
     _require_features(profile, "expected_features", parts)
     if "class_labels" in profile and parts.layout != "bare Keras":
@@ -48,12 +48,12 @@ def require_profile(profile: Fields, parts: Parts) -> None:
         )
 
 
-def _require_features(fields: Fields, key: str, parts: Parts) -> None:
+def _require_features(fields: Fields, key: str, parts: ModelParts) -> None:
     if key in fields and fields.texts(key) != parts.features:
         raise BundleError(f"{quoted(key)} of the profile are not the bundle's features in the bundle's order")
 
 
-def _require_classes(labels: list[str], parts: Parts) -> None:
+def _require_classes(labels: list[str], parts: ModelParts) -> None:
     if parts.networks or (len(parts.classes) == 2 and attack_classes().canonical(parts.classes[0]) is None):
         if len(labels) != 2:
             raise BundleError(f"the profile has {len(labels)} classes and a threat detector has 2")

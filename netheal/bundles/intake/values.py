@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.intake.allow_list import Kind
 from netheal.errors import BundleError
-from netheal.wording import kind, quoted, sides
+from netheal.wording import kind, quoted, shape_text
 
 _SIMPLE = re.compile(r"[<>=|]?(b1|i[1248]|u[1248]|f[248]|[US][1-9][0-9]{0,4}|\?)")
 _LARGEST_SIDE = 2**31
@@ -147,7 +147,9 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
 def array_of(raw: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> NDArray[Any]:
     """A read-only array over the file's own bytes; raises BundleError where they are not just enough."""
     if math.prod(shape) * dtype.itemsize != raw.nbytes:
-        raise BundleError(f"an array of shape {sides(shape)} and dtype {dtype} does not fit its {raw.nbytes} bytes")
+        raise BundleError(
+            f"an array of shape {shape_text(shape)} and dtype {dtype} does not fit its {raw.nbytes} bytes"
+        )
     array = np.frombuffer(raw, dtype=dtype) if raw.nbytes else np.empty(0, dtype=dtype)
     _require_sound(array)
     array = array.reshape(shape, order="F" if fortran else "C")
@@ -168,7 +170,7 @@ def _require_sound(array: NDArray[Any]) -> None:
 def objects_of(values: Sequence[Any], shape: tuple[int, ...]) -> ArrayRecord:
     """An array of Python objects, kept as their list."""
     if math.prod(shape) != len(values):
-        raise BundleError(f"an array of shape {sides(shape)} has {len(values)} elements in the file")
+        raise BundleError(f"an array of shape {shape_text(shape)} has {len(values)} elements in the file")
     return ArrayRecord(objects=list(values), shape=shape)
 
 

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 
-from netheal.bundles.intake.layouts import Parts
+from netheal.bundles.intake.layouts import ModelParts
 from netheal.bundles.parity import Answers
 from netheal.bundles.served import Manifest
 from netheal.contracts import Contract, attack_classes, is_wire_contract, wire_contract_ids
+from netheal.contracts.verdict import is_attack_score
 from netheal.wording import quoted
 
 _KNOWN_VERSIONS = range(3, 10)
@@ -19,7 +20,7 @@ SLOW_ROWS_PER_S = 20_000
 
 
 def model_warnings(
-    parts: Parts, contract: Contract, manifest: Manifest, answers: Answers, rows_per_s: int
+    parts: ModelParts, contract: Contract, manifest: Manifest, answers: Answers, rows_per_s: int
 ) -> list[str]:
     """Warnings, most important first; `answers` are the served graph's on usual rows, and `rows_per_s` its speed."""
     found = [
@@ -42,14 +43,14 @@ def _of_speed(rows_per_s: int) -> list[str]:
     ]
 
 
-def _of_answers(parts: Parts, answers: Answers) -> list[str]:
-    said = answers["score"] >= parts.threshold if "score" in answers else answers["label"]
+def _of_answers(parts: ModelParts, answers: Answers) -> list[str]:
+    said = is_attack_score(answers["score"], parts.threshold) if "score" in answers else answers["label"]
     if len(np.unique(said)) > 1:
         return []
     return ["it gives all made-up rows the same class: try it on real rows before it is activated"]
 
 
-def _of_preprocessing(parts: Parts, contract: Contract) -> list[str]:
+def _of_preprocessing(parts: ModelParts, contract: Contract) -> list[str]:
     found = []
     if parts.scaler.kind is None:
         found.append("it has no scaler: it is served on features as they come")
@@ -69,7 +70,7 @@ def _of_features(contract: Contract) -> list[str]:
     ]
 
 
-def _of_classes(parts: Parts) -> list[str]:
+def _of_classes(parts: ModelParts) -> list[str]:
     if not parts.classes or attack_classes().canonical(parts.classes[0]) is None or len(parts.classes) < 3:
         return []
     known = {attack_classes().canonical(name) for name in parts.classes}
@@ -77,7 +78,7 @@ def _of_classes(parts: Parts) -> list[str]:
     return [f"it never says {', '.join(missing)}: it was not trained on them"] if missing else []
 
 
-def _of_versions(parts: Parts, manifest: Manifest) -> list[str]:
+def _of_versions(parts: ModelParts, manifest: Manifest) -> list[str]:
     found = []
     minor = re.match(r"scikit-learn 1\.(\d+)", parts.written_by or "scikit-learn 1.9")
     if minor is None or int(minor[1]) not in _KNOWN_VERSIONS:

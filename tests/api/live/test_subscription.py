@@ -15,7 +15,7 @@ def subscription(query: list[tuple[str, str]]) -> Subscription:
 
 def test_who_asks_for_nothing_gets_everything() -> None:
     assert subscription([]) == Subscription()
-    assert subscription([]).filter.takes_all and not subscription([]).full
+    assert subscription([]).filter.matches_all and not subscription([]).full
     assert subscription([("t", "1234")]) == Subscription(), "a name of somebody else's"
 
 

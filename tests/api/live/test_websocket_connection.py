@@ -75,7 +75,7 @@ def test_a_client_that_says_too_much_is_not_listened_to(pair: tuple[socket.socke
     with pytest.raises(OSError, match="too much"):
         for _ in range(100):
             wire.recv(4096)
-    assert wire.chatty
+    assert wire.flooding
 
 
 def test_close_leaves_the_socket_to_its_owner_and_cut_ends_it(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -135,7 +135,7 @@ def test_netheals_role_is_an_ordinary_one(server: EmbeddedPostgres) -> None:
 def make_as_earlier_versions_did(server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """A running server whose only role is `netheal`, the superuser that initdb left, with tables and rows."""
 
-    def settle(access: Access) -> None:
+    def prepare(access: Access) -> None:
         connection = psycopg2.connect(access.dsn("postgres"), connect_timeout=5)
         connection.autocommit = True
         with closing(connection), connection.cursor() as cursor:
@@ -146,7 +146,7 @@ def make_as_earlier_versions_did(server: EmbeddedPostgres, monkeypatch: pytest.M
         (server.folder / name).write_text("a-password")
     with monkeypatch.context() as patched:
         patched.setattr(postgres, "SUPERUSER", "netheal")
-        patched.setattr(postgres, "settle_roles", settle)
+        patched.setattr(postgres, "ensure_roles", prepare)
         server.start()
     (server.folder / "superuser.password").unlink()
     migrate(server.dsn)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netheal.cli.stage import Stage, stage_of
+from netheal.cli.stage import StatusLine, stage_of
 from netheal.cli.status import Status
 from netheal.cli.stream_monitor import StreamSnapshot
 from netheal.embedded.stack import BROKER, JOB, POSTGRES
@@ -102,4 +102,4 @@ def test_a_service_that_hangs_is_not_running() -> None:
 def test_services_that_start_are_called_by_name() -> None:
     found = said(StreamSnapshot(), **{POSTGRES: ChildState("starting", NOW)})
     assert found == f"starting: {POSTGRES} starting, {BROKER} ready, {JOB} ready"
-    assert Stage("running") == Stage("running", "")
+    assert StatusLine("running") == StatusLine("running", "")

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from netheal.cli.stage import Stage
+from netheal.cli.stage import StatusLine
 from netheal.cli.status import Status
 from netheal.cli.view import LiveView
 from netheal.store.progress import ActiveVersion, Progress
@@ -37,7 +37,7 @@ def drawn(view: LiveView, width: int, height: int = 40) -> str:
     return out.getvalue()
 
 
-def shown(status: Status = STATUS, stage: Stage = Stage("running")) -> LiveView:  # noqa: B008
+def shown(status: Status = STATUS, stage: StatusLine = StatusLine("running")) -> LiveView:  # noqa: B008
     view = LiveView()
     view.update(status, stage)
     return view
@@ -76,13 +76,15 @@ def test_normal_rows_are_all_that_are_no_attack_and_each_attack_is_counted_once(
 
 @pytest.mark.parametrize("width", [30, 80, 120])
 def test_what_is_wrong_is_said_in_full(width: int) -> None:
-    stage = Stage("waiting", "the Kafka broker is down since 14:03:22 (it ended), it is being restarted")
+    stage = StatusLine("waiting", "the Kafka broker is down since 14:03:22 (it ended), it is being restarted")
     words = drawn(shown(stage=stage), width).replace("│", " ").split()
     assert " ".join(words).count(str(stage)) == 1
 
 
 def test_a_lag_that_nobody_knows_is_no_number() -> None:
-    view = shown(Status(Progress(batches=1, rows=ROWS), lag=None), Stage("waiting", "the Kafka broker does not answer"))
+    view = shown(
+        Status(Progress(batches=1, rows=ROWS), lag=None), StatusLine("waiting", "the Kafka broker does not answer")
+    )
     assert "? rows lag" in drawn(view, 80)
     assert view.line() == (
         "waiting: 9876558 rows in, 0 verdicts/s, 1234567 attacks, 7654321 normal, 987670 rejected, lag ?;"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netheal.contracts import attack_classes
-from netheal.contracts.verdict import NO_CLASS, is_attack, is_attack_class, reaches, share_out
+from netheal.contracts.verdict import NO_CLASS, class_shares, is_attack, is_attack_class, passes_minimum
 
 BENIGN, DDOS = (attack_classes().id_of(name) for name in ("BENIGN", "DDoS"))
 
@@ -27,14 +27,14 @@ def test_an_attack_is_one_by_either_model_in_one_row_and_in_many(threat: bool, c
 
 
 def test_what_a_row_does_not_have_reaches_no_bound() -> None:
-    assert [reaches(value, 0.5) for value in (None, 0.4, 0.5, 0.6)] == [False, False, True, True]
-    assert [reaches(value, None) for value in (None, 0.4)] == [True, True]
-    assert not reaches(None, 0.0)
+    assert [passes_minimum(value, 0.5) for value in (None, 0.4, 0.5, 0.6)] == [False, False, True, True]
+    assert [passes_minimum(value, None) for value in (None, 0.4)] == [True, True]
+    assert not passes_minimum(None, 0.0)
 
 
 def test_shares_make_up_all_attacks() -> None:
-    found = share_out(9, {"BENIGN": 100, "DDoS": 3, "Bot": 5, "PortScan": 0})
+    found = class_shares(9, {"BENIGN": 100, "DDoS": 3, "Bot": 5, "PortScan": 0})
     assert [(of.name, of.attacks) for of in found] == [("Bot", 5), ("DDoS", 3), ("unclassified", 1)]
     assert sum(of.share for of in found) == pytest.approx(100, abs=0.01)
-    assert [of.name for of in share_out(3, {"DDoS": 3})] == ["DDoS"]
-    assert share_out(0, {"BENIGN": 5}) == ()
+    assert [of.name for of in class_shares(3, {"DDoS": 3})] == ["DDoS"]
+    assert class_shares(0, {"BENIGN": 5}) == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netheal.errors import SettingsError
-from netheal.host.ports import LOOPBACK, OURS, answers, settle_port
+from netheal.host.ports import LOOPBACK, OURS, answers, reserve_port
 
 
 @pytest.fixture
@@ -17,23 +17,23 @@ def taken() -> Iterator[int]:
 
 
 def test_a_chosen_port_is_remembered_by_name(tmp_path: Path) -> None:
-    first, other = settle_port(tmp_path, "kafka", 0), settle_port(tmp_path, "controller", 0)
+    first, other = reserve_port(tmp_path, "kafka", 0), reserve_port(tmp_path, "controller", 0)
     assert first in OURS
     assert first != other
-    assert settle_port(tmp_path, "kafka", 0) == first
-    assert settle_port(tmp_path, "controller", 0) == other
+    assert reserve_port(tmp_path, "kafka", 0) == first
+    assert reserve_port(tmp_path, "controller", 0) == other
 
 
 def test_a_remembered_port_that_is_taken_is_replaced(tmp_path: Path, taken: int) -> None:
     (tmp_path / "ports.json").write_text(f'{{"kafka": {taken}}}')
-    port = settle_port(tmp_path, "kafka", 0, patience_s=0.1)
+    port = reserve_port(tmp_path, "kafka", 0, patience_s=0.1)
     assert port != taken
-    assert settle_port(tmp_path, "kafka", 0) == port
+    assert reserve_port(tmp_path, "kafka", 0) == port
 
 
 def test_a_port_that_was_asked_for_is_not_replaced(tmp_path: Path, taken: int) -> None:
     with pytest.raises(SettingsError, match=f"port {taken} is taken"):
-        settle_port(tmp_path, "kafka", taken, patience_s=0.1)
+        reserve_port(tmp_path, "kafka", taken, patience_s=0.1)
 
 
 def test_answers(taken: int) -> None:

@@ -51,7 +51,7 @@ def failures() -> list[NethealError]:
 def supervisor(sample: Sample, failures: list[NethealError], monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
     monkeypatch.setattr(keeping, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(keeping, "_LONGEST_PAUSE_S", 0.02)
-    monkeypatch.setattr(keeping, "_LOOK_S", 0.01)
+    monkeypatch.setattr(keeping, "_POLL_INTERVAL_S", 0.01)
     made = Supervisor(sample.kept(), failures.append)
     yield made
     made.end()

@@ -15,7 +15,7 @@ def attempt(number: int, **partitions: tuple[int, int]) -> Attempt:
 
 def test_the_batch_its_offsets_the_times_and_the_reason_are_told() -> None:
     failing = attempt(TRIES_BEFORE_ALARM, p1=(50, 60), p0=(100, 200), p2=(5, 5))
-    assert failing.sentence("OverflowError: date value out of range.") == (
+    assert failing.describe("OverflowError: date value out of range.") == (
         "Micro-batch 17 (partition 0, offsets 100 to 199; partition 1, offsets 50 to 59) has failed 3 times:"
         " OverflowError: date value out of range. It is tried again at least every 30 s, and nothing behind it is"
         " scored until it succeeds: put right what the reason names; the job's log has the whole error."
@@ -36,9 +36,9 @@ def test_a_first_failure_is_told_shortly() -> None:
 
 def test_a_wide_batch_is_told_in_short_and_kept_whole() -> None:
     wide = attempt(1, **{f"p{at}": (0, 2) for at in range(1_000)})
-    assert "partition 3, offsets 0 to 1; 996 more partitions)" in wide.sentence("x")
+    assert "partition 3, offsets 0 to 1; 996 more partitions)" in wide.describe("x")
     assert len(wide.details()["offsets"]) == 1_000
-    assert attempt(1, p0=(0, 2), p7=(0, 0)).sentence("x").count("partition") == 1
+    assert attempt(1, p0=(0, 2), p7=(0, 0)).describe("x").count("partition") == 1
 
 
 IN_WORKER = """

@@ -10,14 +10,14 @@ import pytest
 
 from netheal.contracts import envelope_spellings
 from netheal.records.decode import MessageDecoder
-from netheal.records.decoded import Decoded
+from netheal.records.decoded import DecodedFlows
 from netheal.records.envelope import MAX_ENVELOPE_CHARS
 
 Row = dict[str, Any]
 NOT_PLAIN = b"\xff"
 
 
-def decode(decoder: MessageDecoder, *values: bytes | None) -> Decoded:
+def decode(decoder: MessageDecoder, *values: bytes | None) -> DecodedFlows:
     return decoder.decode(pa.array(values, pa.binary()))
 
 

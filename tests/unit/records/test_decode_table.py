@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from netheal.contracts import contract, wire_contracts
 from netheal.records.decode import MessageDecoder
 from netheal.records.decode_table import decode_table
-from netheal.records.decoded import Decoded
+from netheal.records.decoded import DecodedFlows
 from netheal.records.encode import encode_rows
 from netheal.records.reasons import Rejection, RejectionReason
 from netheal.records.text_cells import NO_WORDS, Words, numbers_and_words
@@ -39,7 +39,7 @@ NAMES = [*FEATURES, *SPELLINGS, "note", "count.1"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
-def assert_same(table: pa.Table, words: Words = NO_WORDS) -> Decoded:
+def assert_same(table: pa.Table, words: Words = NO_WORDS) -> DecodedFlows:
     found = decode_table(WORDS, table, words)
     expected = DECODER.decode(pa.array(encode_rows(table, words), pa.binary()))
     assert found.rejected == expected.rejected

@@ -7,7 +7,7 @@ import pytest
 
 from netheal.kafka.offsets import OffsetRange
 from netheal.recovery.checkpoint import Checkpoint, ResumePoint
-from netheal.recovery.resume import Found, decide, lost_ranges, resume_point
+from netheal.recovery.resume import ResumeState, decide, lost_ranges, resume_point
 from netheal.store.ledger import BatchPins, LedgerEnd
 
 DONE = {"0": 300, "1": 300}
@@ -19,9 +19,9 @@ BROKER = {"0": OffsetRange(0, 900), "1": OffsetRange(0, 900)}
 NEWEST = Checkpoint("q", 1, 1, DONE)
 
 
-def found(ledger: LedgerEnd = ALL_DONE, checkpoint: Checkpoint = NEWEST, **more: Any) -> Found:
+def found(ledger: LedgerEnd = ALL_DONE, checkpoint: Checkpoint = NEWEST, **more: Any) -> ResumeState:
     given: dict[str, Any] = {"delta_batch": ledger.last_batch, **more}
-    return replace(Found("flows", ledger, BROKER, checkpoint), **given)
+    return replace(ResumeState("flows", ledger, BROKER, checkpoint), **given)
 
 
 GOES_ON = {
@@ -94,19 +94,19 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("state", GOES_ON.values(), ids=GOES_ON.keys())
-def test_spark_goes_on_from_what_is_there(state: Found) -> None:
+def test_spark_goes_on_from_what_is_there(state: ResumeState) -> None:
     assert decide(state).action == "go_on"
 
 
 @pytest.mark.parametrize("state", MADE_ANEW.values(), ids=MADE_ANEW.keys())
-def test_a_checkpoint_of_which_the_ledger_knows_all_is_made_anew(state: Found) -> None:
+def test_a_checkpoint_of_which_the_ledger_knows_all_is_made_anew(state: ResumeState) -> None:
     decision = decide(state)
     assert decision.action == "rebuild"
     assert decision.reason
 
 
 @pytest.mark.parametrize(("state", "what", "way_out"), REFUSED.values(), ids=REFUSED.keys())
-def test_everything_else_is_refused_with_the_way_out(state: Found, what: str, way_out: str) -> None:
+def test_everything_else_is_refused_with_the_way_out(state: ResumeState, what: str, way_out: str) -> None:
     decision = decide(state)
     assert decision.action == "refuse"
     assert what in decision.reason

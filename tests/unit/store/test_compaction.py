@@ -110,8 +110,8 @@ def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
 def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Maintenance, DeltaLog], None]:
     """A look whose time has come."""
     monkeypatch.setattr(maintenance, "maintain_partitions", Mock())
-    monkeypatch.setattr(maintenance, "settle_topic", Mock())
-    monkeypatch.setattr(maintenance, "_LOOK_S", 0.0)
+    monkeypatch.setattr(maintenance, "register_topic", Mock())
+    monkeypatch.setattr(maintenance, "_POLL_INTERVAL_S", 0.0)
     return lambda supervisor, log: supervisor.run_if_due([log])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from netheal.bundles.intake.confined_process import run_confined
-from netheal.bundles.intake.frames import write_frames
+from netheal.bundles.intake.length_prefixed import write_frames
 from netheal.bundles.served import ServedBundle
 from netheal.errors import ModelFailure
 from netheal.uploads import compare_with_active

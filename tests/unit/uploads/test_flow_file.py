@@ -14,7 +14,7 @@ import pytest
 
 from netheal.contracts import contract, wire_contracts
 from netheal.records.decode_table import decode_table
-from netheal.records.decoded import Decoded
+from netheal.records.decoded import DecodedFlows
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.records.reasons import Rejection, RejectionReason
@@ -218,7 +218,7 @@ def test_a_row_is_no_longer_for_long_names_that_mean_nothing() -> None:
 def test_words_among_numbers_stay_in_their_rows_without_a_table_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def counting(vocabulary: Vocabulary, table: pa.Table, words: Words) -> Decoded:
+    def counting(vocabulary: Vocabulary, table: pa.Table, words: Words) -> DecodedFlows:
         decoded.append(table.num_rows)
         return decode_table(vocabulary, table, words)
 

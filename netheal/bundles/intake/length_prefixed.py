@@ -28,7 +28,7 @@ def read_frames(data: memoryview) -> list[memoryview]:
     return frames
 
 
-def mapped(descriptor: int) -> memoryview:
+def mmap_file(descriptor: int) -> memoryview:
     """A file's bytes, mapped and not copied."""
     if not os.fstat(descriptor).st_size:
         return memoryview(b"")
