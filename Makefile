@@ -44,13 +44,13 @@ run: setup
 
 dev: setup .venv/.dev
 
-# Tests that only compute share the cores. Those with brokers and JVMs wait more than they compute: two at a time. What a
-# browser sees is seen by itself.
+# The first wait for clients that stall as much as they compute, so that there are three at a time on two cores; those with
+# brokers and JVMs compute more. What a browser sees is seen by itself.
 test: dev
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n auto --dist loadfile tests/unit tests/api tests/research
+	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile tests/unit tests/api tests/research
 	$(BIN)/pytest -n 2 --dist loadfile tests/spark tests/stack
 	$(BIN)/pytest tests/browser
 endif
