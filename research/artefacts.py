@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,26 @@ def default_version(kind: str) -> str:
     return f"{kind}_v1_{datetime.now(UTC):%Y%m%d}"
 
 
+@dataclass(frozen=True)
+class Files:
+    """The names of a training layout and of its profile."""
+
+    layout: str
+    profile: str
+
+
 def save(
     folder: Path,
-    names: tuple[str, str],
+    files: Files,
     layout: Mapping[str, Any],
     profile: Mapping[str, Any],
     serve: Callable[[str], ServedBundle],
 ) -> ServedBundle:
-    """Write the layout and the profile (`names`), then the bundle that `serve` makes of the file's sha256."""
+    """Write the layout and the profile, then the bundle that `serve` makes of the layout file's sha256."""
     folder.mkdir(parents=True, exist_ok=True)
-    layout_file, profile_file = (folder / name for name in names)
-    joblib.dump(dict(layout), layout_file)
-    profile_file.write_text(json.dumps(profile, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    layout_file = folder / files.layout
+    joblib.dump(dict(layout), layout_file, compress=("xz", 6))
+    (folder / files.profile).write_text(json.dumps(profile, indent=2, ensure_ascii=False) + "\n", "utf-8")
     bundle = serve(hashlib.sha256(layout_file.read_bytes()).hexdigest())
     bundle.write(folder)
     return bundle

@@ -1,42 +1,46 @@
-"""Train the attack classifier: correlation removal, scaler, label encoder, decision tree."""
+"""Train the attack classifier: correlation removal, scaler, label encoder, and a decision tree or a forest."""
 
 import argparse
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import LabelEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from netheal.bundles.build import Origin, contract_for, serve_attack
-from netheal.bundles.parity import Evidence
+from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, serve_attack
+from netheal.bundles.parity import Evidence, LoadedGraph
+from netheal.bundles.probability import label_onnx
 from netheal.bundles.scaling import standard
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_from_arrays
 from netheal.contracts import Contract, attack_classes
-from research import card
-from research.artefacts import default_version, profile, save, write_card
-from research.flows import candidate_features, correlated, first_of_each, labelled_rows, read_flows
+from research.artefacts import Files, profile, save
+from research.assessment import Bands
+from research.datasets import Rows, first_of_each, flow_rows, joined
+from research.flows import candidate_features, correlated, read_flows
+from research.forest import served_form, train_forest
 from research.measures import class_figures
+from research.options import parsed, training_parser
+from research.selection import shipped_contract, told_of
 from research.tables import DataFile, Dropped, describe
+from research.training import Recipe, Run, run
+from research.weights import row_weights
 
-FILES = ("attack_classifier.joblib", "attack_classifier_profile.json")
-HELD_OUT = 0.2
+KINDS = {"tree": "decision_tree", "forest": "random_forest"}
+FILES = Files("attack_classifier.joblib", "attack_classifier_profile.json")
 STEPS = ["correlation removal", "infinite values to 0.0", "standard scaling"]
 NOTES = "A missing value is an error. An infinite value is 0.0 before scaling."
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Unscaled rows, double [N, n], and class names [N]."""
-
-    values: NDArray[np.float64]
-    labels: NDArray[np.object_]
+BANDS = Bands(
+    " Flow Packets/s",
+    (1.0, 1000.0),
+    ("slow, below 1 packet/s", "1 to 1,000 packets/s", "bursty, above 1,000 packets/s"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,211 +48,155 @@ class Trained:
     """A trained classifier and what it takes."""
 
     contract: Contract
-    removed: list[str]
     scaler: StandardScaler
     encoder: LabelEncoder
-    model: DecisionTreeClassifier
+    model: DecisionTreeClassifier | RandomForestClassifier
+    benign: str = attack_classes().benign
 
-    def predict(self, values: NDArray[np.float64]) -> NDArray[np.object_]:
-        """Class names of unscaled rows by scikit-learn, [N]."""
-        names: NDArray[np.object_] = self.encoder.inverse_transform(self.model.predict(self.scaler.transform(values)))
+    def shares(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the votes of each of the encoder's classes by scikit-learn, for unscaled rows, [N, k]."""
+        return np.asarray(self.model.predict_proba(self.scaler.transform(values)))
+
+    def answers(self, values: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Class names of unscaled rows, [N]."""
+        names: NDArray[np.object_] = self.encoder.classes_[self.shares(values).argmax(axis=1)]
         return names
 
-    def layout(self, threshold: float, random_state: int) -> dict[str, Any]:
-        """The training layout."""
-        classes = [str(name) for name in self.encoder.classes_]
-        return {
-            "artifacts": {
-                "label_encoder": self.encoder,
-                "scaler": self.scaler,
-                "feature_columns": list(self.contract.names),
-                "removed_columns": self.removed,
-                "class_mapping": dict(enumerate(classes)),
-            },
-            "model": self.model,
-            "correlation_threshold": threshold,
-            "max_depth": self.model.max_depth,
-            "random_state": random_state,
-        }
+    def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The votes for any attack, [N]."""
+        quiet = self.encoder.classes_ == self.benign
+        return np.asarray(1.0 - self.shares(values)[:, quiet].sum(axis=1)).clip(0.0, 1.0)
+
+    def never_predicted(self) -> list[str]:
+        """Classes of the product that are the answer of no leaf."""
+        trees = getattr(self.model, "estimators_", [self.model])
+        leaves = [tree.tree_.value[tree.tree_.children_left == -1, 0, :].argmax(axis=1) for tree in trees]
+        possible = set(self.encoder.classes_[np.unique(np.concatenate(leaves))])
+        return [name for name in attack_classes().names if name not in possible]
 
     def serve(self, origin: Origin, rows: NDArray[np.float64]) -> ServedBundle:
         """The served form, its parity proved on `rows`."""
+        ids = [attack_classes().id_of(name) for name in self.answers(rows)]
+        evidence = Evidence(rows, self.shares(rows).max(axis=1), np.array(ids, dtype=np.int64))
+        scaling, names = standard(self.scaler.mean_, self.scaler.scale_), self.encoder.classes_.tolist()
+        if isinstance(self.model, RandomForestClassifier):
+            onnx = label_onnx(served_form(self.model), len(self.contract.names), scaling, class_ids(names))
+            return attack_bundle(LoadedGraph(onnx), self.contract, origin, evidence)
         inner = self.model.tree_
         tree = tree_from_arrays(inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value)
-        ids = [attack_classes().id_of(name) for name in self.predict(rows)]
-        confidence = self.model.predict_proba(self.scaler.transform(rows)).max(axis=1)
-        return serve_attack(
-            tree,
-            standard(self.scaler.mean_, self.scaler.scale_),
-            self.contract,
-            self.encoder.classes_[self.model.classes_].tolist(),
-            origin,
-            Evidence(rows, confidence, np.array(ids, dtype=np.int64)),
-        )
+        return serve_attack(tree, scaling, self.contract, names, origin, evidence)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, measure, and write every artefact."""
     options = _options(arguments)
     dropped = Dropped()
-    rows, contract, removed, files = _read(options, dropped)
-    print(f"{len(contract.names)} features ({contract.id}), {len(removed)} removed by correlation")
-    seen, held = _split(rows, options.random_state)
-    trained = _train(seen, contract, removed, options)
-    measured, proof = {"held_out": held}, rows.values
-    if options.test_files:
-        measured["test"], read = _test_rows(options.test_files, contract, dropped)
-        files += read
-        proof = np.concatenate([proof, measured["test"].values])
-    facts = _facts(options, trained, seen, measured, files, dropped)
+    frames = [read_flows(path) for path in options.train_files]
+    candidates = candidate_features(frames)
+    wanted = shipped_contract(options.contract, "attack_classifier")
+    removed = (
+        [name for name in candidates if name not in wanted.names]
+        if wanted
+        else correlated(frames, candidates, options.correlation_threshold)
+    )
+    contract = wanted or contract_for([name for name in candidates if name not in removed], "attack_classifier")
+    print(f"{len(contract.names)} features, {len(removed)} removed; {told_of(contract)}")
+    parts = zip(frames, options.train_files, strict=True)
+    rows = first_of_each(joined([flow_rows(frame, contract, path, dropped) for frame, path in parts]), dropped)
+    tests, files = _tests(options, contract, dropped)
+    described = zip(options.train_files, frames, strict=True)
+    files = [describe("training and held out", path, len(frame)) for path, frame in described] + files
+    recipe = Recipe(lambda _: partial(_fit, contract, options), _figures, attack_classes().benign, BANDS, "cic_ids2017")
+    found = run(recipe, contract, rows, tests, options)
+    _save(found, options, removed, files, dropped)
+
+
+def _tests(options: argparse.Namespace, contract: Contract, dropped: Dropped) -> tuple[dict[str, Rows], list[DataFile]]:
+    """Rows of each test file by its name."""
+    frames = {path: read_flows(path) for path in options.test_files}
+    files = [describe("test only", path, len(frame)) for path, frame in frames.items()]
+    return {path.name: flow_rows(frame, contract, path, dropped) for path, frame in frames.items()}, files
+
+
+def _fit(contract: Contract, options: argparse.Namespace, seen: Rows, seed: int) -> Trained:
+    encoder, scaler = LabelEncoder().fit(seen.labels), StandardScaler().fit(seen.values)
+    values, labels = scaler.transform(seen.values), encoder.transform(seen.labels)
+    weights = row_weights(seen.labels, options.class_weights)
+    if options.model == "forest":
+        limits = {"max_leaf_nodes": options.max_leaf_nodes, "min_samples_leaf": options.min_samples_leaf}
+        return Trained(contract, scaler, encoder, train_forest(values, labels, weights, seed, **limits))
+    tree = DecisionTreeClassifier(max_depth=options.max_depth, random_state=seed)
+    return Trained(contract, scaler, encoder, tree.fit(values, labels, sample_weight=weights))
+
+
+def _figures(model: Trained, rows: Rows) -> dict[str, Any]:
+    classes = attack_classes()
+    return class_figures(rows.labels, model.answers(rows.values), classes.names, classes.benign)
+
+
+def _save(found: Run, options: argparse.Namespace, removed: list[str], files: list[DataFile], dropped: Dropped) -> None:
+    """The bundle and everything beside it."""
+    trained: Trained = found.trained
+    classes = [str(name) for name in trained.encoder.classes_]
+    layout = {
+        "artifacts": {
+            "label_encoder": trained.encoder,
+            "scaler": trained.scaler,
+            "feature_columns": list(trained.contract.names),
+            "removed_columns": removed,
+            "class_mapping": dict(enumerate(classes)),
+        },
+        "model": trained.model,
+        "correlation_threshold": options.correlation_threshold,
+        "max_depth": trained.model.max_depth,
+        "random_state": options.random_state,
+    }
+    facts = found.facts(files, dropped, options.random_state) | {"never_predicted": trained.never_predicted()}
     bundle = save(
         options.output_dir,
         FILES,
-        trained.layout(options.correlation_threshold, options.random_state),
-        profile(contract.names, trained.encoder.classes_.tolist(), NOTES, STEPS, "StandardScaler"),
-        lambda sha256: trained.serve(Origin(options.version, sha256, facts), proof),
+        layout,
+        profile(trained.contract.names, classes, NOTES, STEPS, "StandardScaler"),
+        lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
     )
-    write_card(options.output_dir, _sections(bundle, trained, files, dropped, options))
+    introduction = _introduction(trained, facts, options, removed)
+    found.write(bundle, introduction, dropped, options, Path(__file__).name)
 
 
-def _facts(
-    options: argparse.Namespace,
-    trained: Trained,
-    seen: Rows,
-    measured: dict[str, Rows],
-    files: list[DataFile],
-    dropped: Dropped,
-) -> dict[str, Any]:
-    """What the manifest and the card say of the training."""
-    classes = attack_classes()
-    possible = _predictable(trained)
-    return {
-        "files": [asdict(file) for file in files],
-        "left_out": dropped.counts,
-        "rows": {"train": len(seen.values), "held_out": len(measured["held_out"].values)},
-        "random_state": options.random_state,
-        "max_depth": options.max_depth,
-        "never_predicted": [name for name in classes.names if name not in possible],
-        "figures": {
-            part: class_figures(rows.labels, trained.predict(rows.values), classes.names, classes.benign)
-            for part, rows in measured.items()
-        },
-    }
-
-
-def _sections(
-    bundle: ServedBundle,
-    trained: Trained,
-    files: list[DataFile],
-    dropped: Dropped,
-    options: argparse.Namespace,
-) -> list[str]:
-    """The model card's sections, in order."""
-    figures = bundle.manifest.training["figures"]
-    sections = [
-        _introduction(bundle, trained, options),
-        card.data_section(files, dropped),
-        card.figures_section("Held-out rows of the training files", figures["held_out"]),
-    ]
-    if "test" in figures:
-        other = ", ".join(path.name for path in options.test_files)
-        sections.append(card.figures_section(f"Another data set: {other}", figures["test"]))
-    return [
-        *sections,
-        card.parity_section(bundle.manifest.parity),
-        card.defects_section("cic_ids2017"),
-        card.command_section(Path(__file__).name, options.command, ["numpy", "scikit-learn", "onnx", "onnxruntime"]),
-    ]
+def _introduction(trained: Trained, facts: dict[str, Any], options: argparse.Namespace, removed: list[str]) -> str:
+    """What the model is, in a paragraph."""
+    contract, never = trained.contract, facts["never_predicted"]
+    absent = [name for name in never if name not in trained.encoder.classes_]
+    model = (
+        f"A forest of {len(trained.model.estimators_)} trees of at most {options.max_leaf_nodes} leaves"
+        if options.model == "forest"
+        else f"A decision tree of depth {trained.model.get_depth()} (at most {options.max_depth}) with"
+        f" {trained.model.get_n_leaves()} leaves"
+    )
+    chosen = (
+        "named by the command"
+        if options.contract
+        else f"left after {len(removed)} were removed that correlate above {options.correlation_threshold} with one"
+        " before them, over all rows of all training files"
+    )
+    return (
+        f"Names the kind of attack of a flow. {model} over {len(contract.names)} features, contract `{contract.id}`"
+        f" (`{contract.hash}`), {chosen}. Class weights: {options.class_weights}. Its confidence is the share of votes"
+        " for the class that it names, and no probability: see the calibration below.\n\n"
+        f"Classes that this model never names: {', '.join(never) or 'none'}; of these, not in the training rows at"
+        f" all: {', '.join(absent) or 'none'}."
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--train_csvs",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="CSV, csv.gz or Parquet; features by the first",
-    )
-    parser.add_argument("--test_files", type=Path, nargs="*", default=[], help="another data set to measure on")
-    parser.add_argument("--correlation_threshold", type=float, default=0.85)
-    parser.add_argument("--max_depth", type=int, default=10)
-    parser.add_argument("--random_state", type=int, default=42)
-    parser.add_argument("--output_dir", type=Path, default=Path("research/models/attack_classifier"))
-    parser.add_argument("--version", default=default_version("decision_tree"))
-    options = parser.parse_args(arguments)
-    options.command = sys.argv[1:] if arguments is None else arguments
-    return options
-
-
-def _read(options: argparse.Namespace, dropped: Dropped) -> tuple[Rows, Contract, list[str], list[DataFile]]:
-    """Training rows of all files; correlation is removed over the first file alone, and holds for all."""
-    frames = [read_flows(path) for path in options.train_csvs]
-    candidates = candidate_features(frames[0])
-    removed = correlated(frames[0], candidates, options.correlation_threshold)
-    contract = contract_for([name for name in candidates if name not in removed], "attack_classifier")
-    files = [
-        describe("training and held-out", path, len(frame))
-        for path, frame in zip(options.train_csvs, frames, strict=True)
-    ]
-    rows = _joined(frames, options.train_csvs, contract, dropped)
-    return Rows(*first_of_each(rows.values, rows.labels, dropped)), contract, removed, files
-
-
-def _test_rows(paths: list[Path], contract: Contract, dropped: Dropped) -> tuple[Rows, list[DataFile]]:
-    frames = [read_flows(path) for path in paths]
-    files = [describe("test only", path, len(frame)) for path, frame in zip(paths, frames, strict=True)]
-    return _joined(frames, paths, contract, dropped), files
-
-
-def _joined(frames: list[Any], paths: list[Path], contract: Contract, dropped: Dropped) -> Rows:
-    parts = [labelled_rows(frame, contract, path.name, dropped) for path, frame in zip(paths, frames, strict=True)]
-    return Rows(np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
-
-
-def _split(rows: Rows, random_state: int) -> tuple[Rows, Rows]:
-    """80 and 20 per cent in every class; the only row of a class is trained on."""
-    names, counts = np.unique(rows.labels.astype(str), return_counts=True)
-    alone = np.isin(rows.labels.astype(str), names[counts < 2])
-    places = np.flatnonzero(~alone)
-    seen, held = train_test_split(
-        places, test_size=HELD_OUT, stratify=rows.labels[places].astype(str), random_state=random_state
-    )
-    seen = np.concatenate([seen, np.flatnonzero(alone)])
-    return Rows(rows.values[seen], rows.labels[seen]), Rows(rows.values[held], rows.labels[held])
-
-
-def _train(seen: Rows, contract: Contract, removed: list[str], options: argparse.Namespace) -> Trained:
-    encoder = LabelEncoder().fit(seen.labels)
-    scaler = StandardScaler().fit(seen.values)
-    model = DecisionTreeClassifier(max_depth=options.max_depth, random_state=options.random_state)
-    model.fit(scaler.transform(seen.values), encoder.transform(seen.labels))
-    return Trained(contract, removed, scaler, encoder, model)
-
-
-def _predictable(trained: Trained) -> set[str]:
-    """Classes that are the answer of some leaf."""
-    tree = trained.model.tree_
-    best = tree.value[tree.children_left == -1, 0, :].argmax(axis=1)
-    return {str(name) for name in trained.encoder.classes_[trained.model.classes_[best]]}
-
-
-def _introduction(bundle: ServedBundle, trained: Trained, options: argparse.Namespace) -> str:
-    manifest, model, facts = bundle.manifest, trained.model, bundle.manifest.training
-    never = facts["never_predicted"]
-    absent = [name for name in never if name not in trained.encoder.classes_]
-    return (
-        f"# Attack classifier {manifest.version}\n\n"
-        f"Names the kind of attack of a flow. A decision tree of depth {model.get_depth()} (at most "
-        f"{options.max_depth}) with {model.get_n_leaves()} leaves over {len(bundle.contract.names)} "
-        f"features, contract `{bundle.contract.id}` (`{bundle.contract.hash}`). A feature was removed where "
-        f"it correlates above {options.correlation_threshold} with one before it in all rows of "
-        f"`{options.train_csvs[0].name}`: {len(trained.removed)} of them.\n\n"
-        f"Trained on {facts['rows']['train']:,} rows; {facts['rows']['held_out']:,} were held out, a fifth "
-        "of each class. Rows are not weighted.\n\n"
-        f"Classes that this model can never answer: {', '.join(never) or 'none'}; of these, not in the "
-        f"training rows at all: {', '.join(absent) or 'none'}."
-    )
+    parser = training_parser(__doc__, KINDS, "attack_classifier")
+    add = parser.add_argument
+    threshold = ("--correlation-threshold", "--correlation_threshold")
+    add(*threshold, type=float, default=0.85, help="a feature goes that correlates more with one before it")
+    add("--max-depth", "--max_depth", type=int, default=10, help="of the tree")
+    add("--max-leaf-nodes", type=int, default=280, help="of each tree of the forest")
+    add("--min-samples-leaf", type=int, default=1, help="least training rows of a leaf of the forest")
+    return parsed(parser, arguments, KINDS)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from netheal.settings import PROJECT_ROOT
 from research.tables import DataFile, Dropped
 
 _DATA = Path(__file__).parent / "data"
@@ -39,6 +40,7 @@ def figures_section(title: str, figures: Mapping[str, Any]) -> str:
     ]
     if figures.get("auc") is not None:
         overall.append(["area under the ROC curve", f"{figures['auc']:.4f}"])
+        overall.append(["average precision", f"{figures['average_precision']:.4f}"])
     classes = [
         [name, one["rows"], f"{one['precision']:.4f}", f"{one['recall']:.4f}", f"{one['f1']:.4f}"]
         for name, one in figures["classes"].items()
@@ -66,14 +68,28 @@ def parity_section(parity: Mapping[str, Any]) -> str:
     )
 
 
-def defects_section(data_set: str) -> str:
-    """What is known to be wrong with a data set."""
-    return "## Known defects of the data\n\n" + (_DATA / f"defects_{data_set}.md").read_text("utf-8").strip()
+def text_section(title: str, name: str) -> str:
+    """A text of `research/data` under a title."""
+    return f"## {title}\n\n" + (_DATA / f"{name}.md").read_text("utf-8").strip()
 
 
 def command_section(script: str, arguments: Sequence[str], packages: Sequence[str]) -> str:
-    """The command line, files by name only, and the versions that ran it."""
-    words = [Path(word).name if Path(word).is_absolute() or Path(word).is_file() else word for word in arguments]
-    command = shlex.join(["python", f"research/{script}", *words])
+    """The command line as it runs in the checkout, and the versions that ran it."""
+    command = shlex.join([".venv/bin/python", f"research/{script}", *_shown(arguments)])
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"## Made by\n\n```\n{command}\n```\n\nPython {sys.version.split()[0]}, {versions}."
+
+
+def _shown(arguments: Sequence[str]) -> Iterator[str]:
+    """Files beside or below the checkout as seen from it, others by name; where it was written is left out."""
+    words = iter(arguments)
+    for word in words:
+        path = Path(word).resolve()
+        if word in ("--output-dir", "--output_dir"):
+            next(words)
+        elif not path.is_file():
+            yield word
+        elif path.is_relative_to(PROJECT_ROOT.parent):
+            yield str(path.relative_to(PROJECT_ROOT, walk_up=True))
+        else:
+            yield path.name

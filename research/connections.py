@@ -14,6 +14,7 @@ from sklearn.preprocessing import LabelEncoder
 from research.tables import Dropped, read_table
 
 LABEL = "class"
+NORMAL = "normal"
 CATEGORIES = ("protocol_type", "service", "flag")
 _NORMAL = {"normal", "benign", "0", "0.0"}
 _COLUMNS = Path(__file__).parent / "data" / "columns.json"
@@ -33,12 +34,17 @@ def read_connections(path: Path) -> pd.DataFrame:
     return frame.drop(columns="difficulty", errors="ignore")
 
 
-def is_attack(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """1 for an attack and 0 for normal, from 0/1, `normal`/`anomaly` or attack names, [N]."""
+def attack_names(frame: pd.DataFrame) -> NDArray[np.object_]:
+    """`normal`, or the attack's name in lower case, from 0/1, `normal`/`anomaly` or attack names, [N]."""
     if LABEL not in frame.columns:
         raise SystemExit(f"the file has no {LABEL!r} column")
     labels = frame[LABEL].astype(str).str.strip().str.rstrip(".").str.casefold()
-    return np.asarray(~labels.isin(_NORMAL), dtype=np.int64)
+    return labels.mask(labels.isin(_NORMAL), NORMAL).to_numpy(dtype=object)
+
+
+def is_attack(labels: NDArray[np.object_]) -> NDArray[np.int64]:
+    """1 for an attack and 0 for normal, of names as `attack_names` gives them, [N]."""
+    return np.asarray(labels != NORMAL, dtype=np.int64)
 
 
 def fit_encoders(frame: pd.DataFrame) -> dict[str, LabelEncoder]:

@@ -12,43 +12,49 @@ from netheal.contracts import Contract, attack_classes, contract, envelope_spell
 from research.tables import Dropped, read_table, valid_rows
 
 LABEL = "Label"
+METER = "meter"
 _COLUMNS = Path(__file__).parent / "data" / "columns.json"
 
 
 def read_flows(path: Path) -> pd.DataFrame:
-    """The file, its features under the contract's exact names and its label column as `Label`."""
+    """The file, its features under the contract's exact names, its label column as `Label`, and whose meter it is of.
+
+    `meter` is `original meter` for the columns that CIC-IDS2017 was published with, else `other meter`.
+    """
     frame = read_table(path)
+    published = {name.strip() for name in contract("attack/v1").names} <= set(frame.columns.str.strip())
     names = {LABEL: LABEL}
     for feature in contract("attack/v1").features:
         names |= {spelling.strip(): feature.name for spelling in (feature.name, *feature.aliases)}
     frame.columns = pd.Index([names.get(column.strip(), column) for column in frame.columns.astype(str)])
     if LABEL not in frame.columns:
         raise SystemExit(f"{path.name} has no {LABEL!r} column")
-    return frame
+    return frame.assign(**{METER: "original meter" if published else "other meter"})
 
 
-def candidate_features(frame: pd.DataFrame) -> list[str]:
-    """Numeric columns that describe a flow: neither label nor identity."""
+def candidate_features(frames: Sequence[pd.DataFrame]) -> list[str]:
+    """Numeric columns of all frames that describe a flow, neither label nor identity, in the first one's order."""
     identity = {name.strip() for names in envelope_spellings().values() for name in names}
     identity |= set(json.loads(_COLUMNS.read_text("utf-8"))["no_features"])
-    numeric = frame.drop(columns=LABEL).select_dtypes("number").columns
-    return [name for name in numeric if name.strip() not in identity]
+    numeric = [set(frame.drop(columns=LABEL).select_dtypes("number").columns) for frame in frames]
+    everywhere = set.intersection(*numeric)
+    return [name for name in frames[0].columns if name in everywhere and name.strip() not in identity]
 
 
-def correlated(frame: pd.DataFrame, features: Sequence[str], threshold: float) -> list[str]:
-    """Features to remove: feature i goes where |corr(i, j)| exceeds the threshold for a j before it.
+def correlated(frames: Sequence[pd.DataFrame], features: Sequence[str], threshold: float) -> list[str]:
+    """Features to remove: feature i goes where |corr(i, j)| exceeds the threshold for a j before it, over all rows.
 
     An infinite value counts as 0.0; a constant column correlates with nothing and stays.
     """
-    values = frame[list(features)].astype("float64").replace([np.inf, -np.inf], 0.0)
+    values = pd.concat([frame[list(features)].astype("float64") for frame in frames]).replace([np.inf, -np.inf], 0.0)
     strength = values.corr().abs().to_numpy()
     return [name for i, name in enumerate(features) if (strength[i, :i] > threshold).any()]
 
 
 def labelled_rows(
     frame: pd.DataFrame, wanted: Contract, source: str, dropped: Dropped
-) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Rows the contract lets through, double [N, n], and their class names [N]."""
+) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
+    """Rows the contract lets through, double [N, n], their class names [N], and their places in the frame [N]."""
     missing = [name for name in wanted.names if name not in frame.columns]
     if missing:
         raise SystemExit(f"{source} lacks the features {missing}")
@@ -60,14 +66,4 @@ def labelled_rows(
     inside = labels.notna().to_numpy()
     numbers = frame.loc[inside, list(wanted.names)].apply(pd.to_numeric, errors="coerce")
     values, valid = valid_rows(numbers.to_numpy(dtype=np.float64), wanted, source, dropped)
-    return values[valid], labels[inside].to_numpy(dtype=object)[valid]
-
-
-def first_of_each(
-    rows: NDArray[np.float64], labels: NDArray[np.object_], dropped: Dropped
-) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Each pair of inputs and label once, compared in float32: published samples repeat one another."""
-    frame = pd.DataFrame(rows.astype(np.float32)).assign(label=labels)
-    again = frame.duplicated().to_numpy()
-    dropped.add("repeated with the same inputs and label", int(again.sum()))
-    return rows[~again], labels[~again]
+    return values[valid], labels[inside].to_numpy(dtype=object)[valid], np.flatnonzero(inside)[valid]

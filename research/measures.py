@@ -1,13 +1,62 @@
 """Figures of merit, as plain numbers for cards and manifests."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from netheal.contracts.verdict import is_attack_score
+
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many rows, and the Wilson interval of the share at 95 %; of no rows, 0 in [0, 1]."""
+
+    hits: int
+    rows: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.rows if self.rows else 0.0
+
+
+def share(hits: NDArray[np.bool_]) -> Share:
+    """Of all rows those that are true."""
+    count, rows = int(hits.sum()), len(hits)
+    if not rows:
+        return Share(0, 0, 0.0, 1.0)
+    interval = binomtest(count, rows).proportion_ci(0.95, method="wilson")
+    return Share(count, rows, float(interval.low), float(interval.high))
+
+
+def calibration_figures(attack: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """How far scores [N] are probabilities of 1 and not 0 [N].
+
+    `bins` give rows, the mean score and the share of attacks of each tenth of the scale that has rows;
+    `calibration_error` is the mean distance of the two, by rows.
+    """
+    tenth = np.minimum((scores * _BINS).astype(np.int64), _BINS - 1)
+    bins = [
+        {"rows": int(part.sum()), "mean_score": float(scores[part].mean()), "attacks": float(attack[part].mean())}
+        for part in (tenth == number for number in range(_BINS))
+        if part.any()
+    ]
+    distance = sum(one["rows"] * abs(one["mean_score"] - one["attacks"]) for one in bins) / max(len(scores), 1)
+    return {"brier": float(brier_score_loss(attack, scores)), "calibration_error": float(distance), "bins": bins}
 
 
 def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], benign: str) -> dict[str, Any]:
@@ -44,7 +93,10 @@ def score_figures(attack: NDArray[np.int64], scores: NDArray[np.float64], thresh
     said = names[is_attack_score(scores, threshold).astype(np.int64)]
     figures = class_figures(names[attack], said, names.tolist(), "Normal")
     both = 0 < attack.sum() < len(attack)
-    return figures | {"auc": float(roc_auc_score(attack, scores)) if both else None}
+    return figures | {
+        "auc": float(roc_auc_score(attack, scores)) if both else None,
+        "average_precision": float(average_precision_score(attack, scores)) if both else None,
+    }
 
 
 def _share(hits: NDArray[np.bool_]) -> float:

@@ -19,7 +19,7 @@ from kafka import KafkaConsumer
 
 from netheal.settings import PROJECT_ROOT
 
-MODEL = PROJECT_ROOT / "research" / "models" / "attack_classifier" / "attack_classifier.joblib"
+MODEL = PROJECT_ROOT / "research" / "models" / "attack_classifier_tree" / "attack_classifier.joblib"
 """Our own file, under our own version control: the only kind that joblib may load, and only here."""
 MODEL_VERSION = "decision_tree_baseline"
 WARMUP_ROWS = 200
@@ -58,7 +58,7 @@ class Prediction:
 
 
 class Classifier:
-    """The starter attack classifier as scikit-learn has it."""
+    """The decision tree beside the starter models as scikit-learn has it."""
 
     def __init__(self) -> None:
         bundle = joblib.load(MODEL)

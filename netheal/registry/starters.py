@@ -17,6 +17,7 @@ from netheal.background_task import BackgroundTask
 from netheal.bundles.intake.examine import ExaminationRequest
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.bundles.served import MANIFEST_FILE, Manifest, ServedBundle, read_served
+from netheal.contracts.contract import MODEL_TYPES
 from netheal.errors import BundleError, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason, activate
@@ -33,7 +34,7 @@ _LOCK = 0x6E657468
 
 
 def import_starters(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None = None) -> None:
-    """Examine, register and activate a bundle below `folder` where its type has never had a model.
+    """Examine, register and activate the starter of a type below `folder` where the type has never had a model.
 
     `cache` is a folder of our own for what the examinations found, see `examine_starters`.
     """
@@ -42,26 +43,31 @@ def import_starters(connection: Connection, artefacts: Artefacts, folder: Path, 
 
 
 def examine_starters(folder: Path, cache: Path) -> None:
-    """Examine the bundles below `folder` now, unless the cache has what was found of this version of them.
+    """Examine the starters below `folder` now, unless the cache has what was found of this version of them.
 
     An examination is of a file by our code: the cache names both by their content, and is written by nobody else.
     Raises BundleError where one is refused, ServiceUnavailable where the machine could not examine it now.
     """
     examinations = []
-    for file in sorted(folder.glob(f"*/{MANIFEST_FILE}")):
-        examine = partial(_report_of, file.parent, read_served(file.parent).manifest, cache)
-        examinations.append(BackgroundTask(f"examination of {file.parent.name}", examine))
+    for starter in _starters(folder):
+        examine = partial(_report_of, starter, read_served(starter).manifest, cache)
+        examinations.append(BackgroundTask(f"examination of {starter.name}", examine))
     for examination in examinations:
         examination.result()
 
 
 def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None) -> None:
-    for manifest in sorted(folder.glob(f"*/{MANIFEST_FILE}")):
-        committed = read_served(manifest.parent)
+    for starter in _starters(folder):
+        committed = read_served(starter)
         if _never_had_one(connection, committed.manifest.model_type):
-            bundle, upload = examined_starter(manifest.parent, committed, cache)
+            bundle, upload = examined_starter(starter, committed, cache)
             model = add_model(connection, artefacts, bundle, upload, _REASON)
             activate(connection, model.id, _REASON)
+
+
+def _starters(folder: Path) -> list[Path]:
+    """The bundle of each type that starts active: the folder that bears the type's name. Others are for uploading."""
+    return [folder / name for name in sorted(MODEL_TYPES) if (folder / name / MANIFEST_FILE).is_file()]
 
 
 def examined_starter(folder: Path, committed: ServedBundle, cache: Path | None = None) -> tuple[ServedBundle, Upload]:

@@ -95,7 +95,7 @@ def test_pages_have_every_model_once(add: Add, client: FlaskClient) -> None:
 @pytest.mark.parametrize("profile", [nested(33), nested(1_484), json.dumps({"steps": ["x"] * 50_001})])
 def test_a_profile_that_is_too_deep_or_too_large_is_refused(client: FlaskClient, models: Path, profile: str) -> None:
     form = {
-        "file": ((models / ATTACK / "attack_classifier.joblib").open("rb"), "b.joblib"),
+        "file": ((models / "attack_classifier_tree" / "attack_classifier.joblib").open("rb"), "b.joblib"),
         "model_type": ATTACK,
         "profile_config": profile,
     }
@@ -115,7 +115,7 @@ def test_a_registry_that_is_full_takes_no_more(
     client = create_app(api_settings.replaced(**settings)).test_client()
 
     def send() -> Any:
-        form = {"file": ((models / ATTACK / "attack_classifier.joblib").open("rb"), "b.joblib"), "model_type": ATTACK}
+        form = {"file": ((models / "attack_classifier_tree" / "attack_classifier.joblib").open("rb"), "b.joblib"), "model_type": ATTACK}
         return client.post(UPLOAD, data=form)
 
     refused = send()
@@ -128,7 +128,7 @@ def test_a_registry_that_is_full_takes_no_more(
 def test_uploads_on_their_way_are_bounded(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch, models: Path
 ) -> None:
-    data = (models / ATTACK / "attack_classifier.joblib").read_bytes()
+    data = (models / "attack_classifier_tree" / "attack_classifier.joblib").read_bytes()
     most = {"api_waiting_uploads": 4, "api_waiting_upload_bytes": 2 * len(data) + 20_000}
     app, entered, go_on = create_app(api_settings.replaced(**most)), threading.Event(), threading.Event()
 

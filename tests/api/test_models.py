@@ -60,11 +60,11 @@ def active(database: Connection) -> dict[str, str]:
 
 
 def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client: FlaskClient) -> None:
-    model = upload_starter(description="a tree")
+    model = upload_starter(description="a forest")
     assert model["model_type"] == ATTACK
-    assert (model["state"], model["is_active"], model["description"]) == ("validated", False, "a tree")
+    assert (model["state"], model["is_active"], model["description"]) == ("validated", False, "a forest")
     assert len(model["version"]) == len("20241201_143022")
-    assert model["model_version"].startswith("decision_tree_v1_")
+    assert model["model_version"].startswith("random_forest_v1_")
     assert (len(model["expected_features"]), len(model["class_labels"])) == (42, 14)
     steps = {step["name"]: step["passed"] for step in model["validation_results"]["steps"]}
     assert model["warnings"] == model["validation_results"]["warnings"]
@@ -88,7 +88,7 @@ def test_the_starter_models_came_by_the_same_door(starters: None, client: FlaskC
         assert model["validation_results"]["accepted"]
         assert model["validation_results"]["steps"][-1]["name"] == "storage_and_record"
         assert "bundle_hash" not in model["validation_results"]["figures"], "the record says it"
-        assert "held-out" in client.get(f"/api/v1/models/{model['id']}/card").get_json()["card"].lower()
+        assert "held out" in client.get(f"/api/v1/models/{model['id']}/card").get_json()["card"].lower()
 
 
 def test_a_model_card_is_kept(upload_starter: UploadStarter, client: FlaskClient) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.served import read_served
 from netheal.contracts import attack_classes, contract
+from netheal.contracts.contract import ModelType
 from research import attack_classification
-from research.flows import candidate_features, correlated, first_of_each, labelled_rows, read_flows
+from research.flows import candidate_features, correlated, labelled_rows, read_flows
 from research.tables import Dropped
 
 ARTIFACTS = {"label_encoder", "scaler", "feature_columns", "removed_columns", "class_mapping"}
@@ -116,8 +118,8 @@ def test_the_later_of_two_correlated_features_goes_even_if_the_earlier_one_went_
     second, constant = first + noise[0], np.ones(1000)
     third = second + noise[1]
     frame = pd.DataFrame({"a": first, "k": constant, "b": second, "c": third, "d": -first})
-    assert correlated(frame, list(frame.columns), 0.85) == ["b", "c", "d"]
-    assert correlated(frame, list(frame.columns), 0.999) == ["d"]
+    assert correlated([frame], list(frame.columns), 0.85) == ["b", "c", "d"]
+    assert correlated([frame], list(frame.columns), 0.999) == ["d"]
 
 
 def test_features_are_known_by_other_meters_names(tmp_path: Path) -> None:
@@ -125,25 +127,112 @@ def test_features_are_known_by_other_meters_names(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "flows.parquet")
     read = read_flows(tmp_path / "flows.parquet")
     assert set(contract("attack/v1").names) <= set(read.columns)
-    assert " Source Port" not in candidate_features(read) and " Timestamp" not in candidate_features(read)
+    assert " Source Port" not in candidate_features([read]) and " Timestamp" not in candidate_features([read])
 
 
 def test_infinite_values_are_zero_and_labels_take_their_canonical_name() -> None:
     frame = flows(40).rename(columns={" Label": "Label"})
     frame.loc[:, "Flow Bytes/s"] = np.inf
-    rows, labels = labelled_rows(frame, contract("attack/v1"), "flows", Dropped())
+    rows, labels, _ = labelled_rows(frame, contract("attack/v1"), "flows", Dropped())
     assert (rows[:, contract("attack/v1").names.index("Flow Bytes/s")] == 0.0).all()
     assert set(labels) == {"BENIGN", "DDoS", "Web Attack – XSS"}
 
 
-def test_a_row_in_lower_precision_is_the_same_row() -> None:
-    rows = np.array([[1 / 3, 2.0], [np.float64(np.float32(1 / 3)), 2.0], [1 / 3, 2.0]])
-    kept, labels = first_of_each(rows, np.array(["a", "a", "b"], dtype=object), Dropped())
-    assert kept.tolist() == rows[[0, 2]].tolist() and labels.tolist() == ["a", "b"]
-
-
 def test_correlation_removal_over_the_reference_rows_leaves_attack_v1_in_order(shared_data: Path) -> None:
     frame = read_flows(shared_data / "cic-ids2017" / "reference_12006.csv.gz")
-    candidates = candidate_features(frame)
-    removed = correlated(frame, candidates, 0.85)
+    candidates = candidate_features([frame])
+    removed = correlated([frame], candidates, 0.85)
     assert tuple(name for name in candidates if name not in removed) == contract("attack/v1").names
+
+
+def validate(folder: Path, model_type: ModelType) -> dict[str, Any]:
+    """What the intake says of the bundle in a folder."""
+    (source,), (beside,) = folder.glob("*.joblib"), folder.glob("*_profile.json")
+    order = ExaminationRequest(source.suffix, model_type, beside.read_bytes(), read_served(folder).manifest.version)
+    return examine(memoryview(source.read_bytes()), order).report.to_document()
+
+
+def test_correlation_is_computed_over_all_files() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(2, 200))
+    alike = pd.DataFrame({"a": first, "b": first + 0.1 * second})
+    unlike = pd.DataFrame({"a": 50 * first, "b": 50 * second})
+    assert correlated([alike], ["a", "b"], 0.85) == ["b"]
+    assert correlated([alike, unlike], ["a", "b"], 0.85) == []
+
+
+def test_only_columns_that_every_file_has_are_candidates() -> None:
+    frames = [
+        pd.DataFrame({name: [1.0] for name in names} | {"Label": ["BENIGN"]}) for names in (("b", "a"), ("a", "c"))
+    ]
+    assert candidate_features(frames) == ["a"]
+
+
+def test_a_forest_is_measured_by_meter_by_seed_and_on_what_training_lacked(data: Path, tmp_path: Path) -> None:
+    given = ["--train-files", str(data), "--model", "forest", "--contract", "attack/v1", "--class-weights", "root"]
+    more = ["--thorough", "--repeats", "2", "--output-dir", str(tmp_path), "--max-leaf-nodes", "20"]
+    attack_classification.main([*given, *more, "--version", "random_forest_v1_20260101"])
+    layout, bundle = joblib.load(tmp_path / OUTPUTS[0]), read_served(tmp_path)
+    assert type(layout["model"]).__name__ == "RandomForestClassifier" and set(layout) == LAYOUT
+    assert bundle.manifest.parity["label_mismatches"] == 0
+    report = validate(tmp_path, "attack_classifier")
+    assert report["accepted"] and report["figures"]["onnx_sha256"] == bundle.manifest.onnx_sha256
+    text = (tmp_path / "MODEL_CARD.md").read_text("utf-8")
+    titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert titles[0] == "What it misses" and "Range over 2 seeds" in titles
+    assert {"Attacks that training lacked", "Operating points", "Calibration"} < set(titles)
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert metrics["params"]["class_weights"] == "root" and metrics["params"]["contract"] == "attack/v1"
+    accuracy = bundle.manifest.training["figures"]["held out, original meter"]["accuracy"]
+    assert metrics["metrics"]["figures/held out original meter/accuracy"] == accuracy
+    assert all(type(value) is float for value in metrics["metrics"].values())
+
+
+def test_charts_are_drawn(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="charts need the research extra")
+    attack_classification.main(["--train-files", str(data), "--output-dir", str(tmp_path)])
+    drawn = {path.name: path.read_bytes()[:4] for path in (tmp_path / "charts").iterdir()}
+    assert set(drawn) == {"roc.png", "precision_recall.png", "calibration.png", "confusion_0.png"}
+    assert set(drawn.values()) == {b"\x89PNG"}
+
+
+def test_the_committed_starters_are_not_overwritten(
+    data: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (models / "attack_classifier" / "manifest.json").read_bytes()
+    with pytest.raises(SystemExit):
+        attack_classification.main(["--train-files", str(data), "--output-dir", str(models / "attack_classifier")])
+    assert "holds committed starter models" in capsys.readouterr().err
+    assert (models / "attack_classifier" / "manifest.json").read_bytes() == before
+
+
+def test_features_of_no_shipped_contract_are_told_of(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threshold = ["--correlation-threshold", "0.02", "--output-dir", str(tmp_path)]
+    attack_classification.main(["--train-files", str(data), *threshold])
+    assert "these are the features of no shipped contract (attack/v1)" in capsys.readouterr().out
+    assert read_served(tmp_path).contract.id.startswith("attack/") and read_served(tmp_path).contract.id != "attack/v1"
+
+
+@pytest.mark.parametrize("script", ["attack_classification", "threat_classification"])
+def test_every_option_has_help_and_tensorflow_is_not_loaded_for_it(script: str, root: Path) -> None:
+    code = (
+        f"import sys; sys.argv = ['x', '--help']\nfrom research.{script} import main\n"
+        "try: main()\nexcept SystemExit: print('tensorflow' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=True
+    )
+    *text, loaded = done.stdout.splitlines()
+    assert loaded == "False False"
+    options = [at for at, line in enumerate(text) if line.startswith("  --")]
+    for start, end in zip(options, [*options[1:], len(text)], strict=True):
+        assert any("   " in line.strip() or line.startswith(" " * 20) for line in text[start:end]), text[start]
+
+
+def test_the_working_directory_does_not_matter(data: Path, root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(root / "research" / "attack_classification.py"), "--train_csvs", data.name]
+    more = ["--output_dir", str(tmp_path / "made")]
+    subprocess.run([*command, *more], cwd=data.parent, check=True, timeout=120, capture_output=True)
+    assert (tmp_path / "made" / "manifest.json").is_file()

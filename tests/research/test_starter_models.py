@@ -1,97 +1,188 @@
-"""The committed starter models: served form against training layout, on real rows where they are there."""
+"""The starter models: served form against saved model, and the cards against real rows where they are there."""
 
+import hashlib
 import json
+import re
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from netheal.bundles.neural import Network, ensemble_onnx
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.parity import run_graph
-from netheal.bundles.scaling import standard
 from netheal.bundles.served import ServedBundle, read_served
-from netheal.bundles.tree import tree_from_arrays, tree_onnx
 from netheal.contracts import attack_classes, contract
-from research.connections import encoded, matrix, read_connections
-from research.flows import labelled_rows, read_flows
-from research.tables import Dropped, valid_rows
+from research.connections import fit_encoders, is_attack, read_connections
+from research.datasets import Rows, connection_rows, first_of_each, flow_rows, joined, split
+from research.flows import read_flows
+from research.measures import class_figures, score_figures, share
+from research.tables import Dropped
 
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A folder of research/models, and what is in it."""
+
+    folder: str
+    model_type: Any
+    contract_id: str
+    layout: str
+    profile: str
+
+
+ATTACK = ("attack_classifier", "attack/v1", "attack_classifier.joblib", "attack_classifier_profile.json")
+THREAT = ("threat_detector", "threat/v1", "threat_detector.joblib", "threat_detector_profile.json")
+NETWORKS = (*THREAT[:2], "threat_detector_ensemble.joblib", THREAT[3])
 CASES = {
-    "threat_detector": ("threat/v1", "threat_detector_ensemble.joblib", "threat_detector_profile.json"),
-    "attack_classifier": ("attack/v1", "attack_classifier.joblib", "attack_classifier_profile.json"),
+    "attack_classifier": Case("attack_classifier", *ATTACK),
+    "attack_classifier_tree": Case("attack_classifier_tree", *ATTACK),
+    "threat_detector": Case("threat_detector", *THREAT),
+    "threat_detector_ensemble": Case("threat_detector_ensemble", *NETWORKS),
 }
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_a_starter_model_takes_its_shipped_contract(models: Path, kind: str) -> None:
-    bundle, known = read_served(models / kind), contract(CASES[kind][0])
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture
+def folder(case: Case, models: Path) -> Path:
+    return models / case.folder
+
+
+def test_a_starter_model_takes_its_shipped_contract(case: Case, folder: Path) -> None:
+    bundle, known = read_served(folder), contract(case.contract_id)
     assert bundle.contract.id == known.id
     assert bundle.contract.hash == known.hash and bundle.contract.names == known.names
-    assert bundle.manifest.model_type == kind
+    assert bundle.manifest.model_type == case.model_type
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_a_starter_model_is_small_and_names_no_folder_of_a_machine(models: Path, root: Path, kind: str) -> None:
-    files = [path for path in (models / kind).iterdir() if path.is_file()]
-    assert {"MODEL_CARD.md", "manifest.json", "model.onnx", *CASES[kind][1:]} == {path.name for path in files}
+def test_every_folder_is_a_case(models: Path) -> None:
+    assert {path.name for path in models.iterdir() if path.is_dir()} == set(CASES)
+
+
+def test_a_starter_model_is_small_and_names_no_folder_of_a_machine(case: Case, folder: Path, root: Path) -> None:
+    files = [path for path in folder.iterdir() if path.is_file()]
+    made = {"MODEL_CARD.md", "manifest.json", "metrics.json", "model.onnx"}
+    assert {*made, case.layout, case.profile} == {path.name for path in files}
     for path in files:
-        assert path.stat().st_size < 2_000_000
+        assert path.stat().st_size < 5_000_000
         folders = (str(root).encode(), str(Path.home()).encode() + b"/", b"/home/", b"/Users/", b"/tmp/")
         assert not any(folder in path.read_bytes() for folder in folders), path
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_a_starter_models_manifest_names_its_training_layout_and_profile(models: Path, kind: str) -> None:
-    import hashlib
-
-    bundle = read_served(models / kind)
-    source = (models / kind / CASES[kind][1]).read_bytes()
+def test_a_starter_models_manifest_names_its_layout_and_profile(case: Case, folder: Path) -> None:
+    bundle = read_served(folder)
+    source = (folder / case.layout).read_bytes()
     assert bundle.manifest.source_sha256 == hashlib.sha256(source).hexdigest()
-    profile = json.loads((models / kind / CASES[kind][2]).read_text("utf-8"))
+    profile = json.loads((folder / case.profile).read_text("utf-8"))
     assert profile["expected_features"] == list(bundle.contract.names)
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_a_starter_models_card_gives_the_manifests_figures(models: Path, kind: str) -> None:
-    training = read_served(models / kind).manifest.training
-    card = (models / kind / "MODEL_CARD.md").read_text("utf-8")
+def test_the_intake_makes_the_committed_graph_and_threshold_of_the_committed_layout(case: Case, folder: Path) -> None:
+    order = ExaminationRequest(".joblib", case.model_type, (folder / case.profile).read_bytes())
+    found = examine(memoryview((folder / case.layout).read_bytes()), order)
+    assert found.report.accepted, found.report.reason
+    committed = read_served(folder)
+    assert found.bundle is not None and found.bundle.onnx == committed.onnx
+    assert found.bundle.manifest.threshold == committed.manifest.threshold
+    assert found.bundle.manifest.encoders == committed.manifest.encoders
+
+
+def test_a_card_begins_with_what_is_missed_and_gives_the_manifests_figures(folder: Path) -> None:
+    bundle, card = read_served(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
+    training = bundle.manifest.training
+    titles = re.findall("^## (.*)$", card, re.MULTILINE)
+    assert titles[:2] == ["What it misses", "Traffic in bursts, slow traffic, and use"]
+    assert {"Range over 10 seeds", "Operating points", "Calibration"} < set(titles)
+    assert text_of("use", bundle) in card and text_of("defects", bundle) in card
     for file in training["files"]:
         assert f"`{file['name']}`" in card and f"`{file['sha256']}`" in card
-    for figures in training["figures"].values():
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))["metrics"]
+    for part, figures in training["figures"].items():
         assert f"| accuracy | {figures['accuracy']:.4f} |" in card
-        alarms = f"{figures['false_alarms_per_100k_benign']:,.0f}"
-        assert f"| false alarms per 100,000 benign rows | {alarms} |" in card
+        assert f"| false alarms per 100,000 benign rows | {figures['false_alarms_per_100k_benign']:,.0f} |" in card
+        assert metrics[f"figures/{part.replace(',', '').replace('+', '')}/accuracy"] == figures["accuracy"]
 
 
-def test_the_starter_tree_answers_as_scikit_learn_on_every_real_row(models: Path, shared_data: Path) -> None:
-    bundle = read_served(models / "attack_classifier")
-    layout = joblib.load(models / "attack_classifier" / "attack_classifier.joblib")
+def test_a_cards_command_names_files_that_are_there(folder: Path, shared_data: Path, root: Path) -> None:
+    card = (folder / "MODEL_CARD.md").read_text("utf-8")
+    (command,) = re.findall(r"^\.venv/bin/python .*$", card, re.MULTILINE)
+    words = shlex.split(command)
+    assert (root / words[1]).is_file()
+    named = [Path(word) for word in words if word.startswith("../shared/data/")]
+    assert named and all((shared_data / path.relative_to("../shared/data")).is_file() for path in named)
+    assert read_served(folder).manifest.version in words
+
+
+def test_a_cards_figures_are_those_of_the_served_model_on_real_rows(
+    case: Case, folder: Path, shared_data: Path
+) -> None:
+    bundle, card = read_served(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
+    figures = bundle.manifest.training["figures"]
+    parts = real_parts(bundle, shared_data)
+    assert set(parts) == set(figures)
+    for name, rows in parts.items():
+        answers = run_graph(bundle.onnx, rows.values)
+        if case.model_type == "threat_detector":
+            found = score_figures(is_attack(rows.labels), answers["score"], bundle.manifest.threshold or 0.5)
+            alarm = answers["score"] >= (bundle.manifest.threshold or 0.5)
+        else:
+            classes = attack_classes()
+            said = np.array(bundle.manifest.classes, dtype=object)[answers["label"]]
+            found, alarm = class_figures(rows.labels, said, classes.names, classes.benign), said != classes.benign
+        assert found["confusion"] == figures[name]["confusion"]
+        for figure in ("rows", "accuracy", "macro_f1", "false_alarms_per_100k_benign", "detected"):
+            assert found[figure] == pytest.approx(figures[name][figure], abs=1e-12), figure
+        for label in set(rows.labels) - {"normal", "BENIGN"}:
+            one = share(alarm[rows.labels == label])
+            assert f"| {label} | {one.rows:,} | {one.value:.4f} | {one.low:.4f}–{one.high:.4f} |" in card
+
+
+@pytest.mark.parametrize("name", ["attack_classifier", "attack_classifier_tree"])
+def test_a_served_classifier_answers_as_scikit_learn_on_every_real_row(
+    name: str, models: Path, shared_data: Path
+) -> None:
+    bundle = read_served(models / name)
+    layout = joblib.load(models / name / "attack_classifier.joblib")
     artifacts, ids = layout["artifacts"], {name: i for i, name in enumerate(attack_classes().names)}
-    for name in ("reference_12006.csv.gz", "original_90k.parquet", "improved_25k.parquet"):
-        frame = read_flows(shared_data / "cic-ids2017" / name)
-        rows, _ = labelled_rows(frame, bundle.contract, name, Dropped())
-        scaled = artifacts["scaler"].transform(rows)
-        labels = artifacts["label_encoder"].inverse_transform(layout["model"].predict(scaled))
+    for file in ("reference_12006.csv.gz", "original_90k.parquet", "improved_25k.parquet"):
+        path = shared_data / "cic-ids2017" / file
+        rows = flow_rows(read_flows(path), bundle.contract, path, Dropped()).values
+        shares = layout["model"].predict_proba(artifacts["scaler"].transform(rows))
+        labels = artifacts["label_encoder"].inverse_transform(layout["model"].classes_[shares.argmax(axis=1)])
         answers = run_graph(bundle.onnx, rows)
         assert answers["label"].tolist() == [ids[label] for label in labels]
-        confidence = layout["model"].predict_proba(scaled).max(axis=1)
-        assert np.abs(answers["confidence"] - confidence).max() <= 1e-6
+        assert np.abs(answers["confidence"] - shares.max(axis=1)).max() <= 1e-6
+
+
+def test_the_served_forest_scores_as_scikit_learn_on_real_rows(models: Path, shared_data: Path) -> None:
+    bundle = read_served(models / "threat_detector")
+    layout = joblib.load(models / "threat_detector" / "threat_detector.joblib")
+    rows = real_connections(shared_data / "nsl-kdd" / "KDDTest+.txt.gz", layout["label_encoders"])
+    expected = layout["model"].predict_proba(layout["scaler"].transform(rows.values))[:, 1]
+    assert np.abs(run_graph(bundle.onnx, rows.values)["score"] - expected).max() <= 1e-6
+    assert layout["threshold"] == bundle.manifest.threshold
 
 
 def test_the_starter_networks_score_as_keras_on_every_real_row(models: Path, shared_data: Path) -> None:
     keras = pytest.importorskip("keras", reason="scoring by Keras needs the research extra")
-    bundle = read_served(models / "threat_detector")
-    layout = joblib.load(models / "threat_detector" / "threat_detector_ensemble.joblib")
+    bundle = read_served(models / "threat_detector_ensemble")
+    layout = joblib.load(models / "threat_detector_ensemble" / "threat_detector_ensemble.joblib")
     networks = []
     for kind in ("ann", "lstm"):
         network = keras.Sequential.from_config(layout[f"{kind}_config"])
         network.set_weights(layout[f"{kind}_weights"])
         networks.append(network)
     for name in ("Train_data.csv.gz", "KDDTest+.txt.gz"):
-        rows = real_connections(bundle, layout["artifacts"]["encoders"], shared_data / "nsl-kdd" / name)
+        rows = real_connections(shared_data / "nsl-kdd" / name, layout["artifacts"]["encoders"]).values
         scaled = layout["artifacts"]["scaler"].transform(rows).astype(np.float32)
         ann = networks[0].predict(scaled, batch_size=4096, verbose=0).astype(np.float64)
         lstm = networks[1].predict(scaled[:, None, :], batch_size=4096, verbose=0).astype(np.float64)
@@ -101,31 +192,33 @@ def test_the_starter_networks_score_as_keras_on_every_real_row(models: Path, sha
         assert ((scores >= 0.5) == (expected >= 0.5)).all() and len(scores) > 22_000
 
 
-def test_the_committed_graphs_are_what_the_code_makes_of_the_committed_layouts(models: Path) -> None:
-    layout = joblib.load(models / "threat_detector" / "threat_detector_ensemble.joblib")
-    scaler = layout["artifacts"]["scaler"]
-    networks = [Network(layout[f"{kind}_config"], layout[f"{kind}_weights"]) for kind in ("ann", "lstm")]
-    onnx = ensemble_onnx(networks, layout["n_features"], standard(scaler.center_, scaler.scale_))
-    assert onnx == read_served(models / "threat_detector").onnx
-    layout = joblib.load(models / "attack_classifier" / "attack_classifier.joblib")
-    scaler, inner = layout["artifacts"]["scaler"], layout["model"].tree_
-    tree = tree_from_arrays(inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value)
-    ids = [attack_classes().id_of(name) for name in layout["artifacts"]["label_encoder"].classes_]
-    onnx = tree_onnx(tree, 42, standard(scaler.mean_, scaler.scale_), ids)
-    assert onnx == read_served(models / "attack_classifier").onnx
+def text_of(kind: str, bundle: ServedBundle) -> str:
+    """What the cards of a data set have in common."""
+    data_set = "cic_ids2017" if bundle.manifest.classes else "nsl_kdd"
+    return (ROOT / "research" / "data" / f"{kind}_{data_set}.md").read_text("utf-8").strip()
 
 
-def test_the_manifests_encoders_give_the_codes_of_the_training_layout(models: Path) -> None:
-    bundle = read_served(models / "threat_detector")
-    layout = joblib.load(models / "threat_detector" / "threat_detector_ensemble.joblib")
-    for name in ("service", "flag"):
-        encoder = layout["artifacts"]["encoders"][name]
-        assert encoder.transform(bundle.manifest.encoders[name]).tolist() == list(range(len(encoder.classes_)))
+def real_connections(path: Path, encoders: dict[str, Any]) -> Rows:
+    """Rows of threat/v1."""
+    return connection_rows(read_connections(path), encoders, contract("threat/v1"), path, Dropped())
 
 
-def real_connections(bundle: ServedBundle, encoders: dict[str, Any], path: Path) -> NDArray[np.float64]:
-    wanted = {name: encoders[name] for name in bundle.manifest.encoders}
-    coded, known = encoded(read_connections(path), wanted, path.name, Dropped())
-    rows = matrix(coded[known], bundle.contract.names)
-    values, valid = valid_rows(rows, bundle.contract, path.name, Dropped())
-    return values[valid]
+def real_parts(bundle: ServedBundle, shared_data: Path) -> dict[str, Rows]:
+    """The rows that the training of a bundle was measured on, read and split again, by part."""
+    training = bundle.manifest.training
+    roles: dict[str, list[Path]] = {"training and held out": [], "test only": []}
+    for file in training["files"]:
+        (path,) = shared_data.rglob(file["name"])
+        roles[file["role"]].append(path)
+    trained_on, tests = roles.values()
+    encoders = {} if bundle.manifest.classes else fit_encoders(read_connections(trained_on[0]))
+
+    def read(path: Path) -> Rows:
+        if bundle.manifest.classes:
+            return flow_rows(read_flows(path), bundle.contract, path, Dropped())
+        return real_connections(path, encoders)
+
+    rows = first_of_each(joined([read(path) for path in trained_on]), Dropped())
+    _, held = split(rows, training["random_state"])
+    parts = {f"held out, {name}": held.take(held.source == name) for name in set(held.source)}
+    return parts | {path.name: read(path) for path in tests}

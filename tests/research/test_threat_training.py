@@ -8,9 +8,13 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="training needs the research extra")
 
+from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.parity import run_graph
 from netheal.bundles.served import read_served
+from netheal.contracts import contract
 from research import threat_classification
+from research.connections import attack_names, encoded, fit_encoders, is_attack, read_connections, select_features
+from research.tables import Dropped
 
 ARTIFACTS = {"encoders", "selected_features", "scaler"}
 LAYOUT = {
@@ -67,8 +71,12 @@ def test_a_second_run_writes_the_same_bytes(data: Path, trained: Path, tmp_path:
         assert (again / name).read_bytes() == (trained / name).read_bytes(), name
 
 
-def test_another_seed_gives_other_weights(data: Path, trained: Path, tmp_path: Path) -> None:
-    other = train(data, tmp_path, "--random_state", "7")
+def test_another_seed_gives_other_weights_and_progress_is_seen(
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = train(data, tmp_path, "--random_state", "7", "--epochs", "3")
+    shown = capsys.readouterr().out
+    assert "training lstm on 360 rows, 40 for validation" in shown and "Epoch 3/3" in shown and "val_loss" in shown
     assert (other / "model.onnx").read_bytes() != (trained / "model.onnx").read_bytes()
 
 
@@ -89,6 +97,16 @@ def test_the_training_layout_has_exactly_its_keys_and_rebuilds_the_scores(traine
         scores.append(network.predict(inputs, verbose=0)[:, 0].astype(np.float64))
     served = run_graph(read_served(trained).onnx, values)["score"]
     assert np.abs(served - np.mean(scores, axis=0)).max() <= 1e-6
+
+
+def test_a_threshold_other_than_a_half_is_in_the_layout_and_the_intake_takes_it(data: Path, tmp_path: Path) -> None:
+    folder = train(data, tmp_path, "--threshold", "0.4", "--epochs", "2", "--class-weights", "balanced")
+    source = (folder / OUTPUTS[0]).read_bytes()
+    found = examine(
+        memoryview(source), ExaminationRequest(".joblib", "threat_detector", (folder / OUTPUTS[1]).read_bytes())
+    )
+    assert found.report.accepted and found.report.figures["threshold"] == 0.4
+    assert read_served(folder).manifest.threshold == 0.4
 
 
 def test_features_of_no_wire_contract_give_the_bundle_a_contract_of_its_own(trained: Path) -> None:
@@ -130,9 +148,9 @@ def test_the_card_states_files_parity_and_false_alarms_and_no_folder(trained: Pa
 
 def test_the_held_out_figures_are_of_rows_that_were_not_trained_on(trained: Path) -> None:
     training = read_served(trained).manifest.training
-    assert training["rows"] == {"train": 400, "held_out": 100}
-    assert training["figures"]["held_out"]["rows"] == 100
-    assert np.sum(training["figures"]["held_out"]["confusion"]) == 100
+    assert training["rows"] == {"train": 400, "held out, connections.csv": 100}
+    assert training["figures"]["held out, connections.csv"]["rows"] == 100
+    assert np.sum(training["figures"]["held out, connections.csv"]["confusion"]) == 100
 
 
 def test_predictions_leave_unknown_categories_and_missing_values_without_a_score(data: Path, tmp_path: Path) -> None:
@@ -152,28 +170,20 @@ def test_predictions_leave_unknown_categories_and_missing_values_without_a_score
 
 @pytest.mark.parametrize("labels", [(1, 0), ("anomaly", "normal"), ("neptune", "normal"), ("smurf.", "normal.")])
 def test_every_spelling_of_the_label_means_the_same(labels: tuple[object, object]) -> None:
-    from research.connections import is_attack
-
     frame = pd.DataFrame({"class": [labels[0], labels[1], labels[0]]})
-    assert is_attack(frame).tolist() == [1, 0, 1]
+    assert is_attack(attack_names(frame)).tolist() == [1, 0, 1]
 
 
 def test_nsl_kdd_without_a_header_reads_as_with_one(shared_data: Path) -> None:
-    from research.connections import is_attack, read_connections
-
     bare = read_connections(shared_data / "nsl-kdd" / "KDDTrain+.txt.gz")
     headed = read_connections(shared_data / "nsl-kdd" / "Train_data.csv.gz")
     assert list(bare.columns) == list(headed.columns)
-    assert len(bare) == 125_973 and is_attack(bare).sum() == 58_630
-    assert len(headed) == 25_192 and is_attack(headed).sum() == 11_743
+    assert len(bare) == 125_973 and is_attack(attack_names(bare)).sum() == 58_630
+    assert len(headed) == 25_192 and is_attack(attack_names(headed)).sum() == 11_743
 
 
 @pytest.mark.slow
 def test_elimination_over_the_twenty_per_cent_file_picks_the_ten_of_threat_v1(shared_data: Path) -> None:
-    from netheal.contracts import contract
-    from research.connections import encoded, fit_encoders, is_attack, read_connections, select_features
-    from research.tables import Dropped
-
     frame = read_connections(shared_data / "nsl-kdd" / "Train_data.csv.gz")
     coded, _ = encoded(frame, fit_encoders(frame), "train", Dropped())
-    assert tuple(select_features(coded, is_attack(frame), 10)) == contract("threat/v1").names
+    assert tuple(select_features(coded, is_attack(attack_names(frame)), 10)) == contract("threat/v1").names

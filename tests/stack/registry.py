@@ -39,9 +39,10 @@ def activate_model(world: World, model: ModelRecord) -> None:
         connection.close()
 
 
-def delete_model(world: World, model_version: str) -> None:
+def delete_model(world: World, model_type: str, model_version: str) -> None:
     """For good; its record stays."""
-    ((model_id,),) = world.ask("select id from models where model_version = %s", model_version)
+    named = "select id from models where model_type = %s and model_version = %s"
+    ((model_id,),) = world.ask(named, model_type, model_version)
     connection = connect(world.dsn)
     try:
         delete(connection, model_id, REASON)

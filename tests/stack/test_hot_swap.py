@@ -60,13 +60,13 @@ def test_a_model_that_fails_on_real_rows_is_replaced_by_the_one_before(make_worl
     assert len(job.events("job.started")) == 1
     assert not job.events("job.retrying")
     assert states(world) == {
-        "decision_tree_v1_20261122": "active",
+        "random_forest_v1_20261126": "active",
         "decision_tree_v2_failing": "inactive",
     }
     ((action, description, model_id),) = world.ask("select action_type, description, model_id from alerts")
     assert (action, model_id) == ("alert_admin", failing.id)
     assert "decision_tree_v2_failing failed" in description
-    assert set(world.verdicts()["attack_model_version"].to_pylist()) <= {"decision_tree_v1_20261122", None}
+    assert set(world.verdicts()["attack_model_version"].to_pylist()) <= {"random_forest_v1_20261126", None}
     assert_exactly_once(world, model_failed=True)
 
 
@@ -78,12 +78,12 @@ def test_without_a_model_before_the_rows_wait_in_quarantine(make_world: Callable
     world.stop(job)
     failing = register(world, failing_where_zero(starter(world, ATTACK), PORT, "decision_tree_v2_failing"))
     activate_model(world, failing)
-    delete_model(world, "decision_tree_v1_20261122")
+    delete_model(world, ATTACK, "random_forest_v1_20261126")
     world.send([with_port_zero(message) for message in attack_rows(50, seed=5)])
     job = world.start()
     world.wait_done(60)
     world.stop(job)
-    assert states(world) == {"decision_tree_v1_20261122": "deleted", "decision_tree_v2_failing": "inactive"}
+    assert states(world) == {"random_forest_v1_20261126": "deleted", "decision_tree_v2_failing": "inactive"}
     assert set(world.quarantine()["reason"].to_pylist()) == {"no_active_model"}
     assert_exactly_once(world)
 

@@ -103,7 +103,7 @@ def scored(api: Api, ids: list[int]) -> list[dict[str, Any]]:
 def test_from_training_to_deletion(running: Path, trained: Path, shared_data: Path, tmp_path: Path) -> None:
     api = Api(running)
     before = {p["attack_prediction"]["model_version"] for p in scored(api, send(api, 200, 1)) if p["attack_prediction"]}
-    assert before == {"decision_tree_v1_20261122"}
+    assert before == {"random_forest_v1_20261126"}
 
     profile = (trained / "attack_classifier_profile.json").open("rb")
     files = {"file": (trained / "attack_classifier.joblib").open("rb"), "profile_config": profile}
@@ -126,7 +126,7 @@ def test_from_training_to_deletion(running: Path, trained: Path, shared_data: Pa
     assert stats["total_predictions"] == stats["total_attacks"] + stats["total_normal"]
     assert len(stats["recent_predictions"]) == 100
 
-    assert api.post(f"/models/rollback/{ATTACK}")["model"]["model_version"] == "decision_tree_v1_20261122"
+    assert api.post(f"/models/rollback/{ATTACK}")["model"]["model_version"] == "random_forest_v1_20261126"
     assert versions_of(api, csv) == before
     assert api.delete(f"/models/{model['id']}?delete_file=true")["model"]["state"] == "deleted"
     eventually(lambda: api.get("/health")["ready"], "health, which is some seconds old, says that all is well")

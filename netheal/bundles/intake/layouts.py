@@ -74,6 +74,7 @@ def _threat_training(top: Fields) -> ModelParts:
         scaler=scaler_of(artifacts.get("scaler"), names),
         networks=networks,
         encoders=_wanted(encoders_of(artifacts.get("encoders")), names),
+        threshold=top.number("threshold") if "threshold" in top else 0.5,
     )
 
 

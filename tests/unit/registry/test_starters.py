@@ -98,3 +98,11 @@ def test_a_note_that_cannot_be_written_leaves_no_part_of_it(
     monkeypatch.setattr(Path, "replace", full)
     examine_starters(tree, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_bundle_beside_the_starters_is_for_uploading(
+    tree: Path, models: Path, tmp_path: Path, examined: list[str]
+) -> None:
+    shutil.copytree(models / "attack_classifier_tree", tree / "attack_classifier_tree")
+    examine_starters(tree, tmp_path / "cache")
+    assert len(examined) == 1 and len(list((tmp_path / "cache").iterdir())) == 1

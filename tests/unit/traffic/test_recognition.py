@@ -57,6 +57,11 @@ def encoded(bundle: ServedBundle, columns: dict[str, Any]) -> np.ndarray:
     )
 
 
+def kind(name: str) -> str:
+    """The class; the web attacks are one, since they look alike in real rows, too."""
+    return "Web Attack" if name.startswith("Web Attack") else name
+
+
 def recalls(real: dict[str, float], made: dict[str, float]) -> dict[str, tuple[float, float]]:
     """Classes that fall short: recall on real and on generated rows."""
     return {name: (real[name], made[name]) for name in real if real[name] >= MEANINGFUL and made[name] < LEAST}
@@ -70,12 +75,13 @@ def test_the_attack_classifier_names_generated_attacks() -> None:
     fine = ~np.isnan(rows).any(axis=1)
     rows = np.where(np.isinf(rows), 0.0, rows)[fine]
     truth = np.array([attack_classes().canonical(label) for label in labels])[fine]
-    answers = classes[run(session, "label", rows)]
-    real = {name: float((answers[truth == name] == name).mean()) for name in sorted(set(truth))}
+    kinds = np.array([kind(name) for name in classes])
+    answers = kinds[run(session, "label", rows)]
+    real = {name: float((answers[truth == name] == kind(name)).mean()) for name in sorted(set(truth))}
     profile, rng = shipped_profile("attack"), np.random.default_rng(1)
     order = [profile.features.index(name) for name in bundle.contract.names]
     made = {
-        name: float((classes[run(session, "label", profile.sample(rng, [name] * ROWS)[:, order])] == name).mean())
+        name: float((kinds[run(session, "label", profile.sample(rng, [name] * ROWS)[:, order])] == kind(name)).mean())
         for name in real
     }
     print(*(f"{name:28} {real[name]:6.1%} {made[name]:6.1%}" for name in real), sep="\n")

@@ -62,11 +62,16 @@ def test_every_compression(model: str, method: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("model_type", "name"),
-    [("attack_classifier", "attack_classifier"), ("threat_detector", "threat_detector_ensemble")],
+    [
+        ("attack_classifier", "attack_classifier"),
+        ("attack_classifier", "attack_classifier_tree"),
+        ("threat_detector", "threat_detector"),
+        ("threat_detector", "threat_detector_ensemble"),
+    ],
 )
 def test_starter_bundles_give_the_committed_graph(model_type: ModelType, name: str) -> None:
-    folder = MODELS_FOLDER / model_type
-    data = (folder / f"{name}.joblib").read_bytes()
+    folder = MODELS_FOLDER / name
+    data = next(folder.glob("*.joblib")).read_bytes()
     profile = next(folder.glob("*_profile.json")).read_bytes()
     found = examine(memoryview(data), ExaminationRequest(".joblib", model_type, profile))
     assert found.report.accepted, found.report.reason

@@ -60,7 +60,7 @@ CHANGES: list[Callable[[bytearray, Random], None]] = [
 
 
 def _bundles(models: Path) -> list[tuple[ModelType, str, bytes]]:
-    threat = models / "threat_detector" / "threat_detector_ensemble.joblib"
+    threat = models / "threat_detector_ensemble" / "threat_detector_ensemble.joblib"
     found: list[tuple[ModelType, str, bytes]] = [("threat_detector", ".joblib", threat.read_bytes())]
     whole = Path(__file__).parent / "foreign" / "keras2_15_branches.joblib"
     found.append(("threat_detector", ".pkl", bytes(plain_bytes(memoryview(whole.read_bytes()))[1])))

@@ -31,7 +31,7 @@ def _reason(layout: Any, model_type: ModelType = "attack_classifier", profile: A
 def _threat(models: Path) -> dict[str, Any]:
     import joblib
 
-    layout: dict[str, Any] = joblib.load(models / "threat_detector" / "threat_detector_ensemble.joblib")
+    layout: dict[str, Any] = joblib.load(models / "threat_detector_ensemble" / "threat_detector_ensemble.joblib")
     return layout
 
 

@@ -1,0 +1,49 @@
+"""The options that both training scripts take, under one name each; earlier spellings still work."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from netheal.settings import PROJECT_ROOT
+from research.artefacts import default_version
+from research.weights import CHOICES
+
+STARTERS = PROJECT_ROOT / "research" / "models"
+
+
+def training_parser(description: str | None, kinds: dict[str, str], folder: str) -> argparse.ArgumentParser:
+    """A parser of the options of both scripts; `kinds` are the models to choose from, and what each is called."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    train = ("--train-files", "--train_csvs", "--train_csv")
+    add(*train, dest="train_files", type=Path, nargs="+", required=True, help="CSV, csv.gz or Parquet to train on")
+    test = ("--test-files", "--test_files", "--test_csv")
+    add(*test, dest="test_files", type=Path, nargs="*", default=[], help="other files to measure on; never trained on")
+    add("--model", choices=list(kinds), default=next(iter(kinds)), help="what is trained")
+    add("--contract", help="a shipped contract whose features are taken; without it they are selected from the data")
+    add("--class-weights", choices=CHOICES, default="none", help="how much rows of frequent labels count less")
+    add("--random-state", "--random_state", type=int, default=42, help="the seed of splits and training")
+    add("--repeats", type=int, default=1, help="seeds over which the figures' range is given")
+    add("--thorough", action="store_true", help="measure also on unseen families, groups, sources and later rows")
+    output = PROJECT_ROOT / "var" / "trained" / folder
+    add("--output-dir", "--output_dir", type=Path, default=output, help="where everything is written")
+    add("--version", help="the model's version; default: its kind, v1 and today")
+    return parser
+
+
+def parsed(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, kinds: dict[str, str]
+) -> argparse.Namespace:
+    """The options, `command` as given; exits where they cannot be followed."""
+    options = parser.parse_args(arguments)
+    options.command = sys.argv[1:] if arguments is None else list(arguments)
+    options.version = options.version or default_version(kinds[options.model])
+    if options.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    if options.output_dir.resolve().is_relative_to(STARTERS):
+        parser.error(f"{options.output_dir} holds committed starter models: train into another folder, and copy it")
+    for path in (*options.train_files, *options.test_files):
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
+    return options

@@ -1,0 +1,92 @@
+"""The forest of the threat detector: its threshold from rows that training lacked, its bundle through the intake."""
+
+import json
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from netheal.bundles.intake.examine import ExaminationRequest, examine
+from netheal.bundles.served import read_served
+from netheal.contracts import contract
+from research import threat_classification
+
+VERSION = "random_forest_v1_20260101"
+
+
+def connections(rows: int = 900) -> pd.DataFrame:
+    rng = np.random.default_rng(29)
+    label = rng.choice(["normal", "neptune", "satan", "back"], rows, p=[0.6, 0.2, 0.1, 0.1])
+    flood, quiet = label == "neptune", label == "normal"
+    frame = pd.DataFrame(rng.random((rows, 10)).round(3), columns=list(contract("threat/v1").names))
+    return frame.assign(
+        protocol_type="tcp",
+        service=rng.choice(["http", "smtp", "ftp", "private"], rows),
+        flag=np.where(quiet, "SF", rng.choice(["S0", "REJ", "SF"], rows)),
+        src_bytes=np.where(flood, 0, rng.integers(50, 3000, rows)),
+        count=np.where(quiet, rng.integers(1, 60, rows), rng.integers(40, 500, rows)),
+        **{"class": label},
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "connections.csv"
+    connections().to_csv(path, index=False)
+    return path
+
+
+def train(data: Path, folder: Path, *more: str) -> Path:
+    given = ["--train-files", str(data), "--model", "forest", "--contract", "threat/v1", "--class-weights", "root"]
+    threat_classification.main([*given, "--output-dir", str(folder), "--version", VERSION, *more])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(data, tmp_path_factory.mktemp("model"), "--test-files", str(data), "--thorough")
+
+
+def test_the_intake_makes_the_same_graph_with_the_same_threshold(trained: Path) -> None:
+    profile = (trained / "threat_detector_profile.json").read_bytes()
+    data = (trained / "threat_detector.joblib").read_bytes()
+    found, written = (
+        examine(memoryview(data), ExaminationRequest(".joblib", "threat_detector", profile)),
+        read_served(trained),
+    )
+    assert found.report.accepted, found.report.reason
+    assert found.bundle is not None and found.bundle.onnx == written.onnx
+    assert found.bundle.manifest.threshold == written.manifest.threshold
+    assert found.bundle.manifest.version == written.manifest.version == VERSION
+
+
+def test_the_layout_is_the_serving_one(trained: Path) -> None:
+    layout = joblib.load(trained / "threat_detector.joblib")
+    assert set(layout) == {"model", "scaler", "label_encoders", "selected_features", "threshold", "metadata"}
+    assert set(layout["label_encoders"]) == {"service", "flag"}
+
+
+def test_the_card_tells_of_attacks_and_services_that_training_lacked(trained: Path) -> None:
+    text = (trained / "MODEL_CARD.md").read_text("utf-8")
+    for part in ("## Attacks that training lacked", "What a threshold costs and finds", "| 2 % false alarms |"):
+        assert part in text
+    metrics = json.loads((trained / "metrics.json").read_text("utf-8"))["metrics"]
+    assert metrics["unlike/groups/rows"] > 100 and "unlike/families/neptune/hits" in metrics
+
+
+def test_a_threshold_that_is_given_is_served(data: Path, tmp_path: Path) -> None:
+    assert read_served(train(data, tmp_path, "--threshold", "0.7")).manifest.threshold == 0.7
+
+
+def test_a_second_run_writes_the_same_bytes(data: Path, trained: Path, tmp_path: Path) -> None:
+    again = train(data, tmp_path, "--test-files", str(data))
+    for name in ("threat_detector.joblib", "model.onnx", "manifest.json"):
+        assert (again / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "-0.5"])
+def test_a_threshold_outside_0_and_1_is_refused(data: Path, tmp_path: Path, threshold: str) -> None:
+    with pytest.raises(SystemExit):
+        train(data, tmp_path, f"--threshold={threshold}")
