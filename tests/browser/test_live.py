@@ -72,7 +72,7 @@ def test_a_row_opens_with_its_features_and_where_it_came_from(site: Site, page: 
     for told in (
         "SSH-Patator",
         "10.77.0.50",
-        "decision_tree_v",
+        "random_forest_v",
         "block address",
         "Offset",
         site.settings.stream.input_topic,

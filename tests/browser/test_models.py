@@ -118,7 +118,7 @@ def test_a_refused_file_shows_where_and_why(
 
 
 def test_the_card_of_a_starter_model_is_text(page: Page) -> None:
-    page.get_by_role("button", name=re.compile("^Details decision_tree")).first.click()
+    page.get_by_role("button", name=re.compile("^Details random_forest_v1_")).first.click()
     dialog = page.locator("#model-dialog")
     dialog.get_by_text("Model card").click()
     expect(dialog.locator(".text h4").first).to_be_visible()

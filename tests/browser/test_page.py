@@ -64,7 +64,7 @@ def test_everybody_can_use_it(open_page: Callable[..., Watched], width: int, sch
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("Upload a model file").click()
     assert serious_findings(page) == []
-    page.locator("#feed-rows tr", has_text="decision_tree").first.click()
+    page.locator("#feed-rows tr", has_text="random_forest").first.click()
     page.wait_for_selector("#row-dialog table")
     assert serious_findings(page) == []
 
@@ -298,7 +298,7 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
             "#models-list": "There is none: upload one below",
         }.items():
             expect(page.locator(place)).to_contain_text(told)
-        expect(page.locator("#problems")).to_contain_text(re.compile("job is awaited|No job has ever reported"))
+        expect(page.locator("#problems")).to_contain_text(re.compile("Waiting for the job|No job has ever reported"))
         assert serious_findings(page) == []
         page.goto("about:blank")
         assert all("status of 401" in fault for fault in watched.faults), watched.faults
@@ -376,6 +376,6 @@ def take_pictures(page: Page, folder: Path) -> None:
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#feed-note")).to_contain_text(re.compile(r"^[\d,]+ new rows? held until you resume"))
-    page.locator("#feed-rows tr", has_text="tree").filter(has=page.locator(".attack")).first.click()
+    page.locator("#feed-rows tr").filter(has=page.locator(".attack")).first.click()
     page.wait_for_selector("#row-dialog table")
     page.locator("#row-dialog").screenshot(path=folder / "dashboard-row.png")
