@@ -115,8 +115,8 @@ def test_a_registry_that_is_full_takes_no_more(
     client = create_app(api_settings.replaced(**settings)).test_client()
 
     def send() -> Any:
-        form = {"file": ((models / "attack_classifier_tree" / "attack_classifier.joblib").open("rb"), "b.joblib"), "model_type": ATTACK}
-        return client.post(UPLOAD, data=form)
+        file = (models / "attack_classifier_tree" / "attack_classifier.joblib").open("rb")
+        return client.post(UPLOAD, data={"file": (file, "b.joblib"), "model_type": ATTACK})
 
     refused = send()
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "conflict")
