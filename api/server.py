@@ -16,7 +16,6 @@ import os
 import resource
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from api.worker import Worker
 from netheal.embedded.running import API_NOTE
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.host.launch import end_with_parent
-from netheal.host.ports import is_free
+from netheal.host.ports import wait_free
 from netheal.host.scratch import use_scratch_folder
 from netheal.settings import Settings, load_settings
 from netheal.store.database import connect, migrate
@@ -73,7 +72,7 @@ def _check(settings: Settings) -> None:
     dsn = settings.postgres.dsn.get_secret_value()
     if not dsn:
         raise SettingsError("no database is named: set NETHEAL_POSTGRES_DSN, or run `netheal up`, which has its own")
-    if not _free_soon(settings.api.port):
+    if not wait_free(settings.api.port, _PORT_PATIENCE_S):
         raise SettingsError(f"port {settings.api.port} is taken: end what listens there or change NETHEAL_API_PORT")
     migrate(dsn)
     if not settings.api.asks_for_tokens:
@@ -95,16 +94,6 @@ def _raise_file_limit() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most
-
-
-def _free_soon(port: int) -> bool:
-    """Whether the port can be had; what is left of a killed API gives it up within a second or two."""
-    limit = time.monotonic() + _PORT_PATIENCE_S
-    while not is_free(port):
-        if time.monotonic() > limit:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 class Server(BaseApplication):  # type: ignore[misc]

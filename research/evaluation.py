@@ -10,6 +10,7 @@ from rich.progress import track
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
+from netheal.contracts.verdict import is_attack_score
 from research.datasets import Rows, joined, split, split_by_time
 
 FOLDS = 5
@@ -43,7 +44,7 @@ class Scored:
 
     def alarms_at(self, threshold: float | None) -> NDArray[np.bool_]:
         """Rows whose score reaches the threshold, or, without one, that the model called an attack."""
-        return self.alarms if threshold is None else self.scores >= threshold
+        return self.alarms if threshold is None else is_attack_score(self.scores, threshold)
 
 
 def scored(model: Detector, rows: Rows) -> Scored:

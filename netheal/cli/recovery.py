@@ -95,8 +95,8 @@ def _stopped_stream(settings: Settings, new_incarnation: bool = False) -> Iterat
         current = topic_id(named.kafka.bootstrap_servers, named.stream.input_topic, named.kafka.options)
         connection = connect(dsn)
         try:
-            settle = adopt_topic if new_incarnation else register_topic
-            topic: TopicGeneration = settle(connection, named.stream.input_topic, current)
+            register = adopt_topic if new_incarnation else register_topic
+            topic: TopicGeneration = register(connection, named.stream.input_topic, current)
             acquire_topic_lock(connection, topic.name, topic.id)
             logs = (
                 DeltaLog(verdicts_layout(), named.paths.delta_root),

@@ -50,7 +50,7 @@ def reserve_port(folder: Path, name: str, wanted: int, patience_s: float = 3.0) 
     note = folder / "ports.json"
     ports = _remembered(note)
     port = wanted or ports.get(name, 0)
-    if port and not _wait_free(port, patience_s):
+    if port and not wait_free(port, patience_s):
         if wanted:
             raise SettingsError(f"port {port} is taken: end what listens there or set another for {name}")
         port = 0
@@ -66,7 +66,8 @@ def _remembered(note: Path) -> dict[str, int]:
         return {}
 
 
-def _wait_free(port: int, patience_s: float) -> bool:
+def wait_free(port: int, patience_s: float) -> bool:
+    """Whether the port is free within so many seconds; what is left of a killed process gives it up in one or two."""
     limit = time.monotonic() + patience_s
     while not is_free(port):
         if time.monotonic() > limit:

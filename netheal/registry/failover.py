@@ -13,8 +13,8 @@ def score_with_failover[Scored](
     """What `score` returns once no model fails in it.
 
     `score` takes the bundle hashes of the models that failed before, which it must do without (see `active_models`),
-    and scores all rows anew. `fail_over` takes the failure and the same hashes, with the one that failed now, and
-    deactivates that model (see `changes.fail`). Raises the ModelFailure that is the `most_failures`-th, if told.
+    and scores all rows again. `fail_over` takes the failure and the same hashes, with the one that failed now, and
+    deactivates that model (see `changes.mark_failed`). Raises the ModelFailure that is the `most_failures`-th, if told.
     """
     failed: set[str] = set()
     while True:

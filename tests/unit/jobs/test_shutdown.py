@@ -70,36 +70,34 @@ def test_an_examination_of_a_starter_model_does_not_hold_the_end_up(models: Path
     assert subprocess.run(argv, cwd=PROJECT_ROOT, timeout=60, check=False).returncode == 0
 
 
+class NeverStopped(threading.Event):
+    """Keeps how long it was waited for, and comes back at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout or 0.0)
+        return False
+
+
 def test_it_never_gives_up_and_the_pauses_are_bounded() -> None:
-    pauses: list[float] = []
-
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            pauses.append(timeout or 0.0)
-            return False
-
-    backoff = Backoff()
+    stop, backoff = NeverStopped(), Backoff()
     for _ in range(5_000):
-        backoff.wait("it fails", Stop())
-    assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert pauses == sorted(pauses) and pauses[-1] == 30.0
+        backoff.wait("it fails", stop)
+    assert stop.pauses[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert stop.pauses == sorted(stop.pauses) and stop.pauses[-1] == 30.0
 
 
 def test_a_failure_long_ago_does_not_make_the_next_pause_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    pauses: list[float] = []
-
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            pauses.append(timeout or 0.0)
-            return False
-
-    backoff = Backoff()
+    stop, backoff = NeverStopped(), Backoff()
     for at in (0.0, 1.0, 700.0):
         clock[0] = at
-        backoff.wait("it fails", Stop())
-    assert pauses == [0.5, 1.0, 0.5]
+        backoff.wait("it fails", stop)
+    assert stop.pauses == [0.5, 1.0, 0.5]
 
 
 def test_a_stop_ends_the_pause() -> None:
