@@ -120,13 +120,25 @@ def _of_models(active: Iterable[ActiveVersion]) -> Iterator[Problem]:
     for name in MODEL_TYPES:
         if name not in by_type:
             yield Problem("models", f"no {name} is active: activate one", outage=False)
-        elif not by_type[name].rows and _turned_away(by_type[name]):
-            model = by_type[name]
-            told = (
-                f"{model.version} is active and gets no rows, while rows of its type are rejected: it takes"
-                f" {model.contract_id or 'other features'}; activate a {name} for what the sensors send"
-            )
+        elif not by_type[name].rows and (told := _why_no_rows(by_type[name])):
             yield Problem("models", told, outage=False)
+
+
+def _why_no_rows(model: ActiveVersion) -> str | None:
+    """A sentence where rows arrive that the model should have scored; rows of the other type alone are no fault."""
+    takes = model.contract_id or "other features"
+    if _turned_away(model):
+        return (
+            f"{model.version} is active and gets no rows, while rows of its type are rejected: it takes {takes};"
+            f" activate a {model.model_type} for what the sensors send"
+        )
+    shipped = {contract.id for contract in wire_contracts()}
+    if model.arrived and model.contract_id not in shipped:
+        return (
+            f"{model.version} is active and no arriving row fits it: it takes {takes}, whose features the sensors do"
+            f" not all send; `GET /api/v1/contracts/{takes}` lists them"
+        )
+    return None
 
 
 def _turned_away(model: ActiveVersion) -> bool:

@@ -13,13 +13,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import LabelEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, serve_attack
+from netheal.bundles.build import Origin, attack_bundle, class_ids, serve_attack
 from netheal.bundles.parity import Evidence, LoadedGraph
 from netheal.bundles.probability import label_onnx
 from netheal.bundles.scaling import standard
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_from_arrays
 from netheal.contracts import Contract, attack_classes
+from netheal.contracts.own_contract import contract_for
 from research.artefacts import Files, profile, save
 from research.assessment import Bands
 from research.datasets import Rows, first_of_each, flow_rows, joined

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import LabelEncoder, RobustScaler
 
-from netheal.bundles.build import Origin, contract_for
+from netheal.bundles.build import Origin
 from netheal.bundles.parity import run_graph
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
+from netheal.contracts.own_contract import contract_for
 from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from research.artefacts import Files, profile, save
 from research.assessment import Bands

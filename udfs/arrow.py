@@ -7,9 +7,10 @@ from typing import Any
 from pyspark import Broadcast
 
 from netheal.bundles.served import ServedBundle
+from netheal.contracts import contracts_in_force
 from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import Scorer
-from udfs.workers import forget_models_but, freeze_gc, loaded_model, parsed_policy, wire_decoder
+from udfs.workers import decoder, forget_models_but, freeze_gc, loaded_model, parsed_policy
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,10 @@ class ScoringPlan:
         bundles = self.bundles.value if self.models else {}
         freeze_gc()
         forget_models_but(self.models.values())
+        models = {contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()}
         return RecordScorer(
-            scorer=Scorer(
-                models={contract_id: loaded_model(bundles[key]) for contract_id, key in self.models.items()},
-                policy=parsed_policy(self.policy_version, self.policy),
-            ),
-            decoder=wire_decoder(),
+            scorer=Scorer(models, parsed_policy(self.policy_version, self.policy)),
+            decoder=decoder(contracts_in_force(model.bundle.contract for model in models.values())),
             topic=self.topic,
             offset_base=self.offset_base,
             read_at=self.read_at,

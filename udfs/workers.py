@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from netheal.bundles.served import ServedBundle
-from netheal.contracts import wire_contracts
+from netheal.contracts import Contract
 from netheal.healing.policy import Policy, parse_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.vocabulary import vocabulary
@@ -16,12 +16,15 @@ from netheal.scoring.model import ServedModel
 _COLLECT_AFTER = 100_000
 _MODELS = LoadedModels()
 _POLICIES: dict[str, Policy] = {}
+_DECODERS: dict[tuple[Contract, ...], MessageDecoder] = {}
 
 
-@cache
-def wire_decoder() -> MessageDecoder:
-    """The decoder of all wire contracts."""
-    return MessageDecoder(vocabulary(wire_contracts()))
+def decoder(contracts: tuple[Contract, ...]) -> MessageDecoder:
+    """The decoder of these contracts, made once while they are in force: the one of the newest batch is kept."""
+    if contracts not in _DECODERS:
+        _DECODERS.clear()
+        _DECODERS[contracts] = MessageDecoder(vocabulary(contracts))
+    return _DECODERS[contracts]
 
 
 @cache

@@ -6,8 +6,10 @@ from flask import Response
 from api.json_response import json_response
 from api.schemas.contracts import Contract, Contracts, contract_facts
 from api.security import requires
-from netheal.contracts import attack_classes, wire_contracts
+from api.services import services
+from netheal.contracts import attack_classes, contracts_in_force
 from netheal.errors import NotFound
+from netheal.store.model_contracts import model_contracts
 from netheal.wording import quoted
 
 contracts = APIBlueprint("contracts", __name__, tag="contracts")
@@ -17,8 +19,10 @@ contracts = APIBlueprint("contracts", __name__, tag="contracts")
 @contracts.output(Contracts)
 @requires("viewer")
 def list_contracts() -> Response:
-    """List the shipped contracts with their features, ranges and hashes."""
-    return json_response({"contracts": [contract_facts(known, attack_classes()) for known in wire_contracts()]})
+    """List the contracts that rows are read for: the shipped ones, and those of the active models."""
+    with services().pool.connection() as connection:
+        in_force = contracts_in_force(model_contracts(connection, active=True))
+    return json_response({"contracts": [contract_facts(known, attack_classes()) for known in in_force]})
 
 
 @contracts.get("/contracts/<path:contract_id>")
@@ -26,9 +30,10 @@ def list_contracts() -> Response:
 @contracts.doc(responses=[404])
 @requires("viewer")
 def show_contract(contract_id: str) -> Response:
-    """Show one contract; its id has a slash in it: attack/v1."""
-    for known in wire_contracts():
+    """Show one contract, a shipped one or that of a model; its id has a slash in it: attack/v1."""
+    with services().pool.connection() as connection:
+        every = contracts_in_force(model_contracts(connection))
+    for known in every:
         if known.id == contract_id:
             return json_response(contract_facts(known, attack_classes()))
-    ids = ", ".join(known.id for known in wire_contracts())
-    raise NotFound(f"there is no contract {quoted(contract_id)}: {ids} are")
+    raise NotFound(f"there is no contract {quoted(contract_id)}: there are {', '.join(known.id for known in every)}")

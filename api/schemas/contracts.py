@@ -1,4 +1,4 @@
-"""What the API says of the shipped contracts."""
+"""What the API says of contracts: the shipped ones, and those of models."""
 
 import math
 from typing import Any
@@ -7,8 +7,8 @@ from apiflask import Schema
 from apiflask.fields import Boolean, Float, Integer, List, Nested, String
 from apiflask.validators import OneOf
 
-from netheal.contracts import AttackClasses
-from netheal.contracts import Contract as ShippedContract
+from netheal.contracts import AttackClasses, is_wire_contract
+from netheal.contracts import Contract as FeatureContract
 
 
 class Feature(Schema):
@@ -19,6 +19,8 @@ class Feature(Schema):
     minimum = Float(required=True)
     maximum = Float(required=True, allow_none=True)
     category = Boolean(required=True, metadata={"description": "It may come as a string"})
+    unit = String(required=True, metadata={"description": "Empty where it has none, `us` are microseconds"})
+    meaning = String(required=True)
 
 
 class AttackClass(Schema):
@@ -34,6 +36,7 @@ class Contract(Schema):
 
     id = String(required=True)
     model_type = String(required=True)
+    shipped = Boolean(required=True, metadata={"description": "False: it is a model's own"})
     infinite = String(required=True, validate=OneOf(("zero", "reject")))
     hash = String(required=True)
     features = List(Nested(Feature), required=True)
@@ -46,12 +49,13 @@ class Contracts(Schema):
     contracts = List(Nested(Contract), required=True)
 
 
-def contract_facts(contract: ShippedContract, classes: AttackClasses) -> dict[str, Any]:
+def contract_facts(contract: FeatureContract, classes: AttackClasses) -> dict[str, Any]:
     """A contract as `Contract`."""
     named = [{"id": at, "name": name, "benign": name == classes.benign} for at, name in enumerate(classes.names)]
     return {
         "id": contract.id,
         "model_type": contract.model_type,
+        "shipped": is_wire_contract(contract.hash),
         "infinite": contract.infinite,
         "hash": contract.hash,
         "features": [
@@ -61,6 +65,8 @@ def contract_facts(contract: ShippedContract, classes: AttackClasses) -> dict[st
                 "minimum": feature.minimum,
                 "maximum": feature.maximum if math.isfinite(feature.maximum) else None,
                 "category": feature.category,
+                "unit": feature.unit,
+                "meaning": feature.meaning,
             }
             for feature in contract.features
         ],

@@ -1,12 +1,13 @@
 """Everything the API says of one verdict."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from apiflask.fields import Dict, Float, Integer, List, Nested, String
 
 from api.schemas.batches import Batch, Upload, batch_document, upload_document
 from api.schemas.predictions import Prediction, prediction_document
-from netheal.contracts import envelope_spellings, wire_contracts
+from netheal.contracts import Contract, envelope_spellings
 from netheal.contracts.schema import category_column
 from netheal.store.archive import Row
 from netheal.store.events import VerdictEvent
@@ -35,7 +36,7 @@ def detail_document(event: VerdictEvent) -> dict[str, Any]:
     """An event as `PredictionDetail`."""
     return {
         **prediction_document(event.verdict),
-        **(_NOTHING if event.whole is None else _archived(event.whole)),
+        **(_NOTHING if event.whole is None else _archived(event.whole, event.contracts)),
         "policy_version": _policy_version(event),
         "batch": batch_document(event.batch) if event.batch else None,
         "upload": upload_document(event.upload) if event.upload else None,
@@ -48,13 +49,14 @@ _NOTHING: dict[str, Any] = dict.fromkeys(
 )
 
 
-def _archived(whole: Row) -> dict[str, Any]:
-    features = {f.name: f.column for contract in wire_contracts() for f in contract.features}
-    categories = {f.name: category_column(f.column) for c in wire_contracts() for f in c.features if f.category}
+def _archived(whole: Row, contracts: Sequence[Contract]) -> dict[str, Any]:
+    known = {feature.name: feature for contract in contracts for feature in contract.features}
+    features = {name: whole.get(feature.column) for name, feature in known.items()}
+    categories = {name: whole.get(category_column(f.column)) for name, f in known.items() if f.category}
     return {
-        "features": {name: whole[column] for name, column in features.items() if whole[column] is not None},
-        "categories": {name: whole[column] for name, column in categories.items() if whole[column] is not None},
-        "contracts": [c.id for c in wire_contracts() if all(whole[column] is not None for column in c.columns)],
+        "features": {name: value for name, value in features.items() if value is not None},
+        "categories": {name: text for name, text in categories.items() if text is not None},
+        "contracts": [c.id for c in contracts if all(features[name] is not None for name in c.names)],
         "envelope": {_told(field): whole[field] for field in envelope_spellings()},
         "topic": whole["topic"],
         "partition": whole["partition"],

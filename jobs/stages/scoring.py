@@ -12,6 +12,7 @@ from jobs.stages.range_reader import RANGES_SCHEMA, RangeReader
 from jobs.stages.receipt import RECEIPT_SCHEMA, TaskReceipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
+from netheal.contracts.schema import verdict_schema_of
 from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import changes, mark_failed
@@ -140,6 +141,8 @@ class Scoring:
         if wanted not in self._broadcasts:
             for bundle_hash in wanted - set(self._bundles):
                 self._bundles[bundle_hash] = self.artefacts.load(bundle_hash)
+            verdicts, _ = self.logs
+            verdicts.add_columns(verdict_schema_of(self._bundles[key].contract for key in wanted))
             for old in self._broadcasts.values():
                 old.unpersist()
             bundles = {key: self._bundles[key] for key in wanted}

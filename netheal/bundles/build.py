@@ -1,7 +1,6 @@
 """A model's parts put together: graph, parity and manifest become a `ServedBundle`."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,13 +10,11 @@ from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
-from netheal.contracts import Contract, Feature, attack_classes, wire_contracts
-from netheal.contracts.contract import ModelType, contract_document
+from netheal.contracts import Contract, attack_classes
+from netheal.contracts.contract import contract_document
 from netheal.contracts.verdict import DEFAULT_THRESHOLD
 from netheal.errors import BundleError
 from netheal.wording import listed
-
-_PREFIX: dict[ModelType, str] = {"threat_detector": "threat", "attack_classifier": "attack"}
 
 
 @dataclass(frozen=True)
@@ -100,32 +97,6 @@ def attack_bundle(graph: LoadedGraph, contract: Contract, origin: Origin, eviden
     figures = prove_parity(graph, evidence)
     classes = list(attack_classes().names)
     return ServedBundle(replace(_manifest(contract, graph.onnx, origin, figures), classes=classes), graph.onnx)
-
-
-def contract_for(names: Sequence[str], model_type: ModelType) -> Contract:
-    """The wire contract with exactly these features in this order, or else one of the model's own.
-
-    A feature that a wire contract knows keeps its range; of the others a `*_rate` lies in [0, 1], the rest
-    are non-negative. The own contract's id ends in eight digits of its hash.
-    """
-    same_type = [known for known in wire_contracts() if known.model_type == model_type]
-    for known in same_type:
-        if known.names == tuple(names):
-            return known
-    if len(set(names)) != len(names) or not names:
-        raise BundleError("a model needs features, each of them once")
-    described = {feature.name: feature for known in same_type for feature in known.features}
-    features = tuple(described.get(name) or _plain_feature(name) for name in names)
-    if len({feature.column for feature in features}) != len(features):
-        raise BundleError("two features of the model differ only in spelling: stored columns would collide")
-    own = Contract("", model_type, same_type[0].infinite, features)
-    return replace(own, id=f"{_PREFIX[model_type]}/{own.hash[:8]}")
-
-
-def _plain_feature(name: str) -> Feature:
-    column = re.sub(r"[^a-z0-9]+", "_", name.strip().lower().replace("/s", "_per_s")).strip("_")
-    maximum = 1.0 if name.endswith("_rate") else float("inf")
-    return Feature(name, column, 0.0, maximum, category=name == "protocol_type")
 
 
 def _manifest(contract: Contract, onnx: bytes, origin: Origin, figures: dict[str, Any]) -> Manifest:

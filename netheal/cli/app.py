@@ -75,15 +75,27 @@ def up_command(
 def send_command(
     files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files of flows.", exists=True, dir_okay=False)],
     rate: Rate = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Profile of the model that takes them, if not shipped features.", exists=True, dir_okay=False
+        ),
+    ] = None,
     var: VarDir = None,
 ) -> None:
     """Send the rows of flow files to the input topic of the netheal that runs, or of the broker that is named."""
+    from netheal.bundles.intake.profile import expected_contract, read_profile
     from netheal.embedded.running import named_broker
     from netheal.traffic.send import send_files
 
     settings = named_broker(settings_of(var))
     report = send_files(
-        files, settings.kafka.bootstrap_servers, settings.stream.input_topic, rate, settings.kafka.options
+        files,
+        settings.kafka.bootstrap_servers,
+        settings.stream.input_topic,
+        rate,
+        settings.kafka.options,
+        contract=None if profile is None else expected_contract(read_profile(profile.read_bytes())),
     )
     Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")
 

@@ -3,32 +3,20 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
+from netheal.contracts.catalogue import known_features
+from netheal.contracts.feature import Feature, feature_document, parse_feature
 from netheal.errors import ContractError
+
+_SHIPPED = ("attack_v1.json", "threat_v1.json", "threat_v2.json")
 
 ModelType = Literal["threat_detector", "attack_classifier"]
 MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One model input.
-
-    `name` is exact on the wire (leading spaces and all), `column` is its name in stored tables,
-    `minimum` and `maximum` are inclusive, `category` says that the value may come as a string,
-    `aliases` are other names that flow meters give it in files.
-    """
-
-    name: str
-    column: str
-    minimum: float
-    maximum: float
-    category: bool = False
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,33 +55,14 @@ def contract_document(value: Contract) -> dict[str, Any]:
         "id": value.id,
         "model_type": value.model_type,
         "infinite": value.infinite,
-        "features": [_feature_document(feature) for feature in value.features],
+        "features": [feature_document(feature) for feature in value.features],
     }
-
-
-def _feature_document(feature: Feature) -> dict[str, Any]:
-    document: dict[str, Any] = {"name": feature.name, "column": feature.column, "minimum": feature.minimum}
-    if math.isfinite(feature.maximum):
-        document["maximum"] = feature.maximum
-    if feature.category:
-        document["category"] = True
-    return document
 
 
 def parse_contract(document: dict[str, Any]) -> Contract:
     """A contract from its JSON document; raises ContractError where the document is no contract."""
     try:
-        features = tuple(
-            Feature(
-                name=entry["name"],
-                column=entry["column"],
-                minimum=float(entry["minimum"]),
-                maximum=float(entry.get("maximum", math.inf)),
-                category=bool(entry.get("category", False)),
-                aliases=tuple(entry.get("aliases", ())),
-            )
-            for entry in document["features"]
-        )
+        features = tuple(parse_feature(entry) for entry in document["features"])
         return Contract(document["id"], document["model_type"], document["infinite"], features)
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError(f"not a feature contract: {error!r}") from error
@@ -101,24 +70,40 @@ def parse_contract(document: dict[str, Any]) -> Contract:
 
 @cache
 def wire_contracts() -> tuple[Contract, ...]:
-    """The contracts a message on the input topic can fit, in a fixed order."""
+    """The shipped contracts, which messages on the input topic can fit at any time, in a fixed order."""
     data = files("netheal.contracts") / "data"
-    names = ("attack_v1.json", "threat_v1.json", "threat_v2.json")
-    return tuple(parse_contract(json.loads((data / name).read_text("utf-8"))) for name in names)
+    return tuple(_shipped(json.loads((data / name).read_text("utf-8"))) for name in _SHIPPED)
+
+
+def _shipped(document: dict[str, Any]) -> Contract:
+    """A shipped contract names its features, which the catalogue knows."""
+    features = tuple(known_features()[name] for name in document["features"])
+    return Contract(document["id"], document["model_type"], document["infinite"], features)
 
 
 def is_wire_contract(contract_hash: str | None) -> bool:
-    """Whether there are messages for it: rows are decoded into the features of the wire contracts alone."""
+    """Whether it is a shipped one."""
     return any(known.hash == contract_hash for known in wire_contracts())
 
 
 def wire_contract_ids(model_type: str) -> list[str]:
-    """The wire contracts that a model of this type can take."""
+    """The shipped contracts of this type of model."""
     return [known.id for known in wire_contracts() if known.model_type == model_type]
 
 
+def contracts_in_force(own: Iterable[Contract]) -> tuple[Contract, ...]:
+    """The contracts that rows are read for: the shipped ones, then those of the active models that are none of them.
+
+    >>> contracts_in_force(wire_contracts()) == wire_contracts()
+    True
+    """
+    shipped = {known.hash for known in wire_contracts()}
+    others = {contract.hash: contract for contract in own if contract.hash not in shipped}
+    return (*wire_contracts(), *(others[key] for key in sorted(others)))
+
+
 def contract(contract_id: str) -> Contract:
-    """The wire contract of that id; raises ContractError for an unknown one."""
+    """The shipped contract of that id; raises ContractError for an unknown one."""
     for known in wire_contracts():
         if known.id == contract_id:
             return known

@@ -1,10 +1,11 @@
 """The columns of a Kafka record as the job reads it, and of verdicts and rejected rows as Delta stores them."""
 
+from collections.abc import Iterable
 from functools import cache
 
 import pyarrow as pa
 
-from netheal.contracts.contract import wire_contracts
+from netheal.contracts.contract import Contract, wire_contracts
 from netheal.contracts.envelope import envelope_spellings
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -33,16 +34,12 @@ _ORIGIN = [
 @cache
 def verdict_schema() -> pa.Schema:
     """One row a scored message: where it came from, its envelope, features, predictions and action."""
-    known = {f.column: f for contract in wire_contracts() for f in contract.features}
     envelope = [(name, pa.int32() if name == "src_port" else pa.string()) for name in envelope_spellings()]
-    features = [(column, pa.float64()) for column in known]
-    categories = [(category_column(f.column), pa.string()) for f in known.values() if f.category]
     return pa.schema(
         [
             *_ORIGIN,
             *envelope,
-            *features,
-            *categories,
+            *_feature_columns(wire_contracts()),
             ("threat_score", pa.float64()),
             ("threat_threshold", pa.float64()),
             ("threat_is_attack", pa.bool_()),
@@ -61,6 +58,21 @@ def verdict_schema() -> pa.Schema:
             ("policy_version", pa.string()),
         ]
     )
+
+
+def _feature_columns(contracts: Iterable[Contract]) -> list[tuple[str, pa.DataType]]:
+    features = {f.column: f for contract in contracts for f in contract.features}
+    categories = [(category_column(f.column), pa.string()) for f in features.values() if f.category]
+    return [*((column, pa.float64()) for column in features), *categories]
+
+
+def verdict_schema_of(contracts: Iterable[Contract]) -> pa.Schema:
+    """`verdict_schema()`, and at its end the features of those of the contracts that are no shipped ones."""
+    schema = verdict_schema()
+    for name, kind in _feature_columns(contracts):
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, kind))
+    return schema
 
 
 @cache

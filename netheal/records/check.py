@@ -16,6 +16,8 @@ from netheal.records.vocabulary import Vocabulary
 Encoders = Mapping[str, Mapping[str, float]]
 """Category feature -> its strings -> their codes."""
 
+_NO_ENCODER = "the active model has no encoder for it: it takes codes only"
+
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -64,8 +66,8 @@ def check(decoded: DecodedFlows, active: Mapping[str, Encoders]) -> Checked:
     faults.no_fit(~np.logical_or.reduce(list(fits.values())), present, vocabulary)
     for contract in vocabulary.contracts:
         places = vocabulary.places(contract)
-        encoders = active.get(contract.id, {})
-        _encode(matrix, decoded, contract, encoders, fits[contract.id], faults)
+        if contract.id in active:
+            _encode(matrix, decoded, contract, active[contract.id], fits[contract.id], faults)
         _check_ranges(matrix, contract, places, fits[contract.id], faults)
     served = [c for c in vocabulary.contracts if c.id in active]
     taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
@@ -120,16 +122,22 @@ def _encode(
     fit: BoolArray,
     faults: _Faults,
 ) -> None:
-    """Put the codes of categories that came as strings into `matrix`; reject what the encoder does not know."""
-    for feature in contract.features:
-        if not feature.category or feature.name not in encoders:
+    """Put the codes of categories that came as strings into `matrix`; reject what the encoder does not know.
+
+    A string is also rejected where the model has no encoder for it, or takes the feature as a number.
+    """
+    for feature in (f for f in contract.features if f.name in decoded.categories):
+        texts = decoded.categories[feature.name]
+        is_text = np.zeros(len(matrix), bool) if texts is None else np.array([text is not None for text in texts], bool)
+        if not feature.category:
+            faults.add(fit & is_text, RejectionReason.WRONG_TYPE, feature.name, f"{contract.id} takes a number")
+            continue
+        if feature.name not in encoders:
+            faults.add(fit & is_text, RejectionReason.UNKNOWN_CATEGORY, feature.name, _NO_ENCODER)
             continue
         codes = encoders[feature.name]
         column = matrix[:, decoded.vocabulary.place[feature.name]]
-        texts = decoded.categories[feature.name]
-        is_text = np.zeros(len(column), bool)
         if texts is not None:
-            is_text = np.array([text is not None for text in texts], bool)
             column[is_text] = [codes.get(text, np.nan) for text in texts if text is not None]
         is_code = np.isfinite(column) & (column >= 0) & (column == np.floor(column))
         unknown = fit & (is_text | is_code) & ~np.isin(column, list(codes.values()))

@@ -8,7 +8,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from netheal.contracts import Contract, wire_contracts
+from netheal.contracts import Contract, Feature, known_features, wire_contracts
 from netheal.errors import ContractError, SettingsError
 from netheal.records.headers import header_fault, lacking_features, wire_headers
 from netheal.records.text_cells import numbers_and_words
@@ -49,36 +49,47 @@ def read_flow_file(
     Feature columns are int64 or double, infinities and NaN included; where a cell of one is not a number,
     its row comes in a table in which that column is a string. An empty cell is null. Raises SettingsError
     for a file that cannot be read, ContractError for one that has not all features of one of `contracts`
-    (the wire contracts unless given) or that breaks off; rows before the break have been given by then.
+    (the shipped ones unless given) or that breaks off; rows before the break have been given by then.
+    Features are those that are known, and those of `contracts`.
     """
-    wanted = tuple(wire_contracts() if contracts is None else contracts)
+    columns = _Columns(path, tuple(wire_contracts() if contracts is None else contracts))
     try:
         with path.open("rb") as file:
             magic = file.read(4)
             file.seek(0)
-            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(path, file, magic, wanted)
-            yield from _renamed(path, chunks, wanted)
+            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(columns, file, magic)
+            for chunk in chunks:
+                yield from columns.renamed(chunk)
     except (pa.ArrowInvalid, *_BREAKS) as error:
         raise ContractError(f"{path.name} is damaged or no flow file: {error}") from error
     except OSError as error:
         raise SettingsError(f"cannot read {path.name}: {error.strerror or error}") from error
 
 
-def _renamed(path: Path, chunks: Iterator[pa.Table], contracts: Sequence[Contract]) -> Iterator[pa.Table]:
-    for chunk in chunks:
+class _Columns:
+    """What the columns of a file are: features, by whatever spelling, and others."""
+
+    def __init__(self, path: Path, contracts: Sequence[Contract]) -> None:
+        self._path = path
+        self._contracts = contracts
+        of_contracts = {feature.name: feature for contract in contracts for feature in contract.features}
+        self._features = {**known_features(), **of_contracts}.values()
+
+    def wire_names(self, headers: Sequence[str]) -> list[str]:
+        """The names on the wire; raises ContractError for what is no header."""
+        fault = header_fault(headers)
+        if fault is not None:
+            raise ContractError(f"{self._path.name} is damaged or no flow file: {fault}")
+        return wire_headers(headers, self._features)
+
+    def renamed(self, chunk: pa.Table) -> Iterator[pa.Table]:
+        """The rows under wire names, numbers as numbers; raises ContractError where they fit no contract."""
         if chunk.column_names == [MALFORMED]:
             yield chunk
-            continue
-        names = _wire_names(path, chunk.column_names, contracts)
-        _require_contract(path, names, contracts)
-        yield from as_numbers(chunk.rename_columns(names), contracts)
-
-
-def _wire_names(path: Path, headers: Sequence[str], contracts: Sequence[Contract]) -> list[str]:
-    fault = header_fault(headers)
-    if fault is not None:
-        raise ContractError(f"{path.name} is damaged or no flow file: {fault}")
-    return wire_headers(headers, contracts)
+            return
+        names = self.wire_names(chunk.column_names)
+        _require_contract(self._path, names, self._contracts)
+        yield from as_numbers(chunk.rename_columns(names), self._features)
 
 
 def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Contract]) -> None:
@@ -102,7 +113,7 @@ def _parquet(file: IO[bytes], chunk_rows: int) -> Iterator[pa.Table]:
         yield source.schema_arrow.empty_table()
 
 
-def _csv(path: Path, file: IO[bytes], magic: bytes, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+def _csv(columns: _Columns, file: IO[bytes], magic: bytes) -> Iterator[pa.Table]:
     plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
     source = _Utf8(plain)
     text = io.BufferedReader(source, _BLOCK_BYTES)
@@ -113,7 +124,7 @@ def _csv(path: Path, file: IO[bytes], magic: bytes, contracts: Sequence[Contract
         headers = NSL_KDD_COLUMNS[: len(headers)]
     else:
         text.readline()
-    names = _wire_names(path, headers, contracts)
+    names = columns.wire_names(headers)
     no_rows = pa.table({name: pa.array([], pa.string()) for name in names})
     yield from _csv_rows(cast(IO[bytes], text), names) if text.peek() else [no_rows]
     source.require_whole()
@@ -204,12 +215,12 @@ def decode_line(line: bytes) -> str:
     return line.decode("latin-1")
 
 
-def as_numbers(table: pa.Table, contracts: Sequence[Contract]) -> Iterator[pa.Table]:
+def as_numbers(table: pa.Table, features: Collection[Feature]) -> Iterator[pa.Table]:
     """`table`, under wire names, with what is a number in a message as numbers.
 
     Cut wherever a column goes from numbers to words or back.
     """
-    typed, words = numbers_and_words(table, contracts)
+    typed, words = numbers_and_words(table, features)
     names = sorted({name for cells in words.values() for name in cells})
     is_word = np.zeros((len(names), table.num_rows), bool)
     for row, cells in words.items():

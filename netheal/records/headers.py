@@ -5,17 +5,15 @@ feature's name, column or alias, or of an envelope field. Of two headers that me
 second is kept as `<wire name>.1`, which is no feature. All other columns keep their names, and the job ignores them.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from netheal.contracts import Contract, envelope_spellings
+from netheal.contracts import Contract, Feature, envelope_spellings
+from netheal.contracts.spelling import header_key
 
 MAX_COLUMNS = 1024
 MAX_NAME_CHARS = 256
 MAX_HEADER_CHARS = 64 * 1024
 """Of all names together: every row of a file becomes a message that repeats them."""
-
-_KEY = re.compile(r"[^0-9a-z]+")
 
 
 def header_fault(headers: Sequence[str]) -> str | None:
@@ -35,19 +33,11 @@ def header_line_fault(chars: int) -> str | None:
     return None
 
 
-def header_key(header: str) -> str:
-    """What two spellings of one header have in common.
-
-    >>> header_key(" Flow Bytes/s ") == header_key("FLOW_BYTES_S")
-    True
-    """
-    return _KEY.sub("_", header.lower()).strip("_")
-
-
-def wire_headers(headers: Iterable[str], contracts: Sequence[Contract]) -> list[str]:
+def wire_headers(headers: Iterable[str], features: Collection[Feature]) -> list[str]:
     """The name on the wire of each header; a name that was taken before gets `.1`, `.2`, …"""
-    known = _spellings(contracts)
+    known = _spellings(features)
     exact = {spelling for fields in envelope_spellings().values() for spelling in fields}
+    exact |= {feature.name for feature in features}
     taken: set[str] = set()
     copies: dict[str, int] = {}
     names = []
@@ -76,12 +66,12 @@ def lacking_features(names: Iterable[str], contracts: Sequence[Contract]) -> dic
     return {contract.id: [name for name in contract.names if name not in there] for contract in contracts}
 
 
-def _spellings(contracts: Sequence[Contract]) -> dict[str, str]:
+def _spellings(features: Iterable[Feature]) -> dict[str, str]:
     known: dict[str, str] = {}
     for fields in envelope_spellings().values():
         for spelling in fields:
             known.setdefault(header_key(spelling), spelling)
-    for feature in (feature for contract in contracts for feature in contract.features):
+    for feature in features:
         for spelling in (feature.name, feature.column, *feature.aliases):
             known[header_key(spelling)] = feature.name
     return known

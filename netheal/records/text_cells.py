@@ -1,12 +1,12 @@
 """Which cells of a table of text are numbers in a message, and which are words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netheal.contracts import Contract, envelope_spellings
+from netheal.contracts import Feature, envelope_spellings
 
 Words = Mapping[int, Mapping[str, str]]
 """Row -> name -> its cell, a word in a column of numbers, where the table has null."""
@@ -15,12 +15,12 @@ NO_WORDS: Words = MappingProxyType({})
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)$"
 
 
-def numbers_and_words(table: pa.Table, contracts: Sequence[Contract]) -> tuple[pa.Table, Words]:
+def numbers_and_words(table: pa.Table, features: Iterable[Feature]) -> tuple[pa.Table, Words]:
     """`table`, under wire names, with what is a number in a message as numbers, and the words among them.
 
     A word is null in the table; a column that has words only stays one of strings.
     """
-    numbers = {feature.name for contract in contracts for feature in contract.features}
+    numbers = {feature.name for feature in features}
     numbers |= set(envelope_spellings()["src_port"]) | set(envelope_spellings()["protocol"])
     words: dict[int, dict[str, str]] = {}
     for place, name in enumerate(table.column_names):

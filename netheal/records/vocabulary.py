@@ -15,8 +15,11 @@ class Vocabulary:
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
-        """Every feature, numbers before categories."""
-        by_name = {f.name: f for contract in self.contracts for f in contract.features}
+        """Every feature, numbers before categories; what is a category in one contract is one here."""
+        by_name: dict[str, Feature] = {}
+        for feature in (feature for contract in self.contracts for feature in contract.features):
+            if feature.name not in by_name or feature.category:
+                by_name[feature.name] = feature
         return tuple(sorted(by_name.values(), key=lambda feature: feature.category))
 
     @cached_property

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from psycopg2.extras import Json
 
-from netheal.contracts import wire_contract_ids
 from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.records import ModelEvent, ModelRecord, activations, find_model
@@ -158,10 +157,9 @@ def _activate(cursor: Cursor, model: ModelRecord, reason: ChangeReason, rollback
     if not model.manifest:
         raise Conflict(f"model {model.id} cannot be activated: {model.damage}; upload it again")
     if not model.takes_messages:
-        known = ", ".join(wire_contract_ids(model.model_type))
         raise Conflict(
-            f"model {model.id} takes features that no message is read for, and nothing would be scored with it: train"
-            f" it on those of {known}"
+            f"model {model.id} takes features that are neither known nor declared, and nothing would be scored with it:"
+            " upload its bundle again with a profile that declares them"
         )
     if not model.usable:
         raise Conflict(f"model {model.id} is {model.state}: upload it again")

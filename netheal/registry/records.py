@@ -8,8 +8,8 @@ from typing import Any
 
 from netheal.bundles.intake.fields import json_values
 from netheal.bundles.served import parse_manifest
-from netheal.contracts import is_wire_contract
 from netheal.contracts.contract import parse_contract
+from netheal.contracts.own_contract import is_readable
 from netheal.errors import NethealError, NotFound
 from netheal.store.database import Connection, Cursor, transaction
 
@@ -73,8 +73,8 @@ class ModelRecord:
 
     @property
     def takes_messages(self) -> bool:
-        """Whether there are messages for it."""
-        return is_wire_contract(self.manifest.get("contract_hash"))
+        """Whether rows can be read for it: earlier versions took in models whose features nobody described."""
+        return "contract" in self.manifest and is_readable(parse_contract(self.manifest["contract"]))
 
     @property
     def expected_features(self) -> list[str]:

@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.delta import Layout
+from netheal.store.delta import DATE_COLUMN, Layout
 
 Row = dict[str, Any]
 _BUFFER_BYTES = 2**16
@@ -29,7 +29,7 @@ class Archive:
         self._table: DeltaTable | None = None
 
     def find(self, event_id: int, day: date | None = None) -> Row | None:
-        """The row of an event in the layout's columns, None where none was committed.
+        """The row of an event, None where none was committed; the layout's columns, and others that its part has.
 
         `day` (of `recorded_at`, UTC), where it is known, leaves out the other days' parts.
         Raises ServiceUnavailable where the table cannot be read.
@@ -75,6 +75,6 @@ class Archive:
             if at < 0:
                 continue
             row: Row = dict.fromkeys(self._layout.schema.names)
-            for name in there & set(row):
+            for name in there - {DATE_COLUMN}:
                 row[name] = part.read_row_group(group, columns=[name], use_threads=False)[name][at].as_py()
             yield row

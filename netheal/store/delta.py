@@ -112,6 +112,15 @@ def _rows_from_sql(offsets: Mapping[str, int], offset_base: int) -> str:
     return " or ".join(found)
 
 
+def _add_missing(table: DeltaTable, schema: pa.Schema) -> bool:
+    """Add the columns that a table lacks; whether there were any."""
+    there = {field.name for field in table.schema().fields}
+    missing = [f for f in Schema.from_arrow(schema).fields if f.name not in there]
+    if missing:
+        table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+    return bool(missing)
+
+
 class DeltaLog:
     """Commits to one table; keeps it open, so that a commit reads only what came since the last.
 
@@ -124,6 +133,7 @@ class DeltaLog:
         try:
             self._table = self._open()
             self.parts = len(self._table.file_uris())
+            self._columns = {field.name for field in self._table.schema().fields}
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot open the Delta table {self.uri}: {error}") from error
 
@@ -139,12 +149,31 @@ class DeltaLog:
         table = DeltaTable(self.uri)
         if PROPERTIES.items() - table.metadata().configuration.items():
             table.alter.set_table_properties(PROPERTIES)
-        there = {field.name for field in table.schema().fields}
-        missing = [f for f in Schema.from_arrow(self._layout.stored).fields if f.name not in there]
-        if missing:
-            table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in missing])
+        _add_missing(table, self._layout.stored)
         sync_table(self.uri, _newest(table.version()))
         return table
+
+    def add_columns(self, schema: pa.Schema) -> None:
+        """Give the table those columns of `schema` that it lacks; its rows so far have null there.
+
+        Raises ServiceUnavailable where the store fails.
+        """
+        if set(schema.names) <= self._columns:
+            return
+        try:
+            for tries_left in reversed(range(_COMMIT_TRIES)):
+                self._table.update_incremental()
+                before = self._table.version()
+                try:
+                    if _add_missing(self._table, schema):
+                        self._sync_commits_after(before)
+                    break
+                except CommitFailedError:  # another writer was quicker
+                    if not tries_left:
+                        raise
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot add columns to the Delta table {self.uri}: {error}") from error
+        self._columns |= set(schema.names)
 
     def committed(self, app_id: str) -> int | None:
         """The last batch that `app_id` committed here, None for none; raises ServiceUnavailable where that fails."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from netheal.contracts import Contract, contracts_in_force
 from netheal.store.archive import Archive, Row
 from netheal.store.batches import Batch, UploadedFile, find_batch, find_upload
+from netheal.store.model_contracts import model_contracts
 from netheal.store.pool import Pool
 from netheal.store.predictions import Model, Verdict, find_verdict
 from netheal.store.rejected import Rejected, find_rejected
@@ -13,12 +15,16 @@ from netheal.store.serving_rows import HEAD_BYTES
 
 @dataclass(frozen=True)
 class VerdictEvent:
-    """A verdict; `whole` is its row in Delta, None until its batch is committed there."""
+    """A verdict; `whole` is its row in Delta, None until its batch is committed there.
+
+    `contracts`: those that its row was read for, the shipped ones and its models' own.
+    """
 
     verdict: Verdict
     whole: Row | None
     batch: Batch | None
     upload: UploadedFile | None
+    contracts: tuple[Contract, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,11 @@ def find_verdict_event(pool: Pool, archive: Archive, event_id: int) -> VerdictEv
     if verdict is None:
         return None
     with pool.connection() as connection:
+        hashes = [model.hash for model in (verdict.threat_model, verdict.attack_model) if model is not None]
+        contracts = contracts_in_force(model_contracts(connection, bundle_hashes=hashes))
         if verdict.from_upload:
-            return VerdictEvent(verdict, whole, None, find_upload(connection, verdict.batch_id))
-        return VerdictEvent(verdict, whole, find_batch(connection, verdict.batch_id, event_id), None)
+            return VerdictEvent(verdict, whole, None, find_upload(connection, verdict.batch_id), contracts)
+        return VerdictEvent(verdict, whole, find_batch(connection, verdict.batch_id, event_id), None, contracts)
 
 
 def find_rejected_event(pool: Pool, archive: Archive, event_id: int) -> RejectedEvent | None:

@@ -18,7 +18,8 @@ from netheal.store.totals import RowCounts, total_counts
 class ActiveVersion:
     """An active model, as its verdicts name it, and what became of rows in the last minutes that it was active.
 
-    `rows`: how many a model of its type scored. `unserved`: why rows were rejected for want of a model.
+    `rows`: how many a model of its type scored, `arrived`: how many there were in all, rejected ones among them.
+    `unserved`: why rows were rejected for want of a model.
     """
 
     model_type: str
@@ -27,6 +28,7 @@ class ActiveVersion:
     contract_id: str = ""
     rows: int = 0
     unserved: tuple[str, ...] = ()
+    arrived: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ def read_progress(connection: Connection, topic: str) -> Progress:
 def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:
     cursor.execute(_ACTIVE, {"rejected": _LATEST_REJECTED})
     return tuple(
-        ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved))
-        for model_type, version, bundle_hash, contract_id, rows, unserved in cursor.fetchall()
+        ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved), arrived)
+        for model_type, version, bundle_hash, contract_id, rows, unserved, arrived in cursor.fetchall()
     )
 
 
@@ -124,7 +126,11 @@ select
             select r.reason, r.detail from rejected r
             where r.recorded_at >= m.watched_since order by r.recorded_at desc limit %(rejected)s
         ) latest where latest.reason in ('no_active_model', 'no_contract')
-    ) else '{}' end
+    ) else '{}' end,
+    (
+        select coalesce(sum(c.n), 0)::bigint from minute_counts c
+        where c.minute >= date_trunc('minute', m.watched_since) and c.kind in ('prediction', 'rejected')
+    )
 from (
     select *, greatest(now() - interval '5 minutes', activated_at) as watched_since from models where state = 'active'
 ) m

@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from netheal.contracts import Contract
 from netheal.errors import ServiceUnavailable
 from netheal.kafka.clients import idempotent_producer
 from netheal.records.encode import encode_rows
@@ -47,12 +48,15 @@ def send_files(
     rate_per_s: float | None = None,
     options: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    contract: Contract | None = None,
 ) -> SendReport:
     """Send every row of the flow files, in order, as `send_messages` does.
 
+    The files must have the columns of `contract`, or else of a shipped one.
     Raises SettingsError or ContractError for a file that cannot be read, after what came before it was sent.
     """
-    chunks = (encode_rows(table) for path in paths for table in read_flow_file(path))
+    wanted = None if contract is None else (contract,)
+    chunks = (encode_rows(table) for path in paths for table in read_flow_file(path, wanted))
     return send_messages(chunks, bootstrap_servers, topic, rate_per_s, options, progress)
 
 

@@ -20,7 +20,6 @@ from netheal.registry.records import ModelRecord, active_model
 from netheal.registry.validation_report import recorded_report, report_document
 from netheal.store.pool import Pool
 from netheal.uploads.compare_with_active import compare
-from netheal.verdicts.comparison import has_stored_rows
 
 _TURN_S = 120.0
 _TURNS = threading.BoundedSemaphore(2)
@@ -102,8 +101,6 @@ def _compared(registry: Registry, bundle: ServedBundle) -> dict[str, Any]:
         record = active_model(connection, bundle.manifest.model_type)
     if record is None:
         return {"text": "no model of this type is active: there is nothing to compare with"}
-    if not has_stored_rows(bundle.contract):
-        return {"text": "stored rows do not have its features: there is nothing to compare it on"}
     try:
         found = compare(bundle, registry.artefacts.get(record.bundle_hash), registry.delta_root)
     except BundleError as error:
@@ -114,5 +111,7 @@ def _compared(registry: Registry, bundle: ServedBundle) -> dict[str, Any]:
         return {"text": f"the active model fails on stored rows: {failure.message}"}
     except ServiceUnavailable as error:
         return {"text": f"it was not compared with the active model {record.model_version}: {error}"}
+    if not found.rows:
+        return {"text": "no stored row has the features of both models: there is nothing to compare it on"}
     text = f"differs from the active model {record.model_version} on {found.differing} of {found.rows} stored rows"
     return {"active": record.model_version, "rows": found.rows, "differing": found.differing, "text": text}

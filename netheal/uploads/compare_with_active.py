@@ -4,9 +4,12 @@ import json
 import tempfile
 from typing import Any
 
+import pyarrow as pa
+
 from netheal.bundles.intake.confined_process import WALL_S, run_confined
 from netheal.bundles.intake.length_prefixed import write_frames
 from netheal.bundles.served import ServedBundle
+from netheal.contracts.schema import verdict_schema_of
 from netheal.errors import ModelFailure, ServiceUnavailable
 from netheal.scoring.comparison import Comparison
 from netheal.scoring.model import ServedModel
@@ -23,7 +26,9 @@ def compare(bundle: ServedBundle, active: ServedBundle, delta_root: str) -> Comp
     Raises ModelFailure where one of the two fails on them, ServiceUnavailable where the look at them did not end.
     """
     model, other = ServedModel(bundle), ServedModel(active)
-    table = recent_rows(delta_root, sorted({*columns_of(model), *columns_of(other)}), COMPARED_ROWS)
+    schema = verdict_schema_of([bundle.contract, active.contract])
+    wanted = pa.schema([schema.field(name) for name in sorted({*columns_of(model), *columns_of(other)})])
+    table = recent_rows(delta_root, wanted, COMPARED_ROWS)
     rows, other_rows = common_rows(model, other, table)
     with tempfile.TemporaryFile() as source:
         for each, matrix in ((bundle, rows), (active, other_rows)):

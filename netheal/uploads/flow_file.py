@@ -6,7 +6,7 @@ bounded before it is read, and the rows of a chunk by what their own cells hold.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
@@ -101,7 +101,7 @@ class FlowFile:
         places = known_places(self.names, self._vocabulary.contracts)
         columns = [pa.array([cells[place] or None for cells in rows], pa.string()) for place in places]
         table = pa.table(dict(zip([self.names[place] for place in places], columns, strict=True)))
-        return numbers_and_words(table, self._vocabulary.contracts)
+        return numbers_and_words(table, self._vocabulary.features)
 
 
 def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
@@ -114,20 +114,20 @@ def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
             " have the header",
             {"most_bytes": MAX_BYTES},
         )
-    features = {name for contract in contracts for name in contract.names}
-    rows = csv_rows(file, lambda cells: _known_headers(cells, features, contracts))
+    known = vocabulary(contracts)
+    rows = csv_rows(file, lambda cells: _known_headers(cells, known))
     header = next(rows)
     headers = header.cells
     if (fault := header_fault(headers)) is not None:
         raise FileRefused("not_csv", fault)
     if is_nsl_kdd(headers):
         headers, rows = NSL_KDD_COLUMNS[: len(headers)], chain([header], rows)
-    names = wire_headers(headers, contracts)
-    return FlowFile(names, _complete(names, contracts), vocabulary(contracts), rows)
+    names = wire_headers(headers, known.features)
+    return FlowFile(names, _complete(names, contracts), known, rows)
 
 
-def _known_headers(cells: Sequence[str], features: Set[str], contracts: Sequence[Contract]) -> int:
-    return 0 if header_fault(cells) else len(features & set(wire_headers(cells, contracts)))
+def _known_headers(cells: Sequence[str], known: Vocabulary) -> int:
+    return 0 if header_fault(cells) else len(known.place.keys() & set(wire_headers(cells, known.features)))
 
 
 def _complete(names: Sequence[str], contracts: Sequence[Contract]) -> tuple[Contract, ...]:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from netheal.contracts import wire_contracts
+from netheal.contracts import contracts_in_force
 from netheal.contracts.event_id import UPLOAD_PARTITION
-from netheal.contracts.schema import TIMESTAMP
+from netheal.contracts.schema import TIMESTAMP, verdict_schema_of
 from netheal.errors import NethealError, ServiceUnavailable
 from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.artefacts import Artefacts
@@ -55,12 +55,12 @@ class FlowUploads:
         self._models.forget(bundle_hashes)
 
     def _attempt(self, file: IO[bytes], sender: Uploader, limit: int, failed: Collection[str]) -> FlowFileResponse:
-        flows = open_flows(file, wire_contracts())
         active = self._models.now(failed)
+        loaded = {model.contract_id: self._models.load(model.bundle_hash) for model in active}
+        flows = open_flows(file, contracts_in_force(model.bundle.contract for model in loaded.values()))
         require_model(flows.contracts, active)
         document = read_document(self._policy_path)
         policy = parse_policy(document)
-        loaded = {model.contract_id: self._models.load(model.bundle_hash) for model in active}
         hashes = {model.contract_id: model.bundle_hash for model in active}
         upload = self._store.open(sender, hashes, policy.version, document)
         answer = FlowFileResponse(upload, flows.contracts, limit, models=_named(active), policy_version=policy.version)
@@ -77,7 +77,9 @@ class FlowUploads:
     def _score_and_store(
         self, flows: FlowFile, scorer: Scorer, answer: FlowFileResponse, active: list[ActiveModel]
     ) -> None:
-        sinks = _Sinks(answer.upload, self._store.delta_root, {model.bundle_hash: model.id for model in active})
+        schema = verdict_schema_of(model.bundle.contract for model in scorer.models.values())
+        ids = {model.bundle_hash: model.id for model in active}
+        sinks = _Sinks(answer.upload, self._store.delta_root, schema, ids)
         try:
             for chunk in flows.chunks():
                 numbers = self._store.row_numbers(len(chunk.lines))
@@ -102,7 +104,8 @@ class FlowUploads:
 class _Sinks:
     """The Delta parts and the serving rows of one upload."""
 
-    def __init__(self, upload: OpenUpload, delta_root: str, model_ids: dict[str, int]) -> None:
+    def __init__(self, upload: OpenUpload, delta_root: str, schema: pa.Schema, model_ids: dict[str, int]) -> None:
+        self._schema = schema
         self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, upload.id, TOPIC)
         self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, upload.id, TOPIC)
         self._model_ids = model_ids
@@ -117,7 +120,7 @@ class _Sinks:
     def outcome(self, answer: FlowFileResponse) -> Outcome:
         """All that is to be made visible."""
         parts = self._verdicts.receipt(), self._quarantine.receipt()
-        return Outcome(*parts, joined_rows(self._rows), answer.counts, answer.verdicts, answer.rejected)
+        return Outcome(self._schema, *parts, joined_rows(self._rows), answer.counts, answer.verdicts, answer.rejected)
 
     def discard(self) -> None:
         """Remove the parts."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from psycopg2.extras import Json
 
 from netheal.errors import ServiceUnavailable
@@ -61,8 +62,9 @@ class Uploader:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an upload leaves behind."""
+    """What an upload leaves behind; `verdict_schema` are the columns of its verdicts."""
 
+    verdict_schema: pa.Schema
     verdict_parts: Sequence[Part]
     quarantine_parts: Sequence[Part]
     rows: ServingRows
@@ -128,6 +130,7 @@ class UploadStore:
     def _commit(self, upload: OpenUpload, outcome: Outcome) -> None:
         with self._lock:
             verdicts, quarantine = self._open_logs()
+            verdicts.add_columns(outcome.verdict_schema)
             verdicts.commit(outcome.verdict_parts, upload.app_id, 0)
             quarantine.commit(outcome.quarantine_parts, upload.app_id, 0)
 

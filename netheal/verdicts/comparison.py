@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from netheal.contracts import Contract, wire_contracts
 from netheal.contracts.schema import category_column
 from netheal.records.stored_columns import wire_columns
 from netheal.records.vocabulary import vocabulary
@@ -12,12 +11,6 @@ from netheal.scoring.model import ServedModel
 from netheal.verdicts.model_rows import model_rows
 
 Matrix = npt.NDArray[np.float64]
-
-
-def has_stored_rows(contract: Contract) -> bool:
-    """Whether stored rows have all features of a contract: the features of the shipped ones are stored, no others."""
-    stored = {feature.column for known in wire_contracts() for feature in known.features}
-    return all(feature.column in stored for feature in contract.features)
 
 
 def common_rows(model: ServedModel, other: ServedModel, rows: pa.Table) -> tuple[Matrix, Matrix]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from netheal.contracts import attack_classes
 from netheal.contracts.event_id import event_id
-from netheal.contracts.schema import category_column, rejected_schema, verdict_schema
+from netheal.contracts.schema import category_column, rejected_schema, verdict_schema_of
 from netheal.contracts.verdict import NO_CLASS, is_attack, is_attack_score
 from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
@@ -41,7 +41,10 @@ RawRows = Callable[[pa.Array], Columns]
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """`verdicts` in `verdict_schema()`, `rejected` in `rejected_schema()`, `rule` int16: each verdict's rule."""
+    """`verdicts` in `verdict_schema_of` the contracts, `rejected` in `rejected_schema()`.
+
+    `rule` int16: each verdict's rule.
+    """
 
     verdicts: pa.Table
     rejected: pa.Table
@@ -99,7 +102,7 @@ class Scorer:
         decisions = self.policy.decide(class_id, threat_attack, columns["src_ip"])
         columns |= predictions | self._actions(decisions)
         columns["is_attack"] = pa.array(is_attack(threat_attack, class_id))
-        verdicts = _table(columns, verdict_schema(), len(place))
+        verdicts = _table(columns, verdict_schema_of(decoded.vocabulary.contracts), len(place))
         return ScoredBatch(verdicts, rejected_rows(origin, checked.rejected, raw_rows), decisions.rule)
 
     def _predict(self, checked: Checked) -> tuple[Columns, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:

@@ -158,6 +158,25 @@ def test_a_model_that_gets_no_rows_while_rows_of_its_type_are_rejected(
         )
 
 
+@pytest.mark.parametrize(
+    ("contract", "rows", "arrived", "said"),
+    [
+        ("threat/0a1b2c3d", 0, 5, True),
+        ("threat/0a1b2c3d", 5, 5, False),
+        ("threat/0a1b2c3d", 0, 0, False),
+        ("threat/v1", 0, 5, False),
+    ],
+)
+def test_a_model_with_features_of_its_own_that_no_arriving_row_fits(
+    contract: str, rows: int, arrived: int, said: bool
+) -> None:
+    threat = ActiveVersion("threat_detector", "forest_v2", "1" * 64, contract, rows, arrived=arrived)
+    told = reasons(Observed(progress(active=(BOTH[0], threat)), {"0": 5}))
+    assert len(told) == said
+    if said:
+        assert f"forest_v2 is active and no arriving row fits it: it takes {contract}" in told[0]
+
+
 def test_what_others_recorded_and_what_lasts_is_said() -> None:
     full = Outage(1, "disk", "/srv is full: free some", {}, NOON, None)
     over = Outage(2, "retention", "offsets 3 to 9 are lost", {}, NOON, NOON)
@@ -249,6 +268,7 @@ def test_the_job_and_what_models_get_is_read(database: Connection, api_settings:
         add_counts(cursor, {(minute_of(now), "rejected", "no_contract"): 1})
     seen = read_progress(database, "in")
     assert [(m.rows, sorted(m.unserved)) for m in seen.active] == [(2, ["a", "b"]), (0, ["a", "b"])]
+    assert [m.arrived for m in seen.active] == [1, 1], "verdicts and rejected rows, whoever scored them"
 
 
 def minute_of(moment: datetime) -> int:

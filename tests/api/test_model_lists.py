@@ -2,7 +2,6 @@
 
 import io
 import json
-import pickle
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from api.app import create_app
 from netheal.bundles.served import ServedBundle
-from netheal.contracts import contract
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason
 from netheal.registry.models import Upload, add_model
@@ -23,7 +20,6 @@ from netheal.registry.records import ModelRecord
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.uploads import bundles
-from tests.unit.bundles.intake.honest_bundles import honest
 
 LIST, UPLOAD = "/api/v1/models/", "/api/v1/models/upload"
 ATTACK = "attack_classifier"
@@ -159,26 +155,3 @@ def test_uploads_on_their_way_are_bounded(
     first.join()
     second.join()
     assert send(100).status_code == 422
-
-
-@pytest.mark.parametrize("names", [["topic", "partition", "offset", "batch_id"], ["src_bytes", "mine"]])
-def test_a_model_that_no_message_can_reach_is_kept_and_not_activated(
-    client: FlaskClient, app: APIFlask, names: list[str], starters: None
-) -> None:
-    made = honest("forest", "none", "threat_detector")
-    model = made.layout["model"]
-    for part in (model, *model.estimators_):
-        part.n_features_in_ = len(names)
-    model.fit(made.rows[:, : len(names)], made.shares.argmax(axis=1))
-    layout = {**made.layout, "model": model, "selected_features": names, "label_encoders": {}}
-    form = {"file": (io.BytesIO(pickle.dumps(layout)), "b.pkl"), "model_type": "threat_detector"}
-    answer = client.post(UPLOAD, data=form)
-    assert answer.status_code == 201, answer.get_json()
-    found = answer.get_json()["validation_results"]
-    assert "it cannot be activated" in found["warnings"][0]
-    assert "do not have its features" in found["figures"]["against_active"]["text"]
-    refused = client.post(f"/api/v1/models/{answer.get_json()['id']}/activate")
-    assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "conflict")
-    assert contract("threat/v1").id in refused.get_json()["error"]["message"]
-    (active,) = [m for m in client.get(f"{LIST}?model_type=threat_detector").get_json()["models"] if m["is_active"]]
-    assert active["contract"] == "threat/v1"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netheal.bundles.build import Origin, attack_bundle, class_ids, contract_for, threat_bundle
+from netheal.bundles.build import Origin, attack_bundle, class_ids, threat_bundle
 from netheal.bundles.intake.layouts import ModelParts
 from netheal.bundles.intake.probe_rows import extreme_rows, typical_rows
 from netheal.bundles.neural import ensemble_onnx
@@ -16,10 +16,8 @@ from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_onnx
 from netheal.bundles.voting import HardVoting, certain
 from netheal.contracts import Contract
-from netheal.contracts.contract import ModelType, wire_contracts
 from netheal.contracts.verdict import is_attack_score
 from netheal.errors import BundleError
-from netheal.wording import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -29,28 +27,6 @@ class Answers:
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
     sure: NDArray[np.bool_]
-
-
-def contract_of(parts: ModelParts, model_type: ModelType) -> Contract:
-    """The contract; raises BundleError where an attack classifier's features are not the product's."""
-    contract = contract_for(parts.features, model_type)
-    wire = next(known for known in wire_contracts() if known.model_type == model_type)
-    if model_type == "attack_classifier" and contract.hash != wire.hash:
-        raise BundleError(f"the model's features are not those of {wire.id} in its order: {_difference(parts, wire)}")
-    return contract
-
-
-def _difference(parts: ModelParts, wire: Contract) -> str:
-    """What a model's features lack and have more than a contract's, or, where they are the same, where they part."""
-    missing = [name for name in wire.names if name not in parts.features]
-    extra = [name for name in parts.features if name not in wire.names]
-    if missing or extra:
-        return f"missing are {listed(missing)}, and not in it are {listed(extra)} (leading spaces count)"
-    place = next(at for at, name in enumerate(wire.names) if parts.features[at] != name)
-    return (
-        f"they are the same in another order, and feature {place + 1} is {quoted(parts.features[place])} where"
-        f" {quoted(wire.names[place])} is needed"
-    )
 
 
 def serve(parts: ModelParts, contract: Contract, origin: Origin) -> tuple[ServedBundle, LoadedGraph]:

@@ -10,13 +10,14 @@ import numpy.random  # noqa: F401
 from netheal.bundles.intake import h5, keras_archive  # noqa: F401
 from netheal.bundles.intake.confinement import Confinement
 from netheal.bundles.intake.examine import ExaminationRequest, examine
-from netheal.contracts import attack_classes, wire_contracts
+from netheal.contracts import attack_classes, envelope_spellings, wire_contracts
 
 
 def load() -> None:
     """Read what is read once a process, and from files."""
     attack_classes()
     wire_contracts()
+    envelope_spellings()
 
 
 def work(source: memoryview, request: list[memoryview], held: Confinement) -> list[bytes]:

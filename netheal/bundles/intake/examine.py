@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.build import Origin
-from netheal.bundles.intake.conversion import contract_of, serve
+from netheal.bundles.intake.conversion import serve
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.fields import Fields
 from netheal.bundles.intake.layouts import ModelParts, feature_names, model_parts, network_parts
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
 from netheal.bundles.intake.probe_rows import typical_rows
-from netheal.bundles.intake.profile import read_profile, require_profile
+from netheal.bundles.intake.profile import feature_definitions, read_profile, require_profile
 from netheal.bundles.intake.report import STEPS, Report, Step
 from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.intake.warnings import model_warnings
@@ -27,6 +27,7 @@ from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
+from netheal.contracts.own_contract import contract_for
 from netheal.errors import NethealError
 from netheal.wording import cause, quoted
 
@@ -135,7 +136,8 @@ def _structure(work: _Work) -> str:
 
 def _features(work: _Work) -> str:
     assert work.parts is not None
-    work.contract = contract_of(work.parts, work.request.model_type)
+    declared = feature_definitions(work.profile)
+    work.contract = contract_for(work.parts.features, work.request.model_type, declared)
     if work.profile is not None:
         require_profile(work.profile, work.parts)
     work.figures |= {

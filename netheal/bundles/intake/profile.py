@@ -7,7 +7,9 @@ from netheal.bundles.build import class_ids
 from netheal.bundles.intake.fields import Fields, json_values
 from netheal.bundles.intake.layouts import ModelParts
 from netheal.bundles.intake.limits import PROFILE_BYTES
-from netheal.contracts import attack_classes
+from netheal.contracts import Contract, Feature, attack_classes
+from netheal.contracts.declared_features import declared_features
+from netheal.contracts.own_contract import contract_for
 from netheal.errors import BundleError
 from netheal.wording import cause, quoted, shown
 
@@ -46,6 +48,21 @@ def require_profile(profile: Fields, parts: ModelParts) -> None:
         raise BundleError(
             f"the profile says the scaler is {shown(scaler)} and the bundle has {parts.scaler.kind or 'none'}"
         )
+
+
+def feature_definitions(profile: Fields | None) -> dict[str, Feature]:
+    """The features that a profile declares; raises ContractError where it does so wrongly."""
+    if profile is None or "feature_definitions" not in profile:
+        return {}
+    return declared_features(profile.need("feature_definitions"))
+
+
+def expected_contract(profile: Fields) -> Contract:
+    """The features that a profile expects, in its order, whatever type of model takes them.
+
+    Raises BundleError where it names none, ContractError where one is neither known nor declared.
+    """
+    return contract_for(profile.texts("expected_features"), "threat_detector", feature_definitions(profile))
 
 
 def _require_features(fields: Fields, key: str, parts: ModelParts) -> None:

@@ -65,8 +65,8 @@ def _of_features(contract: Contract) -> list[str]:
         return []
     known = ", ".join(wire_contract_ids(contract.model_type))
     return [
-        f"it cannot be activated: its features are a contract of its own, {contract.id}, and messages are read for"
-        f" those of {known} only"
+        f"its features are a contract of its own, {contract.id}, not {known}: it scores rows that have all of them,"
+        " and while it is active no other model of its type scores any"
     ]
 
 

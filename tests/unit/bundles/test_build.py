@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netheal.bundles.build import Origin, contract_for, serve_attack, serve_threat
+from netheal.bundles.build import Origin, serve_attack, serve_threat
 from netheal.bundles.neural import Network
 from netheal.bundles.parity import Evidence, LoadedGraph, prove_parity
 from netheal.bundles.scaling import Scaling
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.bundles.tree import tree_from_arrays
-from netheal.contracts import Contract, attack_classes, contract, wire_contracts
+from netheal.contracts import attack_classes, contract
 from netheal.errors import BundleError
 
 THREAT = contract("threat/v1")
@@ -102,37 +102,6 @@ def test_a_graph_that_is_none_is_refused() -> None:
 def test_a_threshold_that_separates_nothing_is_refused(threshold: float) -> None:
     with pytest.raises(BundleError, match="separates nothing"):
         threat(threshold=threshold)
-
-
-@pytest.mark.parametrize("known", wire_contracts(), ids=lambda known: known.id)
-def test_the_features_of_a_wire_contract_are_that_contract(known: Contract) -> None:
-    assert contract_for(known.names, known.model_type) is known
-
-
-def test_other_features_are_a_contract_of_their_own_named_by_its_hash() -> None:
-    own = contract_for(["flag", "duration", "serror_rate", "count"], "threat_detector")
-    assert own.id == f"threat/{own.hash[:8]}" and own.names == ("flag", "duration", "serror_rate", "count")
-    assert [feature.category for feature in own.features] == [True, False, False, False]
-    assert [feature.maximum for feature in own.features] == [np.inf, np.inf, 1.0, np.inf]
-    assert own.infinite == "reject"
-    other_order = contract_for(["duration", "flag", "serror_rate", "count"], "threat_detector")
-    assert other_order.hash != own.hash
-
-
-def test_a_known_feature_keeps_its_range_in_an_own_contract() -> None:
-    own = contract_for([" Destination Port", "Init_Win_bytes_forward", "Fwd Packets/s"], "attack_classifier")
-    assert own.id.startswith("attack/") and own.infinite == "zero"
-    assert [(f.column, f.minimum, f.maximum) for f in own.features] == [
-        ("destination_port", 0, 65535),
-        ("init_win_bytes_forward", -1, np.inf),
-        ("fwd_packets_per_s", 0, np.inf),
-    ]
-
-
-@pytest.mark.parametrize("names", [[], ["a", "a"], ["a b", "a_b"]])
-def test_features_that_cannot_be_told_apart_are_refused(names: list[str]) -> None:
-    with pytest.raises(BundleError):
-        contract_for(names, "threat_detector")
 
 
 def test_the_manifest_is_plain_json() -> None:

@@ -87,7 +87,7 @@ def text_tables(draw: st.DrawFn) -> pa.Table:
 @example(pa.table({"count": ["many", "1", None, "NaN"], "Flow Bytes/s": ["x", "inf", "NaN", "nan"]}))
 @example(pa.table({"protocol": ["6", "17.5", "tcp"], "src_port": ["80.0", "http", "-1"]}))
 def test_rows_of_text_decode_as_their_messages(table: pa.Table) -> None:
-    assert_same(*numbers_and_words(table, wire_contracts()))
+    assert_same(*numbers_and_words(table, WORDS.features))
 
 
 COLUMNS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
@@ -126,7 +126,7 @@ def test_a_bad_cell_spoils_its_row_alone() -> None:
     names = contract("threat/v1").names
     rows = [dict.fromkeys(names, "1") | {"service": "http", "flag": "SF"} for _ in range(4)]
     rows[1]["count"], rows[2]["same_srv_rate"] = "many", "NaN"
-    typed, words = numbers_and_words(pa.Table.from_pylist(rows), wire_contracts())
+    typed, words = numbers_and_words(pa.Table.from_pylist(rows), WORDS.features)
     found = assert_same(typed, words)
     assert found.position.tolist() == [0, 3]
     assert found.rejected == [

@@ -6,12 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from netheal.bundles.build import contract_for
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.schema import category_column
 from netheal.scoring.comparison import Comparison, count_differing
 from netheal.scoring.model import ServedModel
-from netheal.verdicts.comparison import columns_of, common_rows, has_stored_rows
+from netheal.verdicts.comparison import columns_of, common_rows
 
 ROWS = 300
 
@@ -90,9 +89,3 @@ def test_no_more_rows_are_compared_than_there_is_time_for(attack_bundle: ServedB
     model, table = ServedModel(attack_bundle), rows_for(attack_bundle)
     first, second = common_rows(model, model, table)
     assert count_differing(model, model, first, second, limit_s=0) == Comparison(256, 0)
-
-
-def test_only_features_of_the_shipped_contracts_are_stored(threat_bundle: ServedBundle) -> None:
-    assert has_stored_rows(threat_bundle.contract)
-    for names in (["topic", "partition", "offset", "batch_id"], ["src_bytes", "service_category"]):
-        assert not has_stored_rows(contract_for(names, "threat_detector"))

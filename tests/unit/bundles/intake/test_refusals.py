@@ -35,14 +35,17 @@ def _threat(models: Path) -> dict[str, Any]:
     return layout
 
 
-def test_another_order_of_features_is_refused() -> None:
+def test_undeclared_features_are_refused_by_their_names() -> None:
     layout = honest("tree").layout
-    first, last = layout["selected_features"][0], layout["selected_features"][-1]
-    layout["selected_features"] = layout["selected_features"][::-1]
+    layout["selected_features"] = ["beats", *layout["selected_features"][1:]]
     step, reason = _reason(layout)
     assert step == "features"
-    assert "attack/v1" in reason
-    assert f'the same in another order, and feature 1 is "{last}" where "{first}" is needed' in reason
+    assert '"beats"' in reason and '"feature_definitions"' in reason
+
+
+def test_wrong_definitions_of_features_are_refused() -> None:
+    step, reason = _reason(honest("tree").layout, profile={"feature_definitions": {"beats": {"type": "number"}}})
+    assert (step, "minimum" in reason) == ("features", True)
 
 
 def test_stripped_names_are_refused_with_a_hint() -> None:

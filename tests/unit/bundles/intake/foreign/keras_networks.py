@@ -98,7 +98,7 @@ def rows() -> Any:
 
 def whole(network: Any) -> dict[str, Any]:
     """A serving layout whose model is the network itself."""
-    names = [feature["name"] for feature in json.loads(CONTRACT.read_text("utf-8"))["features"]]
+    names = json.loads(CONTRACT.read_text("utf-8"))["features"]
     return {"model": network, "scaler": None, "selected_features": names, "threshold": 0.5}
 
 

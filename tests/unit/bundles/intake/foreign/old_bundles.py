@@ -39,7 +39,7 @@ _ROWS = 40
 
 def _names(contract: str) -> list[str]:
     document = json.loads((CONTRACTS / f"{contract}.json").read_text("utf-8"))
-    return [feature["name"] for feature in document["features"]]
+    return list(document["features"])
 
 
 def _models() -> dict[str, tuple[Any, Any, bool]]:
