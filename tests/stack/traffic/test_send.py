@@ -1,6 +1,8 @@
 """What goes to a real broker arrives there, once and in order, at the pace asked for."""
 
 import gzip
+import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.kafka.topics import ensure_topics, topic_id
 from netheal.traffic.send import send_files, send_messages
 from tests.deadlines import DEADLINE_S
+from tests.own_features import PROFILE
+from tests.stack.harness import NETHEAL
 
 
 def received(kafka: EmbeddedKafka, topic: str, count: int, deadline_s: float = DEADLINE_S) -> list[bytes]:
@@ -43,6 +47,21 @@ def test_rows_of_a_file_arrive(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     ensure_topics(kafka.bootstrap_servers, {"file": 1})
     assert send_files([path], kafka.bootstrap_servers, "file").sent == 2
     assert received(kafka, "file", 2)[1].startswith(b'{"service":"http","flag":"SF","src_bytes":1,')
+
+
+def test_rows_of_a_file_that_only_an_own_model_takes_arrive_by_its_profile(
+    kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_topics(kafka.bootstrap_servers, {"own": 1})
+    monkeypatch.setenv("NETHEAL_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    monkeypatch.setenv("NETHEAL_INPUT_TOPIC", "own")
+    (tmp_path / "rows.csv").write_text("Duration,Payload Entropy\n3,0.5\n", "utf-8")
+    profile = PROFILE | {"expected_features": ["duration", "Payload Entropy"]}
+    (tmp_path / "profile.json").write_text(json.dumps(profile), "utf-8")
+    command = ["traffic", "send", "rows.csv", "--profile", "profile.json", "--var", str(tmp_path / "var")]
+    sent = subprocess.run([*NETHEAL, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert sent.returncode == 0, sent.stderr
+    assert received(kafka, "own", 1) == [b'{"duration":3,"Payload Entropy":0.5}']
 
 
 def test_the_pace_is_kept(kafka: EmbeddedKafka) -> None:

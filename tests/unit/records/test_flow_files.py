@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from netheal.contracts import Contract, contract, known_features, wire_contracts
+from netheal.contracts.declared_features import declared_features
+from netheal.contracts.own_contract import contract_for
 from netheal.errors import ContractError, SettingsError
 from netheal.records.flow_files import MALFORMED, read_flow_file
 from netheal.records.headers import wire_headers
@@ -64,6 +66,22 @@ def test_names_of_copies_are_found_in_linear_time(headers: list[str]) -> None:
 @pytest.mark.parametrize("header", ["Src IP", " Source IP", "Flow ID", " Timestamp", "event_id", "Protocol"])
 def test_envelope_columns_keep_their_names(header: str) -> None:
     assert wire_headers([header], known_features().values()) == [header]
+
+
+def test_known_features_are_numbers_under_their_wire_names_whatever_contract_has_them(tmp_path: Path) -> None:
+    text = csv_text([*THREAT.names, "Flow IAT Max", "Fwd Pkts/s", "note"], [*cells(), "7", "0.5", "7"])
+    (table,) = read_flow_file(written(tmp_path, text))
+    assert [table[name].to_pylist() for name in (" Flow IAT Max", "Fwd Packets/s", "note")] == [[7], [0.5], ["7"]]
+
+
+def test_a_file_with_the_columns_of_a_contract_of_its_own(tmp_path: Path) -> None:
+    declared = declared_features({"Payload Entropy": {"type": "number", "minimum": 0, "meaning": "bits"}})
+    own = contract_for(["duration", "Payload Entropy"], "threat_detector", declared)
+    path = written(tmp_path, csv_text(["Duration", "payload_entropy"], ["3", "0.5"]))
+    (table,) = read_flow_file(path, [own])
+    assert table.to_pylist() == [{"duration": 3, "Payload Entropy": 0.5}]
+    with pytest.raises(ContractError, match="the columns of none of"):
+        next(read_flow_file(path))
 
 
 def test_byte_order_mark_and_other_encodings(tmp_path: Path) -> None:

@@ -5,11 +5,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from netheal.records.check import Checked, Encoders
+from netheal.contracts import MODEL_TYPES
+from netheal.contracts.declared_features import declared_features
+from netheal.contracts.own_contract import contract_for
+from netheal.records.check import Checked, Encoders, check
+from netheal.records.decode import MessageDecoder
 from netheal.records.reasons import MEANING, RejectionReason
 from netheal.records.strict_parser import MAX_VALUE_BYTES
+from netheal.records.vocabulary import vocabulary
 
 Row = dict[str, Any]
 CheckMessages = Callable[..., Checked]
@@ -225,6 +231,29 @@ def test_a_category_comes_as_its_string_or_as_its_number(
     assert result.rejected == []
     assert (result.inputs[0].matrix == result.inputs[0].matrix[0]).all()
     assert result.inputs[0].matrix[0, 1] == code
+
+
+def test_a_string_is_nothing_for_a_model_that_has_no_encoder(
+    check_messages: CheckMessages, threat_row: Row, attack_row: Row
+) -> None:
+    coded = threat_row | {"service": 1, "flag": 2}
+    result = check_messages(threat_row, coded, attack_row | threat_row, active={"threat/v1": {}, "attack/v1": {}})
+    told = [(r.position, r.reason, r.field) for r in sorted(result.rejected, key=lambda r: r.position)]
+    assert told == [(at, RejectionReason.UNKNOWN_CATEGORY, "service") for at in (0, 2)]
+    assert all(math.isfinite(rows.matrix.sum()) for rows in result.inputs)
+
+
+def test_what_is_a_category_for_one_model_may_be_a_number_for_another(threat_row: Row) -> None:
+    """Of two makers that declare the same name, each model gets what it takes, or the row is rejected."""
+    category, number = (
+        contract_for(["k"], model_type, declared_features({"k": {"type": kind, "minimum": 0, "meaning": ""}}))
+        for model_type, kind in zip(MODEL_TYPES[::-1], ("category", "number"), strict=True)
+    )
+    for order in ([category, number], [number, category]):
+        decoded = MessageDecoder(vocabulary(order)).decode(pa.array([b'{"k": "a"}', b'{"k": 1}'], pa.binary()))
+        result = check(decoded, {category.id: {"k": {"a": 1.0}}, number.id: {}})
+        assert [(r.position, r.field) for r in result.rejected] == [(0, "k")]
+        assert [rows.matrix.tolist() for rows in result.inputs] == [[[1.0]], [[1.0]]]
 
 
 def test_an_unknown_category_of_a_contract_that_does_not_fit_is_not_stored(
