@@ -131,6 +131,26 @@ def jars_command() -> None:
     Console().print(f"the jars are in {settings.paths.tools_dir}")
 
 
+@app.command("examples")
+def examples_command(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder, new or empty.")] = Path("examples"),
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Flows of each CSV file.")] = 36,
+    contract_ids: Annotated[
+        list[str] | None, typer.Option("--contract", help="Only of this contract; may be given more than once.")
+    ] = None,
+) -> None:
+    """Write files to try netheal with: CSVs of each contract, one flow, the JSON Schema of a message."""
+    from netheal.contracts import contract, wire_contracts
+    from netheal.traffic.examples import example_files, write_examples
+
+    wanted = [contract(name) for name in dict.fromkeys(contract_ids)] if contract_ids else wire_contracts()
+    files = example_files(wanted, rows)
+    write_examples(folder, files)
+    Console().print(
+        f"{len(files)} files are in {folder}; its README.md says what each is", markup=False, highlight=False
+    )
+
+
 @app.command("status")
 def status_command(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False, var: VarDir = None

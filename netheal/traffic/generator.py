@@ -1,6 +1,7 @@
 """Seeded traffic like the real one, from the shipped profiles, with a share of broken messages."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,6 +25,26 @@ _CONTRACTS: dict[Kind, tuple[str, ...]] = {
     "both": ("attack/v1", "threat/v1"),
 }
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+
+
+@dataclass(frozen=True)
+class SampledFlows:
+    """Flows of a plan: rows of both profiles, [rows, features], class names in each, and the envelope's columns."""
+
+    attacks: Matrix
+    threats: Matrix
+    threat_names: list[str]
+    envelope: pa.Table
+
+
+def sample_flows(rng: np.random.Generator, identities: Identities, plan: Plan) -> SampledFlows:
+    """A flow for each row of `plan`."""
+    attacks = shipped_profile("attack").sample(rng, [row.attack for row in plan.episodes])
+    turns = rng.integers(1 << 30, size=len(plan.kinds)).tolist()
+    threat_names = [e.threat[turn % len(e.threat)] for e, turn in zip(plan.episodes, turns, strict=True)]
+    threats = shipped_profile("threat").sample(rng, threat_names)
+    envelope = identities.next(plan, _protocols(plan.kinds, attacks, threats))
+    return SampledFlows(attacks, threats, threat_names, envelope)
 
 
 class TrafficGenerator:
@@ -57,12 +78,8 @@ class TrafficGenerator:
     def _block(self) -> list[bytes]:
         plan = self._schedule.next(_BLOCK_ROWS)
         broken = self._broken(plan)
-        attacks = shipped_profile("attack").sample(self._rng, [row.attack for row in plan.episodes])
-        turns = self._rng.integers(1 << 30, size=_BLOCK_ROWS).tolist()
-        threat_names = [e.threat[turn % len(e.threat)] for e, turn in zip(plan.episodes, turns, strict=True)]
-        threats = shipped_profile("threat").sample(self._rng, threat_names)
-        envelope = self._identities.next(plan, _protocols(plan.kinds, attacks, threats))
-        messages = _encoded(plan.kinds, envelope, attacks, threats)
+        flows = sample_flows(self._rng, self._identities, plan)
+        messages = _encoded(plan.kinds, flows)
         for place, way in broken.items():
             wire = contract(plan.kinds[place])
             messages[place] = break_message(BROKEN[way], messages[place], wire, self._rng)
@@ -94,15 +111,15 @@ def profile_table(profile: Profile, rows: Matrix, names: Sequence[str]) -> pa.Ta
     return pa.table(columns)
 
 
-def _encoded(kinds: Sequence[Kind], envelope: pa.Table, attacks: Matrix, threats: Matrix) -> list[bytes]:
+def _encoded(kinds: Sequence[Kind], flows: SampledFlows) -> list[bytes]:
     messages = [b""] * len(kinds)
     for kind, contract_ids in _CONTRACTS.items():
         places = np.flatnonzero(np.array(kinds) == kind)
-        table = envelope.take(pa.array(places))
+        table = flows.envelope.take(pa.array(places))
         for contract_id in contract_ids:
             of_attack = contract_id.startswith("attack")
             profile = shipped_profile("attack" if of_attack else "threat")
-            rows = (attacks if of_attack else threats)[places]
+            rows = (flows.attacks if of_attack else flows.threats)[places]
             features = profile_table(profile, rows, contract(contract_id).names)
             for name in features.column_names:
                 table = table.append_column(name, features[name])

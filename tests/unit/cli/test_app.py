@@ -75,7 +75,7 @@ def test_a_wrong_argument_is_refused(ordered: Order, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "traffic", "topic", "checkpoint", "models", "jars", "status", "doctor", "tokens"]
+    "command", ["up", "traffic", "topic", "checkpoint", "models", "jars", "status", "doctor", "tokens", "examples"]
 )
 def test_the_help_names_every_command(command: str) -> None:
     assert command in CliRunner().invoke(app, ["-h"]).output

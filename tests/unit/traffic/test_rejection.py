@@ -4,33 +4,20 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from netheal.contracts import contract, wire_contracts
-from netheal.records.check import Checked, check
-from netheal.records.decode import MessageDecoder
+from netheal.contracts import contract
 from netheal.records.reasons import RejectionReason
-from netheal.records.vocabulary import vocabulary
 from netheal.traffic.broken import BROKEN, Broken, break_message
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.mix import default_mix
-from netheal.traffic.profiles import shipped_profile
+from tests.unit.traffic.checked import checked
 
 RENAMED = {
     "array": RejectionReason.NOT_AN_OBJECT,
     "string_for_number": RejectionReason.WRONG_TYPE,
     "boolean_for_number": RejectionReason.WRONG_TYPE,
 }
-VOCABULARY = vocabulary(wire_contracts())
-DECODER = MessageDecoder(VOCABULARY)
-
-
-def checked(messages: list[bytes]) -> Checked:
-    words = shipped_profile("threat").words
-    encoders = {name: {word: float(code) for code, word in enumerate(words[name])} for name in words}
-    active = {"attack/v1": {}, "threat/v1": encoders, "threat/v2": encoders}
-    return check(DECODER.decode(pa.array(messages, pa.binary())), active)
 
 
 def test_sound_messages_are_all_accepted() -> None:
