@@ -115,7 +115,9 @@ def _readme(contracts: Sequence[Contract], rows: int) -> str:
     ]
     for contract in contracts:
         name, label = contract.id.replace("/", "_"), LABEL_COLUMNS[contract.model_type]
-        lines.append(f"| `{name}.csv` | {rows} flows of `{contract.id}`, as `POST /api/v1/upload/csv` takes them |")
+        lines.append(
+            f"| `{name}.csv` | {rows} flows of `{contract.id}`, for `POST /api/v1/upload/csv`, if a model takes them |"
+        )
         lines.append(
             f'| `{name}_labelled.csv` | the same with their class in the column "{label}", to compare verdicts with |'
         )
