@@ -1,4 +1,25 @@
-"""One micro-batch, from pin to commit, in the order that makes a replay harmless."""
+"""One micro-batch, exactly once: the order of its steps makes a replay of any of them harmless.
+
+1. Plan: Spark notes the batch's offsets in its checkpoint. Only one driver reads the topic: it holds the advisory lock.
+2. Pin: one Postgres transaction inserts the ledger's row, state `open`, with offsets, active models and policy; or it
+   finds the row, counts the attempt, and what the row says holds. Refused where the batch would not begin where the
+   done ones end. A batch that is `done` ends here.
+3. Clean up: where the row was there, Delta parts of earlier attempts that no version refers to are removed.
+4. Score: each task reads its share and decodes, checks, scores and decides it with what is pinned. Where a model fails,
+   its task returns the failure, and no row of it is stored; messages may have left. The driver removes the Delta parts
+   of the other tasks, in one transaction deactivates the model, pins the one before it and takes back the Postgres
+   rows of the other tasks, and begins this step again.
+5. Write: each task makes durable, in this order, its Delta parts (closed and synced; nobody sees them yet), its
+   Postgres rows (one transaction: COPY, or where a row is there already, insert on conflict do nothing), its output
+   messages (sent since step 4, now flushed, acks=all). Then it returns a receipt: counts, and its parts with their
+   statistics.
+6. Commit: one Delta commit a table, verdicts first, under (query, batch). Where an earlier attempt made it, this
+   attempt's parts are removed. The log is synced.
+7. Close: one Postgres transaction marks the row `done`, moves the end of the done offsets, and adds the counts.
+8. Go on: Spark notes in its checkpoint that the batch is finished, and plans the next one.
+
+docs/architecture.md says what a crash after each of them leaves, and what the replay makes of it.
+"""
 
 import time
 from collections import Counter
@@ -47,7 +68,7 @@ class MicroBatch:
     """The batch that was begun last."""
 
     def __call__(self, records: DataFrame, batch_id: int) -> None:
-        """Pin, score and write, commit, count. Any exception leaves the batch to be replayed.
+        """Steps 2 to 7. Any exception leaves the batch to be replayed.
 
         Raises BatchFailed for what fails after the pin.
         """
@@ -102,7 +123,7 @@ class MicroBatch:
             emit("state.not_reported", reason=str(error))
 
     def pin(self, batch_id: int) -> tuple[LedgerEntry, dict[str, Any]] | None:
-        """Bind the batch to offsets, models and policy, those of its first attempt if there was one.
+        """Step 2: bind the batch to offsets, models and policy, those of its first attempt if there was one.
 
         Gives the ledger's row and the policy document; None if the batch is done.
         """
@@ -126,7 +147,7 @@ class MicroBatch:
         return entry, document
 
     def commit(self, receipts: list[TaskReceipt], batch_id: int) -> None:
-        """Make the parts visible, once a batch."""
+        """Step 6: make the parts visible, once a batch."""
         written = (
             (self.verdicts, [part for receipt in receipts for part in receipt.verdict_parts]),
             (self.quarantine, [part for receipt in receipts for part in receipt.quarantine_parts]),
@@ -137,7 +158,7 @@ class MicroBatch:
             self.scoring.remove_leftovers(batch_id)
 
     def close(self, receipts: list[TaskReceipt], batch_id: int) -> None:
-        """Add the counts and mark the batch done, in one transaction."""
+        """Step 7: add the counts and mark the batch done, in one transaction."""
         counts: MinuteCounts = Counter()
         for receipt in receipts:
             counts.update({(minute, kind, name): n for minute, kind, name, n in receipt.counts})
