@@ -18,7 +18,7 @@ from research.evaluation import Detector
 def write(folder: Path, model: Detector, parts: Mapping[str, Rows], figures: Mapping[str, Any]) -> None:
     """Write `roc.png`, `precision_recall.png`, `calibration.png`, a line for each part, and a confusion for each."""
     if find_spec("matplotlib") is None:
-        print("no charts: matplotlib is part of the research extra")
+        print("no charts: matplotlib is not installed, which `make dev` does")
         return
     os.environ.setdefault("MPLCONFIGDIR", str(PROJECT_ROOT / "var" / "cache" / "matplotlib"))
     from matplotlib.figure import Figure

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from netheal.settings import PROJECT_ROOT
 from research.artefacts import default_version
@@ -46,4 +47,15 @@ def parsed(
     for path in (*options.train_files, *options.test_files):
         if not path.is_file():
             parser.error(f"there is no file {path}")
+    _require_writable(parser, options.output_dir)
     return options
+
+
+def _require_writable(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """Exit before hours of training rather than after them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        parser.error(f"cannot write into {folder}: {error.strerror}: name another folder with --output-dir")

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parsed(parser, arguments, KINDS)
     if bool(options.predict_csv) != bool(options.output_preds):
         parser.error("--predict-csv and --output-preds go together")
+    if options.model == "ensemble" and find_spec("tensorflow") is None:
+        parser.error("the ensemble needs TensorFlow, which `make dev` installs; --model forest does without")
     if options.threshold is not None and not 0 < options.threshold < 1:
         parser.error("--threshold lies between 0 and 1")
     return options

@@ -76,12 +76,13 @@ class Run:
     def write(
         self, bundle: ServedBundle, introduction: str, dropped: Dropped, options: argparse.Namespace, script: str
     ) -> None:
-        """The card, the metrics and the charts."""
+        """The card, the metrics and the charts; says where everything is."""
         names = self.recipe.data_set
         sections = findings.sections(bundle, introduction, self.assessed, names, self.recipe.benign)
         write_card(options.output_dir, [*sections, *findings.record(bundle, dropped, names, script, options)])
         write_metrics(options.output_dir, bundle, self.assessed, options)
         charts.write(options.output_dir / "charts", self.trained, self.parts, self.figures)
+        print(f"the bundle, its profile, card, metrics and charts are in {options.output_dir.resolve()}")
 
 
 def run(recipe: Recipe, contract: Contract, rows: Rows, tests: Mapping[str, Rows], options: argparse.Namespace) -> Run:

@@ -13,8 +13,9 @@ from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.served import read_served
 from netheal.contracts import attack_classes, contract
 from netheal.contracts.contract import ModelType
-from research import attack_classification
+from research import attack_classification, threat_classification
 from research.flows import candidate_features, correlated, labelled_rows, read_flows
+from research.options import training_parser
 from research.tables import Dropped
 
 ARTIFACTS = {"label_encoder", "scaler", "feature_columns", "removed_columns", "class_mapping"}
@@ -234,5 +235,27 @@ def test_every_option_has_help_and_tensorflow_is_not_loaded_for_it(script: str, 
 def test_the_working_directory_does_not_matter(data: Path, root: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(root / "research" / "attack_classification.py"), "--train_csvs", data.name]
     more = ["--output_dir", str(tmp_path / "made")]
-    subprocess.run([*command, *more], cwd=data.parent, check=True, timeout=120, capture_output=True)
+    done = subprocess.run([*command, *more], cwd=data.parent, check=True, timeout=120, capture_output=True, text=True)
     assert (tmp_path / "made" / "manifest.json").is_file()
+    last = done.stdout.splitlines()[-1]
+    assert last == f"the bundle, its profile, card, metrics and charts are in {tmp_path / 'made'}"
+    assert training_parser("", {"tree": ""}, "x").get_default("output_dir").is_absolute()
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_training(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        attack_classification.main(["--train-files", str(data), "--output-dir", str(tmp_path / "file" / "below")])
+    told = capsys.readouterr()
+    assert "cannot write into" in told.err and "--output-dir" in told.err and told.out == ""
+
+
+def test_without_tensorflow_the_ensemble_is_refused_with_the_command_that_installs_it(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threat_classification, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        threat_classification.main(["--train-files", str(data)])
+    assert "`make dev` installs" in capsys.readouterr().err
