@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from netheal.contracts.feature import Feature, parse_feature
 
-_FILES = ("features_nsl_kdd.json", "features_cic_ids2017.json")
+CATALOGUE_FILES = ("features_nsl_kdd.json", "features_cic_ids2017.json")
 
 
 @cache
@@ -19,6 +19,6 @@ def known_features() -> Mapping[str, Feature]:
     'us'
     """
     data = files("netheal.contracts") / "data"
-    documents = [json.loads((data / name).read_text("utf-8")) for name in _FILES]
+    documents = [json.loads((data / name).read_text("utf-8")) for name in CATALOGUE_FILES]
     features = [parse_feature(entry) for document in documents for entry in document["features"]]
     return MappingProxyType({feature.name: feature for feature in features})

@@ -38,6 +38,8 @@ def _feature_schema(feature: Feature) -> dict[str, Any]:
     schema["minimum"] = feature.minimum
     if math.isfinite(feature.maximum):
         schema["maximum"] = feature.maximum
+    if feature.meaning:
+        schema["description"] = f"{feature.meaning}, in {feature.unit}" if feature.unit else feature.meaning
     return schema
 
 

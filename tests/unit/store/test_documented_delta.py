@@ -1,35 +1,31 @@
-"""docs/tables.md describes every column of the Delta tables, and every feature with its name and range."""
-
-import math
+"""docs/tables.md and docs/features.md describe every column of the Delta tables."""
 
 from deltalake.schema import Schema
 
-from netheal.contracts import Feature, wire_contracts
+from netheal.contracts.catalogue import known_features
+from netheal.contracts.features_page import page
+from netheal.contracts.schema import category_column
+from netheal.settings import PROJECT_ROOT
 from netheal.store.delta import Layout, quarantine_layout, verdicts_layout
 from tests.documented_columns import assert_documented, documented_tables
-
-VERDICTS, FEATURES, QUARANTINE = "Delta `verdicts`", "Delta `verdicts`: features", "Delta `quarantine`"
 
 
 def stored(layout: Layout) -> dict[str, str]:
     return {field.name: field.type.type for field in Schema.from_arrow(layout.stored).fields}
 
 
-def range_of(feature: Feature) -> str:
-    least = f"{feature.minimum:g}"
-    return f"≥ {least}" if math.isinf(feature.maximum) else f"{least} to {feature.maximum:g}"
-
-
 def test_every_column_is_described() -> None:
     tables = documented_tables()
-    verdicts = {column: cells[0] for column, cells in tables[VERDICTS].items()}
-    verdicts |= dict.fromkeys(tables[FEATURES], "double")
-    assert_documented(VERDICTS, verdicts, stored(verdicts_layout()))
-    quarantine = {column: cells[0] for column, cells in tables[QUARANTINE].items()}
-    assert_documented(QUARANTINE, quarantine, stored(quarantine_layout()))
+    features = {feature.column for feature in known_features().values()}
+    features |= {category_column(feature.column) for feature in known_features().values() if feature.category}
+    for layout in (verdicts_layout(), quarantine_layout()):
+        heading = f"Delta `{layout.name}`"
+        actual = {column: kind for column, kind in stored(layout).items() if column not in features}
+        assert_documented(heading, {column: cells[0] for column, cells in tables[heading].items()}, actual)
 
 
-def test_every_feature_has_its_name_and_its_range() -> None:
-    described = {column: cells[:2] for column, cells in documented_tables()[FEATURES].items()}
-    for feature in (feature for known in wire_contracts() for feature in known.features):
-        assert described[feature.column] == [f'`"{feature.name}"`', range_of(feature)], feature.column
+def test_the_page_of_features_is_made_of_the_catalogue() -> None:
+    written = (PROJECT_ROOT / "docs" / "features.md").read_text("utf-8")
+    assert written == page(), "python -m netheal.contracts.features_page > docs/features.md"
+    lacking = [feature.name for feature in known_features().values() if not feature.meaning]
+    assert not lacking, f"say in the catalogue what these features mean: {lacking}"
