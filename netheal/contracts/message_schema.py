@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from netheal.contracts.contract import Contract, Feature, wire_contracts
+from netheal.contracts.contract import Contract, wire_contracts
 from netheal.contracts.envelope import envelope_spellings
+from netheal.contracts.feature import Feature
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MAX_PORT = 65535

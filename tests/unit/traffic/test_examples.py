@@ -1,6 +1,7 @@
 """The example files are what the command makes, and netheal takes each of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from netheal.cli.app import app
-from netheal.contracts import attack_classes, wire_contracts
+from netheal.contracts import attack_classes, contract, wire_contracts
+from netheal.contracts.catalogue import known_features
 from netheal.contracts.message_schema import message_schema
 from netheal.errors import ContractError, NethealError, SettingsError
 from netheal.records.encode import encode_rows
@@ -117,3 +119,10 @@ def test_a_contract_that_is_not_there() -> None:
     refused = refusal("--contract", "attack/v9")
     assert isinstance(refused, ContractError)
     assert "there is no contract 'attack/v9'; known are attack/v1" in str(refused)
+
+
+def test_features_that_are_not_generated_are_named() -> None:
+    known = contract("threat/v1")
+    wider = replace(known, id="threat/other", features=(*known.features, known_features()["duration"]))
+    with pytest.raises(ContractError, match='features of threat/other from: "duration"'):
+        example_flows(wider, 2)
