@@ -133,8 +133,8 @@ def jars_command() -> None:
 
 @app.command("examples")
 def examples_command(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder, new or empty.")] = Path("examples"),
-    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Flows of each CSV file.")] = 36,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or empty.")] = Path("examples"),
+    rows: Annotated[int, typer.Option(min=1, max=100_000, help="Flows of each CSV file.")] = 36,
     contract_ids: Annotated[
         list[str] | None, typer.Option("--contract", help="Only of this contract; may be given more than once.")
     ] = None,

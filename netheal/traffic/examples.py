@@ -27,6 +27,7 @@ _KINDS: dict[ModelType, Kind] = {"attack_classifier": "attack/v1", "threat_detec
 """Which profile says what protocol a flow is of."""
 _SEED = 1
 _ROWS_PER_S = 10.0
+_ROWS_AT_ONCE = 10_000
 
 
 def example_files(contracts: Sequence[Contract], rows: int) -> dict[str, bytes]:
@@ -90,7 +91,8 @@ def _csv(table: pa.Table) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
-    writer.writerows(zip(*table.to_pydict().values(), strict=True))
+    for part in table.to_batches(_ROWS_AT_ONCE):
+        writer.writerows(zip(*part.to_pydict().values(), strict=True))
     return text.getvalue().encode()
 
 
