@@ -82,7 +82,7 @@ class Trained:
         scaling, names = standard(self.scaler.mean_, self.scaler.scale_), self.encoder.classes_.tolist()
         if isinstance(self.model, RandomForestClassifier):
             onnx = label_onnx(served_form(self.model), len(self.contract.names), scaling, class_ids(names))
-            return attack_bundle(LoadedGraph(onnx), self.contract, origin, evidence)
+            return attack_bundle(LoadedGraph(onnx), self.contract, origin, evidence, "vote_share")
         inner = self.model.tree_
         tree = tree_from_arrays(inner.children_left, inner.children_right, inner.feature, inner.threshold, inner.value)
         return serve_attack(tree, scaling, self.contract, names, origin, evidence)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from netheal.bundles.probability import score_onnx
 from netheal.bundles.scaling import Scaling, standard
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
+from netheal.contracts.verdict import ConfidenceKind
 from research.connections import NORMAL
 from research.forest import served_form
 
@@ -35,6 +36,7 @@ class ThreatDetector(ABC):
     threshold: float
     random_state: int
     benign: str = NORMAL
+    confidence_kind: ClassVar[ConfidenceKind]
 
     @abstractmethod
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -59,7 +61,7 @@ class ThreatDetector(ABC):
         evidence = Evidence(rows, scores, (scores >= self.threshold).astype(np.int64))
         graph = LoadedGraph(self.graph(standard(self.scaler.center_, self.scaler.scale_)))
         known = {name: e.classes_.tolist() for name, e in self.encoders.items() if name in self.contract.names}
-        return threat_bundle(graph, self.contract, known, origin, evidence, self.threshold)
+        return threat_bundle(graph, self.contract, known, origin, evidence, self.confidence_kind, self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class EnsembleDetector(ThreatDetector):
     """The mean score of a dense network and an LSTM."""
 
     ensemble: "Ensemble"
+    confidence_kind: ClassVar[ConfidenceKind] = "probability"
 
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return self.ensemble.scores(self.scaler.transform(values))
@@ -99,6 +102,7 @@ class ForestDetector(ThreatDetector):
     """The share of the votes of a forest's trees, its leaves weighing by their rows."""
 
     forest: RandomForestClassifier
+    confidence_kind: ClassVar[ConfidenceKind] = "vote_share"
 
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self.forest.predict_proba(self.scaler.transform(values))[:, 1])

@@ -12,7 +12,7 @@ from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_onnx
 from netheal.contracts import Contract, attack_classes
 from netheal.contracts.contract import contract_document
-from netheal.contracts.verdict import DEFAULT_THRESHOLD
+from netheal.contracts.verdict import DEFAULT_THRESHOLD, ConfidenceKind
 from netheal.errors import BundleError
 from netheal.wording import listed
 
@@ -37,7 +37,7 @@ def serve_threat(
 ) -> ServedBundle:
     """A threat detector whose score is the mean of the networks'; raises BundleError without parity."""
     onnx = ensemble_onnx(networks, len(contract.features), scaling)
-    return threat_bundle(LoadedGraph(onnx), contract, encoders, origin, evidence, threshold)
+    return threat_bundle(LoadedGraph(onnx), contract, encoders, origin, evidence, "probability", threshold)
 
 
 def threat_bundle(
@@ -46,6 +46,7 @@ def threat_bundle(
     encoders: Mapping[str, Sequence[str]],
     origin: Origin,
     evidence: Evidence,
+    kind: ConfidenceKind,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> ServedBundle:
     """A threat detector of a graph that is there; raises BundleError without parity."""
@@ -56,7 +57,7 @@ def threat_bundle(
         raise BundleError(f"there are encoders for {listed(sorted(unknown))}, which are no categories of the model")
     figures = prove_parity(graph, evidence, threshold)
     manifest = replace(
-        _manifest(contract, graph.onnx, origin, figures),
+        _manifest(contract, graph.onnx, origin, figures, kind),
         threshold=threshold,
         encoders={name: [str(value) for value in values] for name, values in encoders.items()},
     )
@@ -77,7 +78,7 @@ def serve_attack(
     `label` is the product's class id. Raises BundleError for a class outside them, or without parity.
     """
     onnx = tree_onnx(tree, len(contract.features), scaling, class_ids(class_names))
-    return attack_bundle(LoadedGraph(onnx), contract, origin, evidence)
+    return attack_bundle(LoadedGraph(onnx), contract, origin, evidence, "vote_share")
 
 
 def class_ids(class_names: Sequence[str]) -> list[int]:
@@ -92,14 +93,18 @@ def class_ids(class_names: Sequence[str]) -> list[int]:
     return [known.id_of(name) for name in canonical if name is not None]
 
 
-def attack_bundle(graph: LoadedGraph, contract: Contract, origin: Origin, evidence: Evidence) -> ServedBundle:
+def attack_bundle(
+    graph: LoadedGraph, contract: Contract, origin: Origin, evidence: Evidence, kind: ConfidenceKind
+) -> ServedBundle:
     """An attack classifier of a graph that is there; raises BundleError without parity."""
     figures = prove_parity(graph, evidence)
     classes = list(attack_classes().names)
-    return ServedBundle(replace(_manifest(contract, graph.onnx, origin, figures), classes=classes), graph.onnx)
+    return ServedBundle(replace(_manifest(contract, graph.onnx, origin, figures, kind), classes=classes), graph.onnx)
 
 
-def _manifest(contract: Contract, onnx: bytes, origin: Origin, figures: dict[str, Any]) -> Manifest:
+def _manifest(
+    contract: Contract, onnx: bytes, origin: Origin, figures: dict[str, Any], kind: ConfidenceKind
+) -> Manifest:
     return Manifest(
         model_type=contract.model_type,
         version=origin.version,
@@ -109,4 +114,5 @@ def _manifest(contract: Contract, onnx: bytes, origin: Origin, figures: dict[str
         source_sha256=origin.source_sha256,
         training=dict(origin.training),
         parity=figures,
+        confidence_kind=kind,
     )

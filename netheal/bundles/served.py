@@ -16,11 +16,13 @@ from typing import Any
 
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType, parse_contract
+from netheal.contracts.verdict import ConfidenceKind
 from netheal.errors import BundleError
 
 FORMAT = 1
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+_MAY_BE_ABSENT = ("confidence_kind", "training_ranges")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Manifest:
     whose features are no shipped contract carries its own. `encoders` maps a category feature to its
     categories in the order of their codes. `classes` are canonical names by output index (None for a
     threat detector), `threshold` is where a score becomes an attack (None for an attack classifier).
+    `confidence_kind` is what its score or confidence is, `training_ranges` the document of
+    `training_ranges.parse_ranges`; both are None where the bundle does not say.
     """
 
     model_type: ModelType
@@ -44,11 +48,21 @@ class Manifest:
     classes: list[str] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
+    confidence_kind: ConfidenceKind | None = None
+    training_ranges: dict[str, Any] | None = None
     format: int = FORMAT
 
     def to_json(self) -> bytes:
-        """Canonical bytes: the same manifest is the same text."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False).encode()
+        """Canonical bytes: the same manifest is the same text.
+
+        What it does not say of confidence and ranges is left out: a bundle's hash stays what it was before there
+        were such fields.
+        """
+        document = asdict(self)
+        for name in _MAY_BE_ABSENT:
+            if document[name] is None:
+                del document[name]
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True)

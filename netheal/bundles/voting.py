@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.graph import GraphBuilder
 from netheal.bundles.probability import Classifier, Doubles, Forest, times
+from netheal.contracts.verdict import ConfidenceKind
 
 _TIE = 1e-9
 _LATER = 2.0**-30
@@ -75,6 +76,14 @@ class HardVoting:
         for member, weight in zip(self.members, self.weights, strict=True):
             votes += weight * np.eye(self.n_classes)[member.probabilities(rows).argmax(axis=1)]
         return votes / sum(self.weights) * self._counted
+
+
+def confidence_kind(model: Classifier) -> ConfidenceKind:
+    """What the classifier's shares are: votes are those of trees and of first choices, also where they are averaged."""
+    if isinstance(model, Voting):
+        kinds = {confidence_kind(member) for member in model.members}
+        return "vote_share" if kinds == {"vote_share"} else "probability"
+    return "vote_share" if isinstance(model, (Forest, HardVoting)) else "probability"
 
 
 def certain(model: Classifier, rows: Doubles) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ Everything that counts, filters or shows verdicts goes by these definitions, and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,25 @@ ATTACK = (
     "A row is an attack where the threat detector says so, or where its class is any but BENIGN;"
     " every other scored row is normal."
 )
-SCORE = "Probability of an attack, 0 to 1, by the threat detector; a row that no threat detector scored has none."
-CONFIDENCE = "Confidence in the class, 0 to 1, by the attack classifier; a row without a class has none."
+SCORE = (
+    "Score of an attack, 0 to 1, by the threat detector: a vote share or a probability, as its `confidence_kind` says;"
+    " a row that no threat detector scored has none."
+)
+CONFIDENCE = (
+    "Confidence in the class, 0 to 1, by the attack classifier: a vote share or a probability, as its `confidence_kind`"
+    " says; a row without a class has none."
+)
+CONFIDENCE_KIND = (
+    "What a model's score or confidence is. `vote_share`: the share of votes of a forest's trees or of other voters, or"
+    " of the training rows in a tree's leaf; it says how much the training agrees, not how likely the answer is right."
+    " `probability`: what the model estimates as one. Null where the bundle does not say."
+)
+NOVELTY = (
+    "How unlike its training a row is to the model, 0 to 1: the larger of the share of the model's features whose value"
+    " lies outside the training range, and of the disagreement, which is 0 where all votes (or all probability) go to"
+    " one answer and 1 where they are even. Null where the bundle has no training ranges."
+)
+IS_NOVEL = "Whether the novelty lies above the limit of the model's bundle; null where the bundle has none."
 SHARE = (
     "Per cent of all attacks. Attacks that no class explains (the threat detector alone said so) are `unclassified`,"
     " so that the shares make up 100."
@@ -30,6 +47,10 @@ NO_CLASS = -1
 """The class id of a row without a class, where ids are numbers only."""
 UNCLASSIFIED = "unclassified"
 
+ConfidenceKind = Literal["vote_share", "probability"]
+CONFIDENCE_KINDS: tuple[ConfidenceKind, ...] = get_args(ConfidenceKind)
+
+Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int16]
 Flags = npt.NDArray[np.bool_]
 
@@ -80,6 +101,23 @@ def is_attack(threat_attack: bool | Flags, class_id: int | Ids) -> bool | Flags:
     True
     """
     return threat_attack | is_attack_class(class_id)
+
+
+def novelty(outside: Doubles, largest: Doubles, answers: int) -> Doubles:
+    """`NOVELTY` of rows, [n], from the share of features outside the training range and the largest share of votes.
+
+    `answers` is how many answers share the votes: 2 for a threat detector, as many as classes for a classifier.
+
+    >>> novelty(np.array([0.0, 0.1, 0.3]), np.array([0.5, 1.0, 0.9]), answers=2).round(6).tolist()
+    [1.0, 0.1, 0.3]
+    """
+    disagreement = (1.0 - largest) * (answers / (answers - 1))
+    return np.asarray(np.maximum(outside, disagreement.clip(0.0, 1.0)))
+
+
+def is_novel(novelty: Doubles, limit: float) -> Flags:
+    """`IS_NOVEL`, of rows [n] of a model with this limit."""
+    return novelty > limit
 
 
 def passes_minimum(value: float | None, minimum: float | None) -> bool:

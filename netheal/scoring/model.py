@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.bundles.served import ServedBundle
+from netheal.bundles.training_ranges import TrainingRanges, parse_ranges
 from netheal.contracts import attack_classes
-from netheal.contracts.verdict import DEFAULT_THRESHOLD
+from netheal.contracts.verdict import DEFAULT_THRESHOLD, is_novel, novelty
 from netheal.errors import ModelFailure
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,6 +26,14 @@ class AttackScores:
 
     class_id: npt.NDArray[np.int16]
     confidence: FloatArray
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """`value` double [n] in [0, 1]; `is_novel` [n], None where the bundle has no limit."""
+
+    value: FloatArray
+    is_novel: npt.NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,11 @@ class ServedModel:
         lists = self.bundle.manifest.encoders
         return {name: {text: float(code) for code, text in enumerate(known)} for name, known in lists.items()}
 
+    @cached_property
+    def _ranges(self) -> TrainingRanges | None:
+        document = self.bundle.manifest.training_ranges
+        return None if document is None else parse_ranges(document, self.bundle.contract)
+
     @property
     def threshold(self) -> float:
         """The score at or above which a row is an attack."""
@@ -79,6 +93,21 @@ class ServedModel:
         if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
             raise self._failure("gave a confidence outside [0, 1] or NaN")
         return AttackScores(self._class_ids[label], np.minimum(confidence.astype(np.float64), 1.0))
+
+    def threat_novelty(self, features: FloatArray, scores: FloatArray) -> Novelty | None:
+        """How new rows are to a threat detector that gave them these scores; None where the bundle has no ranges."""
+        return self._novelty(features, np.maximum(scores, 1.0 - scores), answers=2)
+
+    def attack_novelty(self, features: FloatArray, confidence: FloatArray) -> Novelty | None:
+        """The same for a classifier and its confidence."""
+        return self._novelty(features, confidence, answers=len(self._class_ids))
+
+    def _novelty(self, features: FloatArray, largest: FloatArray, answers: int) -> Novelty | None:
+        if self._ranges is None:
+            return None
+        value = novelty(self._ranges.outside(features), largest, answers)
+        limit = self._ranges.limit
+        return Novelty(value, None if limit is None else is_novel(value, limit))
 
     def _run(self, outputs: list[str], features: FloatArray) -> list[npt.NDArray[Any]]:
         try:

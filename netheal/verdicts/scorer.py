@@ -18,7 +18,7 @@ from netheal.healing.policy import Decisions, Policy
 from netheal.records.check import Checked, check
 from netheal.records.decoded import DecodedFlows
 from netheal.records.reasons import Rejection
-from netheal.scoring.model import ServedModel
+from netheal.scoring.model import Novelty, ServedModel
 
 Columns = dict[str, pa.Array]
 _TEXT = pa.dictionary(pa.int8(), pa.string())
@@ -118,10 +118,12 @@ class Scorer:
                 scores = model.threat_scores(part.matrix)
                 threat_attack[part.rows] |= is_attack_score(scores, model.threshold)
                 columns |= _threat_columns(scores, here, model)
+                columns |= _novelty_columns("threat", model.threat_novelty(part.matrix, scores), here)
             else:
                 attack = model.attack_scores(part.matrix)
                 class_id[part.rows] = attack.class_id
                 columns |= _attack_columns(class_id, _spread(attack.confidence, here), here, model)
+                columns |= _novelty_columns("attack", model.attack_novelty(part.matrix, attack.confidence), here)
         return columns, class_id, threat_attack
 
     def _actions(self, decisions: Decisions) -> Columns:
@@ -181,8 +183,8 @@ def _where(text: str, here: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(here), np.int8), mask=~here), pa.array([text]))
 
 
-def _spread(values: npt.NDArray[np.float64], here: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    full = np.zeros(len(here))
+def _spread[T: np.generic](values: npt.NDArray[T], here: npt.NDArray[np.bool_]) -> npt.NDArray[T]:
+    full = np.zeros(len(here), values.dtype)
     full[here] = values
     return full
 
@@ -212,6 +214,16 @@ def _attack_columns(
         "attack_model_version": _where(model.bundle.manifest.version, here),
         "attack_model_hash": _where(model.bundle.hash, here),
     }
+
+
+def _novelty_columns(prefix: str, found: Novelty | None, here: npt.NDArray[np.bool_]) -> Columns:
+    """None where the model cannot say."""
+    if found is None:
+        return {}
+    columns = {f"{prefix}_novelty": pa.array(_spread(found.value, here), mask=~here)}
+    if found.is_novel is not None:
+        columns[f"{prefix}_is_novel"] = pa.array(_spread(found.is_novel, here), mask=~here)
+    return columns
 
 
 def _table(columns: Columns, schema: pa.Schema, rows: int) -> pa.Table:

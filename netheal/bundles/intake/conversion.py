@@ -14,9 +14,9 @@ from netheal.bundles.probability import Forest, label_onnx, score_onnx
 from netheal.bundles.reference import network_scores
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_onnx
-from netheal.bundles.voting import HardVoting, certain
+from netheal.bundles.voting import HardVoting, certain, confidence_kind
 from netheal.contracts import Contract
-from netheal.contracts.verdict import is_attack_score
+from netheal.contracts.verdict import ConfidenceKind, is_attack_score
 from netheal.errors import BundleError
 
 
@@ -41,10 +41,11 @@ def serve(parts: ModelParts, contract: Contract, origin: Origin) -> tuple[Served
     if not np.isfinite(found.scores).all():
         raise BundleError("the model answers with values that are not finite: train it again")
     evidence = Evidence(rows[found.sure], found.scores[found.sure], found.labels[found.sure])
+    kind: ConfidenceKind = "probability" if parts.classifier is None else confidence_kind(parts.classifier)
     if contract.model_type == "threat_detector":
-        bundle = threat_bundle(graph, contract, parts.encoders, origin, evidence, parts.threshold)
+        bundle = threat_bundle(graph, contract, parts.encoders, origin, evidence, kind, parts.threshold)
     else:
-        bundle = attack_bundle(graph, contract, origin, evidence)
+        bundle = attack_bundle(graph, contract, origin, evidence, kind)
     for name, values in graph.answers(extreme).items():
         if name != "label" and not ((values >= 0) & (values <= 1 + TOLERANCE)).all():
             raise BundleError(f"the model gives a {name} outside [0, 1] on rows that the contract allows")

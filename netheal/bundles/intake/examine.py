@@ -25,6 +25,7 @@ from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.intake.warnings import model_warnings
 from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
+from netheal.bundles.training_ranges import PROFILE_KEY, with_ranges
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
 from netheal.contracts.own_contract import contract_for
@@ -159,6 +160,8 @@ def _test_prediction(work: _Work) -> str:
     facts = {"layout": work.parts.layout, "model": work.parts.model}
     facts |= {name: fact for name, fact in told.items() if fact is not None}
     bundle, graph = serve(work.parts, work.contract, Origin(version, sha256, facts))
+    if work.profile is not None and PROFILE_KEY in work.profile:
+        bundle = with_ranges(bundle, work.profile.get(PROFILE_KEY))
     work.bundle = bundle
     rows = typical_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
     answers, rows_per_s = _timed(graph, rows)

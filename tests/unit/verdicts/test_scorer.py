@@ -3,14 +3,18 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from netheal.bundles.served import ServedBundle
+from netheal.bundles.training_ranges import with_ranges
 from netheal.contracts import contract
 from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.records.decode_table import decode_table
 from netheal.records.stored_columns import wire_columns
+from netheal.scoring.model import ServedModel
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from netheal.verdicts.encode import encode_verdicts
@@ -177,3 +181,34 @@ def test_stored_verdicts_are_scored_again_to_the_same_bits(scorer: RecordScorer,
 def _ids(records: pa.RecordBatch) -> list[int]:
     partitions, offsets = records.column("partition").to_pylist(), records.column("offset").to_pylist()
     return [o * 1024 + p for p, o in zip(partitions, offsets, strict=True)]
+
+
+def test_a_row_is_as_novel_as_the_models_that_scored_it_say(scorer: RecordScorer, records: pa.RecordBatch) -> None:
+    ranged = {id_: ServedModel(with_ranges(m.bundle, _narrow(m.bundle))) for id_, m in scorer.scorer.models.items()}
+    knowing = replace(scorer, scorer=replace(scorer.scorer, models=ranged))
+    rows = knowing.score(records, 17).verdicts.to_pylist()
+    for row in rows:
+        for kind in ("threat", "attack"):
+            answered = row[f"{kind}_model_hash"] is not None
+            assert (row[f"{kind}_novelty"] is not None, row[f"{kind}_is_novel"] is not None) == (answered, answered)
+            assert not answered or row[f"{kind}_is_novel"] == (row[f"{kind}_novelty"] > 0.5)
+    assert 0 < sum(row["attack_is_novel"] is True for row in rows) < len(rows)
+    assert knowing.score(records, 17).verdicts.equals(knowing.score(records, 17).verdicts)
+
+
+def test_a_bundle_without_ranges_gives_null_and_no_made_up_number(
+    scorer: RecordScorer, records: pa.RecordBatch
+) -> None:
+    bare = {
+        id_: ServedModel(ServedBundle(replace(m.bundle.manifest, training_ranges=None), m.bundle.onnx))
+        for id_, m in scorer.scorer.models.items()
+    }
+    verdicts = replace(scorer, scorer=replace(scorer.scorer, models=bare)).score(records, 17).verdicts
+    for name in ("threat_novelty", "threat_is_novel", "attack_novelty", "attack_is_novel"):
+        assert verdicts[name].null_count == verdicts.num_rows
+    assert plain(verdicts, verdict_schema()).schema == verdict_schema()
+
+
+def _narrow(bundle: ServedBundle) -> dict[str, Any]:
+    """Ranges that most rows are outside of in some features."""
+    return {"ranges": {name: [0, 50] for name in bundle.contract.names}, "limit": 0.5}
