@@ -43,8 +43,9 @@ def message(event_id: int) -> bytes:
     return (
         f'{{"type":"prediction","timestamp":"2026-11-22T20:22:33.120Z","traffic_data_id":{event_id},'
         f'"threat_prediction":null,"attack_prediction":{{"id":{event_id},"attack_type_encoded":{number},'
-        f'"attack_type_name":"{name}","confidence":0.98,"model_version":"decision_tree_v1_20261122",'
-        f'"model_hash":"{"ab" * 32}"}},"self_healing_action":{{"id":{event_id},"action_type":"{action}",'
+        f'"attack_type_name":"{name}","confidence":0.98,"novelty":0.02,"is_novel":false,'
+        f'"model_version":"decision_tree_v1_20261122","model_hash":"{"ab" * 32}"}},'
+        f'"self_healing_action":{{"id":{event_id},"action_type":"{action}",'
         '"action_description":"Restarting service: apache2","status":"logged","action_params":{"service":"apache2"}},'
         '"flow":{"event_id":null,"event_time":null,"sensor_id":"sensor-1","src_ip":"192.0.2.7","dst_ip":"192.0.2.8",'
         '"src_port":443,"protocol":"6","extractor":null,"flow_id":null},"policy_version":"907662c37986"}'

@@ -34,8 +34,12 @@ class Verdict:
     batch_id: int
     is_attack: bool
     threat_score: float | None
+    threat_novelty: float | None
+    threat_is_novel: bool | None
     attack_class_id: int | None
     attack_confidence: float | None
+    attack_novelty: float | None
+    attack_is_novel: bool | None
     action_type: str
     action_status: str
     action_description: str | None
@@ -158,8 +162,12 @@ _COLUMNS = (
     "batch_id",
     "is_attack",
     "threat_score",
+    "threat_novelty",
+    "threat_is_novel",
     "attack_class_id",
     "attack_confidence",
+    "attack_novelty",
+    "attack_is_novel",
     "action_type",
     "action_status",
     "action_description",

@@ -8,6 +8,8 @@ _THREAT = {
     "prediction_score": "threat_score",
     "is_attack": "threat_is_attack",
     "threshold": "threat_threshold",
+    "novelty": "threat_novelty",
+    "is_novel": "threat_is_novel",
     "model_version": "threat_model_version",
     "model_hash": "threat_model_hash",
 }
@@ -16,6 +18,8 @@ _ATTACK = {
     "attack_type_encoded": "attack_class_id",
     "attack_type_name": "attack_class",
     "confidence": "attack_confidence",
+    "novelty": "attack_novelty",
+    "is_novel": "attack_is_novel",
     "model_version": "attack_model_version",
     "model_hash": "attack_model_hash",
 }

@@ -4,23 +4,30 @@ import msgspec
 
 
 class ThreatPrediction(msgspec.Struct, frozen=True, gc=False):
-    """What the threat detector says; `id` is the event's, `prediction_score` in [0, 1]."""
+    """What the threat detector says; `id` is the event's, `prediction_score` in [0, 1].
+
+    `novelty` and `is_novel` are those of `netheal.contracts.verdict`.
+    """
 
     id: int
     prediction_score: float
     is_attack: bool
     threshold: float
+    novelty: float | None
+    is_novel: bool | None
     model_version: str
     model_hash: str
 
 
 class AttackPrediction(msgspec.Struct, frozen=True, gc=False):
-    """What the attack classifier says; `confidence` in [0, 1]."""
+    """What the attack classifier says; `confidence` in [0, 1], novelty as above."""
 
     id: int
     attack_type_encoded: int
     attack_type_name: str
     confidence: float
+    novelty: float | None
+    is_novel: bool | None
     model_version: str
     model_hash: str
 

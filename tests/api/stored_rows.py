@@ -32,8 +32,12 @@ class Row:
     batch_id: int = 0
     is_attack: bool = False
     threat_score: float | None = None
+    threat_novelty: float | None = None
+    threat_is_novel: bool | None = None
     attack_class_id: int | None = 0
     attack_confidence: float | None = 0.9
+    attack_novelty: float | None = None
+    attack_is_novel: bool | None = None
     action_type: str = "log_only"
     action_status: str = "logged"
     sensor_id: str | None = None

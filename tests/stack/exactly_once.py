@@ -18,8 +18,12 @@ _SERVING = (
     "batch_id",
     "is_attack",
     "threat_score",
+    "threat_novelty",
+    "threat_is_novel",
     "attack_class_id",
     "attack_confidence",
+    "attack_novelty",
+    "attack_is_novel",
     "action_type",
     "action_status",
     "sensor_id",
@@ -166,6 +170,9 @@ def _assert_message(message: dict[str, Any], row: dict[str, Any]) -> None:
     assert (attack and attack["attack_type_encoded"]) == row["attack_class_id"]
     assert (attack and attack["attack_type_name"]) == row["attack_class"]
     assert (attack and attack["confidence"]) == row["attack_confidence"]
+    for kind, prediction in (("threat", threat), ("attack", attack)):
+        assert (prediction and prediction["novelty"]) == row[f"{kind}_novelty"]
+        assert (prediction and prediction["is_novel"]) == row[f"{kind}_is_novel"]
     action = message["self_healing_action"]
     assert (action["action_type"], action["status"]) == (row["action_type"], "logged")
     assert action["action_params"] == json.loads(row["action_params"])

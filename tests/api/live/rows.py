@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from api.live.messages import Message
 from netheal.contracts import attack_classes
 
-MODEL = {"model_version": "decision_tree_v1_20261122", "model_hash": "ab" * 32}
+MODEL = {"novelty": 0.25, "is_novel": False, "model_version": "decision_tree_v1_20261122", "model_hash": "ab" * 32}
 
 
 def row(

@@ -42,7 +42,8 @@ def test_the_answer_is_the_one_of_the_contract(upload: Upload) -> None:
     assert traffic["created_at"].endswith("Z")
     assert first["attack_prediction"] is None
     assert set(first["threat_prediction"]) == {
-        "id", "prediction_score", "is_attack", "threshold", "model_version", "model_hash",
+        "id", "prediction_score", "is_attack", "threshold", "novelty", "is_novel", "model_version",
+        "model_hash",
     }  # fmt: skip
     assert first["self_healing_action"]["status"] == "logged"
     assert isinstance(first["self_healing_action"]["action_params"], dict)

@@ -1,6 +1,7 @@
 """A micro-batch is visible in Delta once, however often its commit is tried."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +10,13 @@ import pytest
 from deltalake import DeltaTable
 
 from netheal.contracts.schema import RAW_SCHEMA, rejected_schema, verdict_schema
+from netheal.sinks.delta_part import DeltaPartWriter
+from netheal.store.archive import Archive
 from netheal.store.delta import DeltaLog, Layout, Part, quarantine_layout, verdicts_layout
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("word", pa.string())]))
+
+NOVELTY = ("threat_novelty", "threat_is_novel", "attack_novelty", "attack_is_novel")
 
 
 @pytest.fixture
@@ -79,6 +84,28 @@ def test_an_older_table_gets_the_columns_it_lacks(log: DeltaLog, tmp_path: Path)
     DeltaLog(wider, str(tmp_path))
     table = DeltaTable(str(tmp_path / "sample")).to_pyarrow_table()
     assert table["fresh"].to_pylist() == [None] and table["event_id"].to_pylist() == [1]
+
+
+def test_verdicts_go_on_in_a_table_of_the_version_before_novelty(tmp_path: Path) -> None:
+    """What is there keeps null, new rows have theirs, and both are found by id."""
+    now = datetime(2024, 12, 1, 12, tzinfo=UTC)
+    schema = verdict_schema()
+    for name in NOVELTY:
+        schema = schema.remove(schema.get_field_index(name))
+    older = Layout("verdicts", schema)
+    for number, layout in enumerate((older, verdicts_layout())):
+        row = {"event_id": number, "recorded_at": now, "attack_confidence": 0.9} | dict.fromkeys(NOVELTY)
+        if layout is not older:
+            row |= {"attack_novelty": 0.75, "attack_is_novel": True}
+        log, writer = DeltaLog(layout, str(tmp_path)), DeltaPartWriter(layout, str(tmp_path), number)
+        writer.write(pa.Table.from_pylist([row], layout.schema))
+        assert log.commit(writer.receipt(), "app", number)
+    table = DeltaTable(older.uri(str(tmp_path))).to_pyarrow_table().sort_by("event_id")
+    assert table["attack_novelty"].to_pylist() == [None, 0.75]
+    assert table["attack_is_novel"].to_pylist() == [None, True]
+    archive = Archive(verdicts_layout(), str(tmp_path))
+    found = [archive.find(number) for number in (0, 1)]
+    assert [row and (row["attack_novelty"], row["attack_confidence"]) for row in found] == [(None, 0.9), (0.75, 0.9)]
 
 
 @pytest.mark.parametrize("layout", [verdicts_layout(), quarantine_layout()], ids=lambda layout: layout.name)

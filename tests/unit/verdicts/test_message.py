@@ -27,12 +27,23 @@ KEYS = {
     "timestamp": None,
     "traffic_data_id": None,
     "is_attack": None,
-    "threat_prediction": {"id", "prediction_score", "is_attack", "threshold", "model_version", "model_hash"},
+    "threat_prediction": {
+        "id",
+        "prediction_score",
+        "is_attack",
+        "threshold",
+        "novelty",
+        "is_novel",
+        "model_version",
+        "model_hash",
+    },
     "attack_prediction": {
         "id",
         "attack_type_encoded",
         "attack_type_name",
         "confidence",
+        "novelty",
+        "is_novel",
         "model_version",
         "model_hash",
     },
@@ -68,12 +79,14 @@ def test_a_message_says_what_the_verdict_says(scorer: RecordScorer, make_records
         assert (threat is None, attack is None) == (row["threat_score"] is None, row["attack_class_id"] is None)
         if threat is not None:
             assert (threat.prediction_score, threat.is_attack) == (row["threat_score"], row["threat_is_attack"])
+            assert (threat.novelty, threat.is_novel) == (row["threat_novelty"], row["threat_is_novel"])
             assert (threat.threshold, threat.model_hash) == (row["threat_threshold"], row["threat_model_hash"])
         if attack is not None:
             assert (attack.attack_type_encoded, attack.attack_type_name) == (
                 row["attack_class_id"],
                 row["attack_class"],
             )
+            assert (attack.novelty, attack.is_novel) == (row["attack_novelty"], row["attack_is_novel"])
             assert (attack.confidence, attack.model_version) == (row["attack_confidence"], row["attack_model_version"])
         assert (action.action_type, action.status) == (row["action_type"], "logged")
         assert action.action_params == json.loads(row["action_params"])
