@@ -10,6 +10,7 @@ from api.schemas.pages import PageQuery, PageSchema
 from api.schemas.queries import PLAIN
 from api.schemas.times import iso_utc
 from netheal.contracts import MODEL_TYPES
+from netheal.contracts.verdict import CONFIDENCE_KIND, CONFIDENCE_KINDS, NOVELTY
 from netheal.registry.records import ModelEvent, ModelRecord
 
 
@@ -62,6 +63,15 @@ class Model(Schema):
     source_sha256 = String(allow_none=True)
     onnx_sha256 = String(allow_none=True)
     threshold = Float(allow_none=True)
+    confidence_kind = String(
+        allow_none=True,
+        validate=OneOf((*CONFIDENCE_KINDS, None)),
+        metadata={"description": CONFIDENCE_KIND},
+    )
+    novelty_limit = Float(
+        allow_none=True,
+        metadata={"description": f"A row whose novelty is above it is novel; null where none is known. {NOVELTY}"},
+    )
     expected_features = List(String())
     class_labels = List(String())
     parity = Dict()
@@ -158,6 +168,8 @@ def model_document(record: ModelRecord) -> dict[str, Any]:
         "source_sha256": manifest["source_sha256"],
         "onnx_sha256": manifest["onnx_sha256"],
         "threshold": manifest["threshold"],
+        "confidence_kind": manifest.get("confidence_kind"),
+        "novelty_limit": (manifest.get("training_ranges") or {}).get("limit"),
         "expected_features": record.expected_features,
         "class_labels": record.class_labels,
         "parity": manifest["parity"],

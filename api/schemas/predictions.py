@@ -9,14 +9,37 @@ from apiflask.validators import OneOf
 
 from api.schemas.pages import PageSchema
 from api.schemas.times import SERVED_SINCE, iso_utc
-from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
+from netheal.contracts.verdict import (
+    ATTACK,
+    CONFIDENCE,
+    CONFIDENCE_KIND,
+    CONFIDENCE_KINDS,
+    IS_NOVEL,
+    NOVELTY,
+    SCORE,
+)
 from netheal.store.predictions import Model, Verdict
 
 SOURCES = ("stream", "upload")
 _UNKNOWN = Model(None, None)
 
 
-class ThreatPrediction(Schema):
+class _ModelAnswer(Schema):
+    """What is told of every model's answer."""
+
+    novelty = Float(required=True, allow_none=True, metadata={"description": NOVELTY})
+    is_novel = Boolean(required=True, allow_none=True, metadata={"description": IS_NOVEL})
+    confidence_kind = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf((*CONFIDENCE_KINDS, None)),
+        metadata={"description": CONFIDENCE_KIND},
+    )
+    model_version = String(required=True, allow_none=True)
+    model_hash = String(required=True, allow_none=True)
+
+
+class ThreatPrediction(_ModelAnswer):
     """What the threat detector says; what the row does not tell is null."""
 
     id = Integer(required=True)
@@ -25,19 +48,15 @@ class ThreatPrediction(Schema):
         required=True, allow_none=True, metadata={"description": "Whether the score reaches the threshold"}
     )
     threshold = Float(required=True, allow_none=True)
-    model_version = String(required=True, allow_none=True)
-    model_hash = String(required=True, allow_none=True)
 
 
-class AttackPrediction(Schema):
+class AttackPrediction(_ModelAnswer):
     """What the attack classifier says."""
 
     id = Integer(required=True)
     attack_type_encoded = Integer(required=True)
     attack_type_name = String(required=True, allow_none=True)
     confidence = Float(required=True, allow_none=True, metadata={"description": CONFIDENCE})
-    model_version = String(required=True, allow_none=True)
-    model_hash = String(required=True, allow_none=True)
 
 
 class SelfHealingAction(Schema):
@@ -109,8 +128,9 @@ def _threat(verdict: Verdict) -> dict[str, Any] | None:
         "prediction_score": verdict.threat_score,
         "is_attack": verdict.threat_is_attack,
         "threshold": model.threshold,
-        "model_version": model.version,
-        "model_hash": model.hash,
+        "novelty": verdict.threat_novelty,
+        "is_novel": verdict.threat_is_novel,
+        **_model(model),
     }
 
 
@@ -123,6 +143,11 @@ def _attack(verdict: Verdict) -> dict[str, Any] | None:
         "attack_type_encoded": verdict.attack_class_id,
         "attack_type_name": verdict.attack_class,
         "confidence": verdict.attack_confidence,
-        "model_version": model.version,
-        "model_hash": model.hash,
+        "novelty": verdict.attack_novelty,
+        "is_novel": verdict.attack_is_novel,
+        **_model(model),
     }
+
+
+def _model(model: Model) -> dict[str, Any]:
+    return {"confidence_kind": model.confidence_kind, "model_version": model.version, "model_hash": model.hash}

@@ -5,7 +5,7 @@ from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List,
 from apiflask.validators import Range
 
 from api.schemas.counts import ClassCount
-from netheal.contracts.verdict import ATTACK, CONFIDENCE, SCORE
+from netheal.contracts.verdict import ATTACK, CONFIDENCE, CONFIDENCE_KIND, IS_NOVEL, NOVELTY, SCORE
 from netheal.uploads.flow_file import MAX_ROWS
 
 _HOW = "send the CSV as the multipart field 'file': curl -F file=@flows.csv …"
@@ -49,6 +49,8 @@ class FlowThreat(Schema):
     prediction_score = Float(metadata={"description": SCORE})
     is_attack = Boolean(metadata={"description": "Whether the score reaches the threshold"})
     threshold = Float()
+    novelty = Float(allow_none=True, metadata={"description": NOVELTY})
+    is_novel = Boolean(allow_none=True, metadata={"description": IS_NOVEL})
     model_version = String()
     model_hash = String()
 
@@ -60,6 +62,8 @@ class FlowAttack(Schema):
     attack_type_encoded = Integer()
     attack_type_name = String()
     confidence = Float(metadata={"description": CONFIDENCE})
+    novelty = Float(allow_none=True, metadata={"description": NOVELTY})
+    is_novel = Boolean(allow_none=True, metadata={"description": IS_NOVEL})
     model_version = String()
     model_hash = String()
 
@@ -111,6 +115,7 @@ class FlowModel(Schema):
     version = String()
     hash = String()
     contract = String()
+    confidence_kind = String(allow_none=True, metadata={"description": CONFIDENCE_KIND})
 
 
 class FlowAnswer(Schema):

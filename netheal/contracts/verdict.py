@@ -18,12 +18,12 @@ ATTACK = (
     " every other scored row is normal."
 )
 SCORE = (
-    "Score of an attack, 0 to 1, by the threat detector: a vote share or a probability, as its `confidence_kind` says;"
-    " a row that no threat detector scored has none."
+    "Score of an attack, 0 to 1, by the threat detector: a vote share or a probability, as `confidence_kind` of the"
+    " model says; a row that no threat detector scored has none."
 )
 CONFIDENCE = (
-    "Confidence in the class, 0 to 1, by the attack classifier: a vote share or a probability, as its `confidence_kind`"
-    " says; a row without a class has none."
+    "Confidence in the class, 0 to 1, by the attack classifier: a vote share or a probability, as"
+    " `confidence_kind` of the model says; a row without a class has none."
 )
 CONFIDENCE_KIND = (
     "What a model's score or confidence is. `vote_share`: the share of votes of a forest's trees or of other voters, or"

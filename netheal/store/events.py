@@ -1,5 +1,6 @@
 """Everything that is known of one event: its narrow row in Postgres, its whole row in Delta, its batch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -8,7 +9,7 @@ from netheal.store.archive import Archive, Row
 from netheal.store.batches import Batch, UploadedFile, find_batch, find_upload
 from netheal.store.model_contracts import model_contracts
 from netheal.store.pool import Pool
-from netheal.store.predictions import Model, Verdict, find_verdict
+from netheal.store.predictions import Model, Verdict, confidence_kinds, find_verdict
 from netheal.store.rejected import Rejected, find_rejected
 from netheal.store.serving_rows import HEAD_BYTES
 
@@ -40,12 +41,12 @@ def find_verdict_event(pool: Pool, archive: Archive, event_id: int) -> VerdictEv
     with pool.connection() as connection:
         served = find_verdict(connection, event_id)
     whole = archive.find(event_id, _day(served.recorded_at) if served else None)
-    verdict = served if whole is None else _verdict(whole, served)
-    if verdict is None:
+    if whole is None and served is None:
         return None
     with pool.connection() as connection:
-        hashes = [model.hash for model in (verdict.threat_model, verdict.attack_model) if model is not None]
-        contracts = contracts_in_force(model_contracts(connection, bundle_hashes=hashes))
+        verdict = served if whole is None else _verdict(whole, served, confidence_kinds(connection, _models(whole)))
+        scored_by = _models(whole) if whole is not None else []
+        contracts = contracts_in_force(model_contracts(connection, bundle_hashes=scored_by))
         if verdict.from_upload:
             return VerdictEvent(verdict, whole, None, find_upload(connection, verdict.batch_id), contracts)
         return VerdictEvent(verdict, whole, find_batch(connection, verdict.batch_id, event_id), None, contracts)
@@ -65,17 +66,26 @@ def _day(recorded_at: datetime) -> date:
     return recorded_at.astimezone(UTC).date()
 
 
-def _verdict(whole: Row, served: Verdict | None) -> Verdict:
-    """The narrow row of a whole one, but for the action's status, which changes in Postgres alone."""
+def _models(whole: Row) -> list[str]:
+    """The hashes of the models that scored a row."""
+    return [whole[name] for name in ("threat_model_hash", "attack_model_hash") if whole[name] is not None]
+
+
+def _verdict(whole: Row, served: Verdict | None, kinds: Mapping[str, str | None]) -> Verdict:
+    """The narrow row of a whole one, but for the action's status, which changes in Postgres alone.
+
+    `kinds`: bundle hash -> what the model's confidence is.
+    """
     found = Verdict(**{name: whole[name] for name in Verdict.__dataclass_fields__ if name in whole})
     if served is not None:
         found = replace(found, action_status=served.action_status)
     if whole["threat_model_hash"] is not None:
-        threat = Model(whole["threat_model_version"], whole["threat_model_hash"], whole["threat_threshold"])
+        version, known_by = whole["threat_model_version"], whole["threat_model_hash"]
+        threat = Model(version, known_by, whole["threat_threshold"], kinds.get(known_by))
         found = replace(found, threat_model=threat)
     if whole["attack_model_hash"] is not None:
-        attack = Model(whole["attack_model_version"], whole["attack_model_hash"])
-        found = replace(found, attack_model=attack)
+        version, known_by = whole["attack_model_version"], whole["attack_model_hash"]
+        found = replace(found, attack_model=Model(version, known_by, confidence_kind=kinds.get(known_by)))
     return found
 
 

@@ -18,11 +18,15 @@ Position = tuple[datetime, int]
 
 @dataclass(frozen=True)
 class Model:
-    """What a verdict tells of the model that gave it; `threshold` for a threat detector."""
+    """What a verdict tells of the model that gave it; `threshold` for a threat detector.
+
+    `confidence_kind` is that of `netheal.contracts.verdict`, None where the model does not say.
+    """
 
     version: str | None
     hash: str | None
     threshold: float | None = None
+    confidence_kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,16 @@ def find_verdict(connection: Connection, event_id: int) -> Verdict | None:
         return next(iter(_with_models(cursor, cursor.fetchall())), None)
 
 
+def confidence_kinds(connection: Connection, bundle_hashes: Iterable[str]) -> dict[str, str | None]:
+    """Bundle hash -> what the model's score or confidence is; raises TooBroad."""
+    with read_transaction(connection) as cursor:
+        cursor.execute(
+            "select bundle_hash, manifest ->> 'confidence_kind' from models where bundle_hash = any(%s)",
+            (sorted(bundle_hashes),),
+        )
+        return dict(cursor.fetchall())
+
+
 def _known(class_id: int | None) -> int:
     return NO_CLASS if class_id is None else class_id
 
@@ -150,7 +164,8 @@ def _with_models(cursor: Cursor, rows: Sequence[tuple[object, ...]]) -> list[Ver
 def _models(cursor: Cursor, ids: Iterable[int]) -> dict[object, Model]:
     cursor.execute(
         "select id, model_version, bundle_hash, case when model_type = 'threat_detector'"
-        " then coalesce((manifest ->> 'threshold')::float8, %s) end from models where id = any(%s)",
+        " then coalesce((manifest ->> 'threshold')::float8, %s) end, manifest ->> 'confidence_kind'"
+        " from models where id = any(%s)",
         (DEFAULT_THRESHOLD, sorted(ids)),
     )
     return {number: Model(*facts) for number, *facts in cursor.fetchall()}

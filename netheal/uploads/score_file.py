@@ -1,6 +1,6 @@
 """A flow file from upload to answer: read, scored as in the stream, stored."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +16,7 @@ from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.failover import score_with_failover
 from netheal.registry.models import ActiveModel
+from netheal.scoring.model import ServedModel
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.pool import Pool
@@ -63,7 +64,9 @@ class FlowUploads:
         policy = parse_policy(document)
         hashes = {model.contract_id: model.bundle_hash for model in active}
         upload = self._store.open(sender, hashes, policy.version, document)
-        answer = FlowFileResponse(upload, flows.contracts, limit, models=_named(active), policy_version=policy.version)
+        answer = FlowFileResponse(
+            upload, flows.contracts, limit, models=_named(active, loaded), policy_version=policy.version
+        )
         try:
             self._score_and_store(flows, Scorer(loaded, policy), answer, active)
         except BaseException as error:
@@ -146,13 +149,14 @@ def _raw_rows(chunk: FlowChunk, place: pa.Array) -> Columns:
     return {"key": pa.nulls(len(place), pa.binary()), "value": pa.array(messages, pa.binary())}
 
 
-def _named(active: list[ActiveModel]) -> dict[str, Any]:
+def _named(active: list[ActiveModel], loaded: Mapping[str, ServedModel]) -> dict[str, Any]:
     return {
         model.model_type: {
             "id": model.id,
             "version": model.version,
             "hash": model.bundle_hash,
             "contract": model.contract_id,
+            "confidence_kind": loaded[model.contract_id].bundle.manifest.confidence_kind,
         }
         for model in active
     }

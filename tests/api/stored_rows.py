@@ -79,12 +79,15 @@ def store_rejected(database: Connection, rejected: Iterable[dict[str, Any]]) -> 
             cursor.execute(f"insert into rejected ({names}) values ({marks})", list(full.values()))
 
 
-def store_model(database: Connection, model_type: str, version: str, threshold: float | None) -> int:
+def store_model(
+    database: Connection, model_type: str, version: str, threshold: float | None, kind: str | None = None
+) -> int:
+    manifest = {"threshold": threshold} | ({} if kind is None else {"confidence_kind": kind})
     with transaction(database) as cursor:
         cursor.execute(
             "insert into models (model_type, version, model_version, state, bundle_hash, manifest)"
             " values (%s, %s, %s, 'inactive', %s, %s) returning id",
-            (model_type, version, version, f"hash of {version}", Json({"threshold": threshold})),
+            (model_type, version, version, f"hash of {version}", Json(manifest)),
         )
         return int((cursor.fetchone() or (0,))[0])
 

@@ -11,7 +11,7 @@ from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.settings import Settings
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import verdicts_layout
-from tests.api.stored_rows import NOW, Row, commit_part, event, read, refused, store, store_batch
+from tests.api.stored_rows import NOW, Row, commit_part, event, read, refused, store, store_batch, store_model
 
 EVENT = event(5)
 
@@ -97,6 +97,21 @@ def test_a_row_that_left_the_hot_window_is_still_found(client: FlaskClient, api_
     archive(api_settings, whole())
     found = read(client, f"/predictions/{event(1)}")
     assert found["features"] and found["batch"] is None
+
+
+def test_novelty_and_the_kind_of_confidence_outlive_the_hot_window(
+    client: FlaskClient, database: Connection, api_settings: Settings
+) -> None:
+    """The archive has the one, the registry the other."""
+    store_model(database, "threat_detector", "ensemble", 0.5, "probability")
+    known = whole(threat_model_hash="hash of ensemble", threat_novelty=0.5, threat_is_novel=True)
+    archive(api_settings, known, whole(event(6)))
+    told = ("novelty", "is_novel", "confidence_kind", "threshold")
+    found = [read(client, f"/predictions/{of}")["threat_prediction"] for of in (EVENT, event(6))]
+    assert [tuple(row[name] for name in told) for row in found] == [
+        (0.5, True, "probability", 0.5),
+        (None, None, None, 0.5),
+    ]
 
 
 def test_parts_from_before_a_column_was_added_can_be_read(client: FlaskClient, api_settings: Settings) -> None:

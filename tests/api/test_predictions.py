@@ -161,7 +161,7 @@ def test_any_moment_can_be_asked_for(client: FlaskClient, moment: str) -> None:
 
 def test_a_prediction_has_the_shape_that_clients_know(client: FlaskClient, database: Connection) -> None:
     threat = store_model(database, "threat_detector", "ensemble", 0.25)
-    tree = store_model(database, "attack_classifier", "tree", None)
+    tree = store_model(database, "attack_classifier", "tree", None, "vote_share")
     row = Row(
         event(7, 3),
         NOW + timedelta(microseconds=123456),
@@ -169,6 +169,8 @@ def test_a_prediction_has_the_shape_that_clients_know(client: FlaskClient, datab
         is_attack=True,
         threat_score=0.25,
         attack_class_id=DDOS,
+        attack_novelty=0.75,
+        attack_is_novel=True,
         action_type="block_ip",
         sensor_id="roof",
         src_ip="198.51.100.7",
@@ -190,6 +192,9 @@ def test_a_prediction_has_the_shape_that_clients_know(client: FlaskClient, datab
             "prediction_score": 0.25,
             "is_attack": True,
             "threshold": 0.25,
+            "novelty": None,
+            "is_novel": None,
+            "confidence_kind": None,
             "model_version": "ensemble",
             "model_hash": "hash of ensemble",
         },
@@ -198,6 +203,9 @@ def test_a_prediction_has_the_shape_that_clients_know(client: FlaskClient, datab
             "attack_type_encoded": DDOS,
             "attack_type_name": "DDoS",
             "confidence": 0.9,
+            "novelty": 0.75,
+            "is_novel": True,
+            "confidence_kind": "vote_share",
             "model_version": "tree",
             "model_hash": "hash of tree",
         },

@@ -4,6 +4,7 @@ import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
 import { bytes, time, value, words } from "./format.js";
 import { render } from "./markdown.js";
+import { confidenceKind } from "./verdict.js";
 import { showFigures, showReport } from "./report.js";
 
 export class ModelDialog {
@@ -38,6 +39,8 @@ function about(model) {
     ["Damaged", model.damage],
     ["Contract", `${model.contract ?? "unknown"}, ${model.expected_features.length} features`],
     ["Threshold", model.threshold === null ? null : value(model.threshold)],
+    [model.model_type === "threat_detector" ? "Score" : "Confidence", confidenceKind(model.confidence_kind)],
+    ["Novel above", model.novelty_limit === null ? null : value(model.novelty_limit)],
     ["Classes", model.class_labels.join(", ")],
     ["File", model.file_name ? `${model.file_name} (${bytes(model.file_bytes)})` : null],
     ["Uploaded", make("span", {}, time(model.created_at), ` by ${model.created_by}`)],

@@ -4,7 +4,7 @@ import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
 import { instant, score, value, words } from "./format.js";
 import { sleep } from "./poll.js";
-import { actionName, verdictBadge } from "./verdict.js";
+import { actionName, confidenceKind, verdictBadge } from "./verdict.js";
 
 const AGAIN_MS = 1500;
 const TRIES = 20;
@@ -83,8 +83,8 @@ function about(row) {
       ["From → to", flow.src_ip || flow.dst_ip ? `${flow.src_ip ?? "?"} → ${flow.dst_ip ?? "?"}` : null],
       ["Sensor", flow.sensor_id],
     ]),
-    threat ? [make("h3", {}, "Threat detector"), facts([["Score", scored(threat)], ["Model", by(threat)]])] : [],
-    attack ? [make("h3", {}, "Attack classifier"), facts([["Class", `${attack.attack_type_name} (${attack.attack_type_encoded})`], ["Confidence", score(attack.confidence)], ["Model", by(attack)]])] : [],
+    threat ? [make("h3", {}, "Threat detector"), facts([[kindOf("Score", threat), scored(threat)], ["Novelty", novelty(threat)], ["Model", by(threat)]])] : [],
+    attack ? [make("h3", {}, "Attack classifier"), facts([["Class", `${attack.attack_type_name} (${attack.attack_type_encoded})`], [kindOf("Confidence", attack), score(attack.confidence)], ["Novelty", novelty(attack)], ["Model", by(attack)]])] : [],
     make("h3", {}, "Healing action"),
     facts([["Action", actionName(action.action_type, action.status)], ["Description", action.action_description], ["State", words(action.status)], ["Policy", row.policy_version]]),
     make("h3", {}, "Origin"),
@@ -95,6 +95,17 @@ function about(row) {
 
 function scored({ prediction_score: found, threshold }) {
   return threshold === null ? score(found) : `${score(found)}, attack from ${value(threshold)} on`;
+}
+
+function kindOf(name, { confidence_kind: kind }) {
+  return kind ? `${name} (${confidenceKind(kind)})` : name;
+}
+
+/** How unlike its training the row is to the model. */
+function novelty({ novelty: found, is_novel: novel }) {
+  if (found === null) return "unknown: the model came without training ranges";
+  if (!novel) return score(found);
+  return make("span", {}, `${score(found)} `, make("span", { class: "badge warn", title: "Above the model's limit: training had few rows or none like it" }, "novel"));
 }
 
 function place(row) {

@@ -7,9 +7,12 @@ export const BENIGN = "BENIGN";
 
 export const className = (row) => row.attack_prediction?.attack_type_name ?? "";
 
-/** The threat detector's probability of an attack, and the classifier's confidence in its class; null without one. */
+/** The threat detector's score of an attack, and the classifier's confidence in its class; null without one. */
 export const scoreOf = (row) => row.threat_prediction?.prediction_score ?? null;
 export const confidenceOf = (row) => row.attack_prediction?.confidence ?? null;
+
+/** What a model's score or confidence is, in words. */
+export const confidenceKind = (kind) => ({ vote_share: "vote share", probability: "probability" })[kind] ?? "";
 
 export function versions(row) {
   const used = [row.attack_prediction?.model_version, row.threat_prediction?.model_version];
