@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,9 @@ from typing import Any
 import joblib
 
 from netheal.bundles.served import ServedBundle
+from netheal.bundles.training_ranges import PROFILE_KEY, with_ranges
+
+CARD_FILE = "MODEL_CARD.md"
 
 
 def default_version(kind: str) -> str:
@@ -33,20 +37,28 @@ def save(
     profile: Mapping[str, Any],
     serve: Callable[[str], ServedBundle],
 ) -> ServedBundle:
-    """Write the layout and the profile, then the bundle that `serve` makes of the layout file's sha256."""
+    """Write the layout and the profile, then the bundle that `serve` makes of the layout file's sha256.
+
+    The bundle has the profile's training ranges.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     layout_file = folder / files.layout
     joblib.dump(dict(layout), layout_file, compress=("xz", 6))
-    (folder / files.profile).write_text(json.dumps(profile, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    bundle = serve(hashlib.sha256(layout_file.read_bytes()).hexdigest())
+    (folder / files.profile).write_text(profile_text(profile), "utf-8")
+    bundle = with_ranges(serve(hashlib.sha256(layout_file.read_bytes()).hexdigest()), profile[PROFILE_KEY])
     bundle.write(folder)
     return bundle
 
 
 def profile(
-    features: Sequence[str], classes: Sequence[str], notes: str, steps: Sequence[str], scaler: str
+    features: Sequence[str],
+    classes: Sequence[str],
+    notes: str,
+    steps: Sequence[str],
+    scaler: str,
+    ranges: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The profile that lies beside a bundle."""
+    """The profile that lies beside a bundle; `ranges` is the document of its training ranges."""
     return {
         "expected_features": list(features),
         "class_labels": list(classes),
@@ -57,11 +69,25 @@ def profile(
             "selected_features": list(features),
             "scaler_type": scaler,
         },
+        PROFILE_KEY: dict(ranges),
     }
+
+
+def profile_text(document: Mapping[str, Any]) -> str:
+    """A profile as it is written."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_card(folder: Path, sections: Sequence[str]) -> None:
     """Write MODEL_CARD.md, and print it."""
     text = "\n\n".join(sections) + "\n"
-    (folder / "MODEL_CARD.md").write_text(text, "utf-8")
+    (folder / CARD_FILE).write_text(text, "utf-8")
     print(text)
+
+
+def replace_section(text: str, section: str, after: str) -> str:
+    """A card with this section behind the one of the title `after`, in place of an older one of its own title."""
+    title, _, _ = section.partition("\n")
+    kept = [part for part in re.split(r"\n\n(?=## )", text.rstrip("\n")) if not part.startswith(f"{title}\n")]
+    place = next(at for at, part in enumerate(kept) if part.startswith(f"{after}\n"))
+    return "\n\n".join([*kept[: place + 1], section, *kept[place + 1 :]]) + "\n"

@@ -27,6 +27,7 @@ from research.datasets import Rows, first_of_each, flow_rows, joined
 from research.flows import candidate_features, correlated, read_flows
 from research.forest import served_form, train_forest
 from research.measures import class_figures
+from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
 from research.selection import shipped_contract, told_of
 from research.tables import DataFile, Dropped, describe
@@ -62,6 +63,15 @@ class Trained:
         """Class names of unscaled rows, [N]."""
         names: NDArray[np.object_] = self.encoder.classes_[self.shares(values).argmax(axis=1)]
         return names
+
+    @property
+    def answer_count(self) -> int:
+        """The product's classes: served, the votes are shared by all of them."""
+        return len(attack_classes().names)
+
+    def largest_shares(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The votes for the class that is named, [N]."""
+        return np.asarray(self.shares(values).max(axis=1))
 
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The votes for any attack, [N]."""
@@ -108,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     described = zip(options.train_files, frames, strict=True)
     files = [describe("training and held out", path, len(frame)) for path, frame in described] + files
     recipe = Recipe(lambda _: partial(_fit, contract, options), _figures, attack_classes().benign, BANDS, "cic_ids2017")
+    if options.novelty_of is not None:
+        add_novelty(options.novelty_of, recipe, contract, rows, tests, options)
+        return
     found = run(recipe, contract, rows, tests, options)
     _save(found, options, removed, files, dropped)
 
@@ -157,7 +170,7 @@ def _save(found: Run, options: argparse.Namespace, removed: list[str], files: li
         options.output_dir,
         FILES,
         layout,
-        profile(trained.contract.names, classes, NOTES, STEPS, "StandardScaler"),
+        profile(trained.contract.names, classes, NOTES, STEPS, "StandardScaler", found.ranges_document),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
     )
     introduction = _introduction(trained, facts, options, removed)

@@ -42,6 +42,16 @@ class ThreatDetector(ABC):
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores in [0, 1] of unscaled rows, double [N]."""
 
+    @property
+    def answer_count(self) -> int:
+        """Normal and attack."""
+        return 2
+
+    def largest_shares(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The share of the likelier answer, [N]."""
+        scores = self.scores(values)
+        return np.maximum(scores, 1.0 - scores)
+
     @abstractmethod
     def layout(self, version: str) -> dict[str, Any]:
         """What is saved."""

@@ -61,12 +61,19 @@ def repeated(fit: Fit, rows: Rows, seeds: Sequence[int]) -> Iterator[tuple[Detec
 
 def unseen_families(fit: Fit, rows: Rows, benign: str, seed: int) -> Iterator[tuple[str, Scored]]:
     """For each attack its name and its rows, scored by a model that was trained without any of them."""
+    for name, model, held in without_families(fit, rows, benign, seed):
+        yield name, scored(model, held)
+
+
+def without_families[T](
+    fit: Callable[[Rows, int], T], rows: Rows, benign: str, seed: int
+) -> Iterator[tuple[str, T, Rows]]:
+    """For each attack its name, a model that was trained without any of its rows, and these."""
     names = sorted({str(label) for label in rows.labels} - {benign})
     for name in track(names, "leaving one family out"):
         family = rows.labels == name
         if (rows.labels[~family] != benign).any():
-            held = rows.take(family)
-            yield name, scored(fit(rows.take(~family), seed), held)
+            yield name, fit(rows.take(~family), seed), rows.take(family)
 
 
 def unseen_groups(fit: Fit, rows: Rows, benign: str, seed: int) -> Scored:
@@ -88,7 +95,7 @@ def unseen_groups(fit: Fit, rows: Rows, benign: str, seed: int) -> Scored:
     )
 
 
-def other_sources(fit: Fit, rows: Rows, seed: int) -> Iterator[tuple[str, Detector, Rows]]:
+def other_sources[T](fit: Callable[[Rows, int], T], rows: Rows, seed: int) -> Iterator[tuple[str, T, Rows]]:
     """For each source its name, a model that was trained on the others alone, and its rows."""
     for name in np.unique(rows.source.astype(str)):
         own = rows.source == name

@@ -5,12 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netheal.bundles.served import ServedBundle
+from netheal.contracts.verdict import NOVELTY
 from research import card
 from research.tables import DataFile, Dropped
 
 Document = Mapping[str, Any]
 _MISSED = 0.9
 """A class of which less is found is named at the top."""
+
+MISSED_TITLE = "## What it misses"
+_KINDS = {
+    "vote_share": "a **vote share**, no probability: how much the training agrees, not how likely the answer is right",
+    "probability": "what the model estimates as a **probability**",
+}
+
+_NOVELTY_SAYS = (
+    "Where benign rows are marked about as often as missed attacks are, novelty says that the traffic is new to the"
+    " model (another meter, another service), not that it is an attack."
+)
 
 _PACKAGES = ("numpy", "scikit-learn", "onnx", "onnxruntime")
 
@@ -20,6 +32,7 @@ def sections(bundle: ServedBundle, introduction: str, assessed: Document, data_s
     title = "Attack classifier" if bundle.manifest.classes else "Threat detector"
     yield f"# {title} {bundle.manifest.version}"
     yield missed(assessed, benign)
+    yield novelty_section(bundle.manifest.confidence_kind, assessed["novelty"])
     yield card.text_section("Traffic in bursts, slow traffic, and use", f"use_{data_set}")
     yield "## What it is\n\n" + introduction
     yield from found_tables(assessed, benign)
@@ -61,7 +74,7 @@ def missed(assessed: Document, benign: str) -> str:
             shares = {label: found for label, found in one["found_by_label"].items() if label != benign}
             lines.append(f"- {name}: {_least_found(shares)}.")
     return (
-        "## What it misses\n\nThe share of an attack's rows that is called some attack, where it is below"
+        f"{MISSED_TITLE}\n\nThe share of an attack's rows that is called some attack, where it is below"
         f" {_MISSED}:\n\n" + "\n".join(lines)
     )
 
@@ -98,6 +111,73 @@ def found_tables(assessed: Document, benign: str) -> Iterator[str]:
         text = f"## Found: {part}\n\n" + card.table(["attack", "rows", "called some attack", "95 % interval"], rows)
         head = ["traffic", "attacks", "found", "95 % interval", "benign", "false alarms", "95 % interval"]
         yield text + ("\n\n" + card.table(head, bands) if bands else "")
+
+
+def novelty_section(kind: str | None, novelty: Document) -> str:
+    """What the confidence is, and how often rows of each kind are marked novel."""
+    parts = dict(novelty["parts"]) | {_without(name): one for name, one in novelty.get("sources", {}).items()}
+    rows = [
+        [part, words, *_share(one[group])]
+        for part, one in parts.items()
+        for group, words in _MARKED.items()
+        if one[group]["rows"]
+    ]
+    told = [
+        f"- {part}: marked novel are {_hits(one['missed'])} attacks that are missed, and {_hits(one['normal'])} benign"
+        " rows called benign."
+        for part, one in parts.items()
+    ]
+    limits = []
+    if "families" in novelty:
+        missed = novelty["families"]["missed"]
+        told.append(f"- attacks that training lacked: marked novel are {_hits(missed)} that are missed.")
+        limits.append(_limits_table(novelty["families"]["limits"]))
+    limit = novelty["limit"]
+    marked = (
+        "No held-out benign row was called benign: there is no limit, and no row is marked."
+        if limit is None
+        else f"A row is marked novel above {limit:.4f}, which one in twenty of the held-out benign rows called benign"
+        " exceeds: on these the share is chosen, elsewhere it is found."
+    )
+    confidence = _KINDS.get(kind or "", "of a kind that is not known")
+    return "\n\n".join(
+        [
+            f"## Confidence and novelty\n\nIts score or confidence is {confidence} (see the calibration below).",
+            f"**Novelty.** {NOVELTY} {marked}",
+            "\n".join(told),
+            _NOVELTY_SAYS,
+            card.table(["rows", "which", "number", "marked novel", "95 % interval"], rows),
+            *limits,
+        ]
+    )
+
+
+def _limits_table(limits: Sequence[Document]) -> str:
+    rows = [[one["name"], f"{one['mean_marked']:.3f}"] for one in limits]
+    return (
+        "What a limit marks, by models that each lacked an attack in training: the mean over attacks of which some rows"
+        " are missed. Of these limits the first is taken; figures of test files had been seen when it was.\n\n"
+        + card.table(["held-out benign rows marked", "missed rows of unseen attacks marked, mean"], rows)
+    )
+
+
+def _hits(one: Document) -> str:
+    return (
+        f"{one['hits'] / one['rows']:.3f} ({one['hits']:,} of {one['rows']:,})" if one["rows"] else "none (of no rows)"
+    )
+
+
+def _without(source: str) -> str:
+    """What a figure is of that a model gave whose training lacked a source."""
+    return f"trained without the rows of {source}, measured on them"
+
+
+_MARKED = {
+    "missed": "attacks called benign (missed)",
+    "found": "attacks called some attack",
+    "normal": "benign rows called benign",
+    "false_alarms": "benign rows called some attack",
+}
 
 
 def spread_section(assessed: Document) -> str:
@@ -141,7 +221,7 @@ def unlike_sections(unlike: Document, benign: str) -> Iterator[str]:
 
 def _models(unlike: Document) -> dict[str, Document]:
     """Models whose training lacked a source or the last rows, by what they lacked."""
-    found = {f"trained without the rows of {name}, measured on them": one for name, one in unlike["sources"].items()}
+    found = {_without(name): one for name, one in unlike["sources"].items()}
     if "later" in unlike:
         found["trained on what came first, measured on the last fifth by time of every class"] = unlike["later"]
     return found

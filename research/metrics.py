@@ -21,7 +21,17 @@ def write_metrics(folder: Path, bundle: ServedBundle, assessed: Mapping[str, Any
     hidden = {"command", "output_dir", "train_files", "test_files"}
     params = {name: str(value) for name, value in sorted(vars(options).items()) if name not in hidden}
     params |= {"model_type": manifest.model_type, "contract": bundle.contract.id}
-    document = {"metrics": dict(_flat(measured, ())), "params": params}
+    _write(folder, {"metrics": dict(_flat(measured, ())), "params": params})
+
+
+def add_metrics(folder: Path, measured: Mapping[str, Any]) -> None:
+    """Write these figures in place of those that begin as they do, and leave the others."""
+    document = json.loads((folder / METRICS_FILE).read_text("utf-8"))
+    kept = {name: value for name, value in document["metrics"].items() if name.partition("/")[0] not in measured}
+    _write(folder, document | {"metrics": kept | dict(_flat(measured, ()))})
+
+
+def _write(folder: Path, document: Mapping[str, Any]) -> None:
     (folder / METRICS_FILE).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", "utf-8")
 
 

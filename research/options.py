@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from netheal.bundles.served import MANIFEST_FILE
 from netheal.settings import PROJECT_ROOT
 from research.artefacts import default_version
 from research.weights import CHOICES
@@ -29,6 +30,8 @@ def training_parser(description: str | None, kinds: dict[str, str], folder: str)
     add("--thorough", action="store_true", help="measure also on unseen families, groups, sources and later rows")
     output = PROJECT_ROOT / "var" / "trained" / folder
     add("--output-dir", "--output_dir", type=Path, default=output, help="where everything is written")
+    novelty = "add training ranges and figures of novelty to the model in this folder, which these options trained"
+    add("--novelty-of", type=Path, metavar="FOLDER", help=f"{novelty}; nothing is trained in its place")
     add("--version", help="the model's version; default: its kind, v1 and today")
     return parser
 
@@ -44,6 +47,8 @@ def parsed(
         parser.error("--repeats must be at least 1")
     if options.output_dir.resolve().is_relative_to(STARTERS):
         parser.error(f"{options.output_dir} holds committed starter models: train into another folder, and copy it")
+    if options.novelty_of is not None and not (options.novelty_of / MANIFEST_FILE).is_file():
+        parser.error(f"there is no {MANIFEST_FILE} of a trained model in {options.novelty_of}")
     for path in (*options.train_files, *options.test_files):
         if not path.is_file():
             parser.error(f"there is no file {path}")

@@ -34,6 +34,7 @@ from research.datasets import Rows, connection_rows, first_of_each, joined
 from research.detectors import EnsembleDetector, ForestDetector, ThreatDetector
 from research.forest import train_forest
 from research.measures import score_figures
+from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
 from research.selection import shipped_contract, told_of
 from research.tables import DataFile, Dropped, describe, valid_rows
@@ -70,7 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     named = zip(options.train_files, frames, strict=True)
     files = [describe("training and held out", path, len(frame)) for path, frame in named]
     files += [describe("test only", path, len(frame)) for path, frame in others.items()]
-    found = run(_recipe(contract, encoders, options), contract, rows, tests, options)
+    recipe = _recipe(contract, encoders, options)
+    if options.novelty_of is not None:
+        add_novelty(options.novelty_of, recipe, contract, rows, tests, options)
+        return
+    found = run(recipe, contract, rows, tests, options)
     bundle = _save(found, options, files, dropped)
     if options.predict_csv:
         _predict(options, found.trained, bundle)
@@ -125,7 +130,14 @@ def _save(found: Run, options: argparse.Namespace, files: list[DataFile], droppe
         options.output_dir,
         FILES[options.model],
         trained.layout(options.version),
-        profile(trained.contract.names, ["Normal", "Attack"], NOTES, STEPS[options.model], "RobustScaler"),
+        profile(
+            trained.contract.names,
+            ["Normal", "Attack"],
+            NOTES,
+            STEPS[options.model],
+            "RobustScaler",
+            found.ranges_document,
+        ),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
     )
     found.write(bundle, _introduction(bundle, options), dropped, options, Path(__file__).name)

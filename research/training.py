@@ -26,6 +26,7 @@ from research.assessment import (
 from research.datasets import Rows, split
 from research.evaluation import Fit
 from research.metrics import write_metrics
+from research.novelty import RangedModel, marked_novel, marked_unlike_training, with_limit
 from research.tables import DataFile, Dropped
 
 
@@ -52,11 +53,21 @@ class Run:
     """A trained model, the rows it was trained on, the parts it was measured on, and what was found."""
 
     recipe: Recipe
-    trained: Any
+    ranged: RangedModel
     seen: Rows
     parts: Mapping[str, Rows]
     figures: dict[str, Document]
     assessed: Document
+
+    @property
+    def trained(self) -> Any:
+        """The model alone."""
+        return self.ranged.model
+
+    @property
+    def ranges_document(self) -> Document:
+        """What the profile says of the training rows."""
+        return self.ranged.ranges.document(self.trained.contract)
 
     @property
     def proof(self) -> NDArray[np.float64]:
@@ -94,19 +105,28 @@ def run(recipe: Recipe, contract: Contract, rows: Rows, tests: Mapping[str, Rows
         unseen = unseen_by(recipe.fit_at(recipe.threshold), seen, recipe.benign, seed)
     threshold = chosen_threshold(unseen) if recipe.chooses and unseen is not None else recipe.threshold
     fit = recipe.fit_at(threshold)
-    trained, parts = fit(seen, seed), parts_of(held) | dict(tests)
+    trained: Any = fit(seen, seed)
+    parts = parts_by_name(held, tests)
+    ranged = with_limit(trained, contract, seen, held)
     place = contract.names.index(recipe.bands.feature) if recipe.bands.feature in contract.names else None
     quiet = trained.scores(held.take(held.labels == recipe.benign).values)
     assessed: Document = {
         "parts": {name: found_in(trained, part, recipe.bands, place) for name, part in parts.items()},
         "operating_points": operating_points(trained, quiet, parts),
         "trained_on": sorted({str(label) for label in seen.labels}),
+        "novelty": marked_novel(ranged, parts),
     }
     if unseen is not None and options.thorough:
         assessed["unlike"] = unlike_training(fit, rows, unseen, threshold, seed)
+        assessed["novelty"] |= marked_unlike_training(fit, contract, rows, recipe.benign, seed)
     if options.repeats > 1:
         seeds = range(seed, seed + options.repeats)
         assessed["seeds"] = {"first": seed, "runs": options.repeats}
         assessed["spread"] = spread(fit, rows, seeds, recipe.figures, tests)
     figures = {name: recipe.figures(trained, part) for name, part in parts.items()}
-    return Run(recipe, trained, seen, parts, figures, assessed)
+    return Run(recipe, ranged, seen, parts, figures, assessed)
+
+
+def parts_by_name(held: Rows, tests: Mapping[str, Rows]) -> dict[str, Rows]:
+    """What a model is measured on: the held-out rows of each source, and the test files."""
+    return parts_of(held) | dict(tests)

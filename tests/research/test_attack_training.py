@@ -99,7 +99,7 @@ def test_the_bundle_carries_attack_v1_the_14_classes_and_parity(trained: Path) -
 
 def test_the_profile_has_exactly_its_keys(trained: Path) -> None:
     profile = json.loads((trained / OUTPUTS[1]).read_text("utf-8"))
-    keys = {"expected_features", "class_labels", "preprocessing_notes", "preprocessing_pipeline"}
+    keys = {"expected_features", "class_labels", "preprocessing_notes", "preprocessing_pipeline", "training_ranges"}
     pipeline = profile["preprocessing_pipeline"]
     assert set(profile) == keys and profile["expected_features"] == pipeline["selected_features"]
     assert set(pipeline) == {"steps", "n_features_selected", "selected_features", "scaler_type"}
@@ -180,7 +180,7 @@ def test_a_forest_is_measured_by_meter_by_seed_and_on_what_training_lacked(data:
     assert report["accepted"] and report["figures"]["onnx_sha256"] == bundle.manifest.onnx_sha256
     text = (tmp_path / "MODEL_CARD.md").read_text("utf-8")
     titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
-    assert titles[0] == "What it misses" and "Range over 2 seeds" in titles
+    assert titles[:2] == ["What it misses", "Confidence and novelty"] and "Range over 2 seeds" in titles
     assert {"Attacks that training lacked", "Operating points", "Calibration"} < set(titles)
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert metrics["params"]["class_weights"] == "root" and metrics["params"]["contract"] == "attack/v1"

@@ -16,6 +16,7 @@ from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.parity import run_graph
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.contracts import attack_classes, contract
+from netheal.scoring.model import ServedModel
 from research.connections import fit_encoders, is_attack, read_connections
 from research.datasets import Rows, connection_rows, first_of_each, flow_rows, joined, split
 from research.flows import read_flows
@@ -94,13 +95,15 @@ def test_the_intake_makes_the_committed_graph_and_threshold_of_the_committed_lay
     assert found.bundle is not None and found.bundle.onnx == committed.onnx
     assert found.bundle.manifest.threshold == committed.manifest.threshold
     assert found.bundle.manifest.encoders == committed.manifest.encoders
+    assert found.bundle.manifest.training_ranges == committed.manifest.training_ranges is not None
+    assert found.bundle.manifest.confidence_kind == committed.manifest.confidence_kind
 
 
 def test_a_card_begins_with_what_is_missed_and_gives_the_manifests_figures(folder: Path) -> None:
     bundle, card = read_served(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
     training = bundle.manifest.training
     titles = re.findall("^## (.*)$", card, re.MULTILINE)
-    assert titles[:2] == ["What it misses", "Traffic in bursts, slow traffic, and use"]
+    assert titles[:3] == ["What it misses", "Confidence and novelty", "Traffic in bursts, slow traffic, and use"]
     assert {"Range over 10 seeds", "Operating points", "Calibration"} < set(titles)
     assert text_of("use", bundle) in card and text_of("defects", bundle) in card
     for file in training["files"]:
@@ -144,6 +147,30 @@ def test_a_cards_figures_are_those_of_the_served_model_on_real_rows(
         for label in set(rows.labels) - {"normal", "BENIGN"}:
             one = share(alarm[rows.labels == label])
             assert f"| {label} | {one.rows:,} | {one.value:.4f} | {one.low:.4f}–{one.high:.4f} |" in card
+
+
+def test_a_cards_figures_of_novelty_are_those_of_the_served_model_on_real_rows(
+    case: Case, folder: Path, shared_data: Path
+) -> None:
+    bundle, card = read_served(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert ("a **vote share**" in card) == (bundle.manifest.confidence_kind == "vote_share")
+    model = ServedModel(bundle)
+    for name, rows in real_parts(bundle, shared_data).items():
+        if case.model_type == "threat_detector":
+            scores = model.threat_scores(rows.values)
+            found, alarm = model.threat_novelty(rows.values, scores), scores >= model.threshold
+        else:
+            answers = model.attack_scores(rows.values)
+            found, alarm = model.attack_novelty(rows.values, answers.confidence), answers.class_id != 0
+        assert found is not None and found.is_novel is not None
+        attack = ~np.isin(rows.labels, ["normal", "BENIGN"])
+        for which, words in ((attack & ~alarm, "attacks called benign (missed)"), (~attack & ~alarm, "benign rows")):
+            one = share(found.is_novel[which])
+            assert re.search(
+                rf"^\| {re.escape(name)} \| {re.escape(words)}.* \| {one.rows:,} \| {one.value:.4f} \|",
+                card,
+                re.MULTILINE,
+            )
 
 
 @pytest.mark.parametrize("name", ["attack_classifier", "attack_classifier_tree"])

@@ -1,6 +1,9 @@
 """The forest of the threat detector: its threshold from rows that training lacked, its bundle through the intake."""
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -74,6 +77,46 @@ def test_the_card_tells_of_attacks_and_services_that_training_lacked(trained: Pa
         assert part in text
     metrics = json.loads((trained / "metrics.json").read_text("utf-8"))["metrics"]
     assert metrics["unlike/groups/rows"] > 100 and "unlike/families/neptune/hits" in metrics
+
+
+def test_a_forest_says_that_its_score_is_a_vote_share_and_how_often_a_missed_attack_is_novel(trained: Path) -> None:
+    manifest = read_served(trained).manifest
+    assert manifest.confidence_kind == "vote_share"
+    assert manifest.training_ranges is not None and set(manifest.training_ranges["codes"]) == {"service", "flag"}
+    text = (trained / "MODEL_CARD.md").read_text("utf-8")
+    metrics = json.loads((trained / "metrics.json").read_text("utf-8"))["metrics"]
+    assert "is a **vote share**" in text
+    limit, rows = metrics["novelty/limit"], metrics["novelty/families/missed/rows"]
+    assert limit == manifest.training_ranges["limit"] and f"is marked novel above {limit:.4f}" in text
+    assert rows > 0 and f" of {rows:,.0f}) that are missed" in text
+
+
+def test_novelty_is_added_to_a_model_that_is_there_as_its_training_would_have(
+    data: Path, trained: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "model"
+    shutil.copytree(trained, bare)
+    profile, card, metrics = bare / "threat_detector_profile.json", bare / "MODEL_CARD.md", bare / "metrics.json"
+    profile.write_text(json.dumps(json.loads(profile.read_text("utf-8")) | {"training_ranges": None}), "utf-8")
+    card.write_text(re.sub(r"(?s)## Confidence and novelty.*?\n\n(?=## )", "", card.read_text("utf-8")), "utf-8")
+    document = json.loads(metrics.read_text("utf-8"))
+    document["metrics"] = {n: v for n, v in document["metrics"].items() if not n.startswith("novelty/")}
+    metrics.write_text(json.dumps(document), "utf-8")
+    manifest = replace(read_served(bare).manifest, confidence_kind=None, training_ranges=None)
+    (bare / "manifest.json").write_bytes(manifest.to_json())
+    train(data, tmp_path / "unused", "--test-files", str(data), "--thorough", "--novelty-of", str(bare))
+    for name in ("threat_detector_profile.json", "MODEL_CARD.md", "metrics.json", "manifest.json", "model.onnx"):
+        assert (bare / name).read_bytes() == (trained / name).read_bytes(), name
+    assert not (tmp_path / "unused").exists()
+
+
+def test_novelty_is_not_added_by_options_that_trained_another_model(data: Path, trained: Path, tmp_path: Path) -> None:
+    before = (trained / "manifest.json").read_bytes()
+    with pytest.raises(SystemExit, match="these options did not train random_forest_v1"):
+        train(data, tmp_path, "--novelty-of", str(trained))
+    assert (trained / "manifest.json").read_bytes() == before
+    with pytest.raises(SystemExit):
+        train(data, tmp_path, "--novelty-of", str(tmp_path / "nothing"))
 
 
 def test_a_threshold_that_is_given_is_served(data: Path, tmp_path: Path) -> None:
