@@ -41,10 +41,10 @@ def find_verdict_event(pool: Pool, archive: Archive, event_id: int) -> VerdictEv
     with pool.connection() as connection:
         served = find_verdict(connection, event_id)
     whole = archive.find(event_id, _day(served.recorded_at) if served else None)
-    if whole is None and served is None:
+    verdict = served if whole is None else _verdict(whole, served, _kinds(pool, whole))
+    if verdict is None:
         return None
     with pool.connection() as connection:
-        verdict = served if whole is None else _verdict(whole, served, confidence_kinds(connection, _models(whole)))
         scored_by = _models(whole) if whole is not None else []
         contracts = contracts_in_force(model_contracts(connection, bundle_hashes=scored_by))
         if verdict.from_upload:
@@ -66,9 +66,11 @@ def _day(recorded_at: datetime) -> date:
     return recorded_at.astimezone(UTC).date()
 
 
-def _models(whole: Row) -> list[str]:
-    """The hashes of the models that scored a row."""
-    return [whole[name] for name in ("threat_model_hash", "attack_model_hash") if whole[name] is not None]
+def _kinds(pool: Pool, whole: Row) -> dict[str, str | None]:
+    """Bundle hash -> what the confidence is of each model that scored a row."""
+    hashes = [whole[name] for name in ("threat_model_hash", "attack_model_hash") if whole[name] is not None]
+    with pool.connection() as connection:
+        return confidence_kinds(connection, hashes)
 
 
 def _verdict(whole: Row, served: Verdict | None, kinds: Mapping[str, str | None]) -> Verdict:

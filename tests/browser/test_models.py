@@ -123,6 +123,9 @@ def test_the_card_of_a_starter_model_is_text(page: Page) -> None:
     dialog.get_by_text("Model card").click()
     expect(dialog.locator(".text h4").first).to_be_visible()
     assert "**" not in dialog.inner_text()
+    facts = dialog.locator("dl.facts").first
+    expect(facts).to_contain_text("vote share")
+    expect(facts).to_contain_text("Novel above")
     assert dialog.locator(".text a, .text img, .text script").count() == 0
 
 

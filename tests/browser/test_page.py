@@ -66,6 +66,12 @@ def test_everybody_can_use_it(open_page: Callable[..., Watched], width: int, sch
     assert serious_findings(page) == []
     page.locator("#feed-rows tr", has_text="random_forest").first.click()
     page.wait_for_selector("#row-dialog table")
+    expect(
+        page.locator("#row-dialog dt", has_text=re.compile(r"^(Score|Confidence) \(vote share\)$")).first
+    ).to_be_visible()
+    expect(page.locator("#row-dialog dt:text-is('Novelty') + dd").first).to_have_text(
+        re.compile(r"^\d\.\d{3}( novel)?$")
+    )
     assert serious_findings(page) == []
 
 
