@@ -45,7 +45,7 @@ def find_verdict_event(pool: Pool, archive: Archive, event_id: int) -> VerdictEv
     if verdict is None:
         return None
     with pool.connection() as connection:
-        scored_by = _models(whole) if whole is not None else []
+        scored_by = [model.hash for model in (verdict.threat_model, verdict.attack_model) if model is not None]
         contracts = contracts_in_force(model_contracts(connection, bundle_hashes=scored_by))
         if verdict.from_upload:
             return VerdictEvent(verdict, whole, None, find_upload(connection, verdict.batch_id), contracts)
