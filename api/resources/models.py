@@ -24,6 +24,7 @@ from api.schemas.models import (
     ReasonBody,
     Storage,
     UploadForm,
+    change_document,
     event_document,
     model_document,
 )
@@ -205,11 +206,8 @@ def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Do
     model = change.model
     # Of what the change itself says: to ask Postgres once more could fail, and the change is made.
     services().flows.forget_models([m.bundle_hash for m in (model, change.replaced) if m and not m.is_active])
-    return {
-        "message": f"Model {model.id} ({model.model_version}) {what}",
-        "model": model_document(model),
-        "replaced": model_document(change.replaced) if change.replaced else None,
-    }
+    done = what if change.made else f"is {model.state} already: nothing changed"
+    return change_document(f"Model {model.id} ({model.model_version}) {done}", change)
 
 
 def _known(model_id: int) -> int:

@@ -11,6 +11,7 @@ from api.schemas.queries import PLAIN
 from api.schemas.times import iso_utc
 from netheal.contracts import MODEL_TYPES
 from netheal.contracts.verdict import CONFIDENCE_KIND, CONFIDENCE_KINDS, NOVELTY
+from netheal.registry.changes import Change
 from netheal.registry.records import ModelEvent, ModelRecord
 
 
@@ -93,12 +94,12 @@ class Models(PageSchema):
     total = Integer(metadata={"description": "On all pages"})
 
 
-class ModelChange(Schema):
-    """What a change did."""
+class ModelChange(Model):
+    """A model after a change of it, and what the change did."""
 
     message = String()
-    model = Nested(Model)
-    replaced = Nested(Model, allow_none=True)
+    model = Nested(Model, metadata={"description": "The model's keys once more, as one object"})
+    replaced = Nested(Model, allow_none=True, metadata={"description": "The model that was active before"})
 
 
 class Event(Schema):
@@ -183,6 +184,13 @@ def model_document(record: ModelRecord) -> dict[str, Any]:
         "artefact_deleted_at": iso_utc(record.artefact_deleted_at),
         "damage": record.damage or None,
     }
+
+
+def change_document(message: str, change: Change) -> dict[str, Any]:
+    """A change as `ModelChange`."""
+    model = model_document(change.model)
+    replaced = model_document(change.replaced) if change.replaced else None
+    return {**model, "message": message, "model": model, "replaced": replaced}
 
 
 _NO_MANIFEST: dict[str, Any] = {

@@ -14,10 +14,11 @@ from netheal.store.database import Connection, Cursor, transaction
 
 @dataclass(frozen=True)
 class Change:
-    """The model after the change, and the one it took the place of, if any."""
+    """The model after the change, and the one it took the place of, if any; `made` is False where nothing changed."""
 
     model: ModelRecord
     replaced: ModelRecord | None = None
+    made: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,17 @@ class ChangeReason:
 
 
 def activate(connection: Connection, model_id: int, reason: ChangeReason) -> Change:
-    """Make a model the active one of its type; the one before becomes inactive. Raises Conflict, NotThere."""
+    """Make a model the active one of its type; the one before becomes inactive. Raises Conflict, NotFound.
+
+    Of one that is active already nothing is changed, nor written into its history.
+    """
     with changes(connection) as cursor:
-        return _activate(cursor, find_model(cursor, model_id), reason)
+        model = find_model(cursor, model_id)
+        return Change(model, made=False) if model.is_active else _activate(cursor, model, reason)
 
 
 def deactivate(connection: Connection, model_id: int, reason: ChangeReason) -> Change:
-    """No model of its type is active afterwards. Raises Conflict where it is not active, NotThere."""
+    """No model of its type is active afterwards. Raises Conflict where it is not active, NotFound."""
     with changes(connection) as cursor:
         model = find_model(cursor, model_id)
         if not model.is_active:
@@ -56,7 +61,7 @@ def rollback(connection: Connection, model_type: str, reason: ChangeReason) -> C
 def delete(connection: Connection, model_id: int, reason: ChangeReason, delete_from: Artefacts | None = None) -> Change:
     """Mark a model deleted, and remove its artefact, if told from where; its record stays.
 
-    Raises Conflict where it is active or a batch that is not finished was scored with it, NotThere.
+    Raises Conflict where it is active or a batch that is not finished was scored with it, NotFound.
     """
     with changes(connection) as cursor:
         model = find_model(cursor, model_id)
@@ -152,8 +157,6 @@ def set_state(cursor: Cursor, model: ModelRecord, state: str, reason: ChangeReas
 
 
 def _activate(cursor: Cursor, model: ModelRecord, reason: ChangeReason, rollback: bool = False) -> Change:
-    if model.is_active:
-        raise Conflict(f"model {model.id} is active already")
     if not model.manifest:
         raise Conflict(f"model {model.id} cannot be activated: {model.damage}; upload it again")
     if not model.takes_messages:
