@@ -35,7 +35,11 @@ class SortKey[Position]:
 
     def cursor(self, row: Any) -> str:
         """The cursor of the page that begins behind a row."""
-        return urlsafe_b64encode(msgspec.json.encode(self.encode(row))).decode().rstrip("=")
+        return self.cursor_behind(*self.encode(row))
+
+    def cursor_behind(self, *key: int | str) -> str:
+        """The same of a row that is known by its key alone."""
+        return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
     def position(self, cursor: str) -> Position:
         """Where the page of a cursor begins; raises Refusal for what is no cursor of such a list."""
@@ -54,7 +58,7 @@ class Page[Row]:
     rows: Sequence[Row]
     next_cursor: str | None
 
-    def document(self, name: str, describe: Callable[[Row], dict[str, Any]], **more: Any) -> dict[str, Any]:
+    def document(self, name: str, describe: Callable[[Row], Any], **more: Any) -> dict[str, Any]:
         """The answer of a list: its rows, described one by one, under `name`, what else it says, `next_cursor`."""
         return {name: [describe(row) for row in self.rows], **more, "next_cursor": self.next_cursor}
 

@@ -2,13 +2,16 @@
 
 from apiflask import Schema
 from apiflask.fields import Boolean, DateTime, Dict, File, Float, Integer, List, Nested, Raw, String
-from apiflask.validators import Range
+from apiflask.validators import Length, Range
 
 from api.schemas.counts import ClassCount
+from api.schemas.pages import PageQuery, PageSchema
 from netheal.contracts.verdict import ATTACK, CONFIDENCE, CONFIDENCE_KIND, IS_NOVEL, NOVELTY, SCORE
 from netheal.uploads.flow_file import MAX_ROWS
+from netheal.uploads.flow_file_response import MOST_REJECTED
 
 _HOW = "send the CSV as the multipart field 'file': curl -F file=@flows.csv …"
+SHOWN_ROWS = 10_000
 _WRONG = {"required": _HOW, "invalid": _HOW}
 
 
@@ -26,9 +29,21 @@ class FlowFileQuery(Schema):
     """How much of the answer."""
 
     limit = Integer(
-        load_default=1_000,
+        load_default=SHOWN_ROWS,
         validate=Range(0, MAX_ROWS),
-        metadata={"description": "Predictions to show; counts are over all rows"},
+        metadata={
+            "description": "Predictions to show; counts are over all rows, and `next_cursor` asks for those left out"
+        },
+    )
+
+
+class FlowRowsQuery(PageQuery):
+    """Which rows of an uploaded file."""
+
+    limit = Integer(load_default=1_000, validate=Range(1, SHOWN_ROWS))
+    cursor = String(
+        validate=Length(max=400),
+        metadata={"description": "`next_cursor` of the answer to the upload, or of the page before"},
     )
 
 
@@ -81,7 +96,9 @@ class FlowAction(Schema):
 class FlowPrediction(Schema):
     """A row with its verdict; `line` is the line of the file that it begins in, the first being 1."""
 
-    line = Integer()
+    line = Integer(
+        allow_none=True, metadata={"description": "null where the row is read back, which is in the file's order"}
+    )
     traffic_data = Nested(TrafficData)
     is_attack = Boolean(metadata={"description": ATTACK})
     threat_prediction = Nested(FlowThreat, allow_none=True)
@@ -118,15 +135,31 @@ class FlowModel(Schema):
     confidence_kind = String(allow_none=True, metadata={"description": CONFIDENCE_KIND})
 
 
+class FlowRows(PageSchema):
+    """Scored rows of an uploaded file, in the order of the file."""
+
+    batch_id = String(required=True)
+    total_rows = Integer(required=True, metadata={"description": "Scored and rejected"})
+    predictions = List(Nested(FlowPrediction), required=True)
+
+
 class FlowAnswer(Schema):
     """What became of the file."""
 
-    message = String()
+    message = String(metadata={"description": "Successfully processed 52113 rows, showing 10,000 of 52,113"})
     batch_id = String(metadata={"description": "20241201_143022_abc123"})
     total_rows = Integer()
     predictions = List(Nested(FlowPrediction))
     rejected_rows = Integer()
-    rejected = List(Nested(RejectedRow), metadata={"description": "The first 1,000"})
+    rejected = List(
+        Nested(RejectedRow), metadata={"description": f"The first {MOST_REJECTED:,}; GET /quarantine has them all"}
+    )
     summary = Nested(FlowSummary)
     models = Dict(keys=String(), values=Nested(FlowModel), metadata={"description": "By model type"})
     policy_version = String()
+    next_cursor = String(
+        allow_none=True,
+        metadata={
+            "description": "Where predictions were left out: GET /uploads/{batch_id}/predictions?cursor=… has the rest"
+        },
+    )

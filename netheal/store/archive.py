@@ -1,10 +1,14 @@
-"""One row out of a Delta table, where most of what is known of an event is."""
+"""Rows out of a Delta table, where most of what is known of an event is: one, or those of a file page by page."""
 
 import threading
 from collections.abc import Iterator
-from datetime import date
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,11 +16,22 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import FileSystem
 
+from netheal.contracts.schema import TIMESTAMP
 from netheal.errors import ServiceUnavailable
 from netheal.store.delta import DATE_COLUMN, Layout
 
 Row = dict[str, Any]
 _BUFFER_BYTES = 2**16
+_CUT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class BatchRows:
+    """Which rows of a table: those of a topic's batch, all recorded at one moment."""
+
+    topic: str
+    batch_id: int
+    recorded_at: datetime
 
 
 class Archive:
@@ -34,29 +49,68 @@ class Archive:
         `day` (of `recorded_at`, UTC), where it is known, leaves out the other days' parts.
         Raises ServiceUnavailable where the table cannot be read.
         """
-        try:
-            parts = self._parts(event_id, day)
-            if not parts:
-                return None
-            files, folder = FileSystem.from_uri(self._uri if "://" in self._uri else f"file://{self._uri}")
-            for path in parts:
-                with files.open_input_file(f"{folder}/{path}") as source:
-                    for row in self._rows(pq.ParquetFile(source, buffer_size=_BUFFER_BYTES), event_id):
+        with self._readable():
+            for path in self._parts(event_id, day):
+                with self._opened(path) as part:
+                    for row in self._rows(part, event_id):
                         return row
+        return None
+
+    def of_batch(self, batch: BatchRows, after: int, limit: int) -> pa.Table:
+        """The first `limit` rows of a batch behind event id `after`, by event id, in the layout's schema.
+
+        Raises ServiceUnavailable where the table cannot be read.
+        """
+        with self._readable():
+            parts = self._parts_recorded_at(batch.recorded_at)
+            ids = [ids for path in parts for ids in self._ids(path, batch, after)]
+            wanted = np.sort(np.concatenate([np.array([], np.int64), *ids]))[:limit]
+            rows = [rows for path in parts for rows in self._rows_among(path, wanted)]
+        return pa.concat_tables([self._layout.schema.empty_table(), *rows]).sort_by("event_id")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise ServiceUnavailable(f"cannot read the Delta table {self._uri}: {error}") from error
-        return None
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[pq.ParquetFile]:
+        """A part of the table."""
+        files, folder = FileSystem.from_uri(self._uri if "://" in self._uri else f"file://{self._uri}")
+        with files.open_input_file(f"{folder}/{path}") as source:
+            yield pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
+
+    def _ids(self, path: str, batch: BatchRows, after: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Event ids of the batch's rows behind `after`, a row group's at a time."""
+        with self._opened(path) as part:
+            for group in range(part.num_row_groups):
+                rows = part.read_row_group(group, columns=["event_id", "topic", "batch_id"], use_threads=False)
+                ours = pc.and_(pc.equal(rows["topic"], batch.topic), pc.equal(rows["batch_id"], batch.batch_id))
+                yield rows["event_id"].filter(pc.and_(ours, pc.greater(rows["event_id"], after))).to_numpy()
+
+    def _rows_among(self, path: str, ids: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
+        """The rows of these events, a row group's at a time, one column after the other."""
+        schema, wanted = self._layout.schema, pa.array(ids)
+        with self._opened(path) as part:
+            there = set(part.schema_arrow.names)
+            for group in range(part.num_row_groups):
+                found = part.read_row_group(group, columns=["event_id"], use_threads=False)["event_id"]
+                ours = pc.is_in(found, value_set=wanted)
+                if not (count := pc.sum(ours).as_py()):
+                    continue
+                columns = [
+                    part.read_row_group(group, columns=[field.name], use_threads=False)[0].filter(ours).cast(field.type)
+                    if field.name in there
+                    else pa.nulls(count, field.type)
+                    for field in schema
+                ]
+                yield pa.table(columns, schema=schema)
 
     def _parts(self, event_id: int, day: date | None) -> list[str]:
         """Paths of the parts that can hold the event, by the statistics in the log."""
-        with self._lock:
-            try:
-                if self._table is None:
-                    self._table = DeltaTable(self._uri)
-                self._table.update_incremental()
-            except TableNotFoundError:
-                return []
-            actions = pa.table(self._table.get_add_actions(flatten=True))
+        actions = self._add_actions()
         if actions.num_rows == 0:
             return []
         holds = pc.and_(
@@ -65,6 +119,27 @@ class Archive:
         if day is not None:
             holds = pc.and_(holds, pc.equal(actions["partition.date"], pa.scalar(day, pa.date32())))
         return list(actions.filter(holds)["path"].to_pylist())
+
+    def _parts_recorded_at(self, moment: datetime) -> list[str]:
+        """Paths of the parts that can hold rows of a moment; some writers cut the statistics to milliseconds."""
+        actions = self._add_actions()
+        if actions.num_rows == 0:
+            return []
+        first = pc.cast(actions["min.recorded_at"], TIMESTAMP)
+        last = pc.cast(actions["max.recorded_at"], TIMESTAMP)
+        holds = pc.and_(pc.less_equal(first, pa.scalar(moment)), pc.greater_equal(last, pa.scalar(moment - _CUT)))
+        return list(actions.filter(holds)["path"].to_pylist())
+
+    def _add_actions(self) -> pa.Table:
+        """The parts there are now, with their statistics; none where there is no table yet."""
+        with self._lock:
+            try:
+                if self._table is None:
+                    self._table = DeltaTable(self._uri)
+                self._table.update_incremental()
+            except TableNotFoundError:
+                return pa.table({})
+            return pa.table(self._table.get_add_actions(flatten=True))
 
     def _rows(self, part: pq.ParquetFile, event_id: int) -> Iterator[Row]:
         """One column after the other: a row group of a compacted part is large."""

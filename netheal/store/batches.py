@@ -7,9 +7,11 @@ from typing import Any
 from psycopg2 import sql
 
 from netheal.contracts.event_id import offset_of, partition_of
+from netheal.errors import NotFound
 from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor
 from netheal.store.read_transaction import page, read_transaction
+from netheal.wording import quoted
 
 BatchPosition = tuple[datetime, str, int]
 """Where a page ended: `opened_at`, `query_id` and `batch_id` of its last row."""
@@ -56,7 +58,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file of flows that somebody handed in."""
+    """A file of flows that somebody handed in; its rows are counted when all of them are stored."""
 
     id: int
     batch_id: str
@@ -64,6 +66,8 @@ class UploadedFile:
     source_name: str
     policy_version: str
     state: str
+    total_rows: int | None
+    verdicts: int | None
 
 
 def page_of_batches(connection: Connection, before: BatchPosition | None = None, limit: int = 100) -> list[Batch]:
@@ -91,12 +95,19 @@ def find_batch(connection: Connection, batch_id: int, event_id: int) -> Batch | 
 def find_upload(connection: Connection, upload_id: int) -> UploadedFile | None:
     """The file that rows of an upload came in."""
     with read_transaction(connection) as cursor:
-        cursor.execute(
-            "select id, batch_id, uploaded_at, source_name, policy_version, state from uploads where id = %s",
-            (upload_id,),
-        )
+        cursor.execute(f"{_UPLOADS} where id = %s", (upload_id,))
         row = cursor.fetchone()
     return None if row is None else UploadedFile(*row)
+
+
+def get_upload(connection: Connection, batch_id: str) -> UploadedFile:
+    """The file whose upload was answered with this `batch_id`; raises NotFound, also while it is being scored."""
+    with read_transaction(connection) as cursor:
+        cursor.execute(f"{_UPLOADS} where batch_id = %s and state = 'done'", (batch_id,))
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound(f"there is no upload {quoted(batch_id)}: `batch_id` of the answer to an upload is its name")
+    return UploadedFile(*row)
 
 
 def _batches(cursor: Cursor, rows: list[tuple[Any, ...]]) -> list[Batch]:
@@ -128,6 +139,7 @@ _COLUMNS = (
     "rejected",
 )
 _MODELS = _COLUMNS.index("models")
+_UPLOADS = "select id, batch_id, uploaded_at, source_name, policy_version, state, total_rows, verdicts from uploads"
 _SELECT = sql.SQL("select {} from batches").format(sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)))
 _HOLDS = sql.SQL(
     "where batch_id = %(batch_id)s"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
+from flask.testing import FlaskClient
 
 from netheal.store.database import Connection, transaction
 from netheal.uploads import flow_file
@@ -81,6 +82,63 @@ def test_a_limit_bounds_what_is_shown_and_not_what_is_counted(
     assert len(answer["predictions"]) == shown
     assert answer["total_rows"] == 3
     assert sum(answer["summary"]["by_action"].values()) == 3
+
+
+@pytest.mark.usefixtures("starters")
+def test_all_rows_are_shown_up_to_ten_thousand(upload: Upload) -> None:
+    header, row = THREAT_CSV.splitlines()[:2]
+    answer = upload("\n".join([header, *[row] * 10_000])).get_json()
+    assert (len(answer["predictions"]), answer["next_cursor"]) == (10_000, None)
+    assert answer["message"] == "Successfully processed 10000 rows"
+    answer = upload("\n".join([header, *[row] * 10_002, "http,SF"])).get_json()
+    assert (len(answer["predictions"]), answer["total_rows"]) == (10_000, 10_003)
+    assert answer["message"] == "Successfully processed 10002 rows, 1 rejected, showing 10,000 of 10,002"
+
+
+@pytest.mark.usefixtures("starters")
+@pytest.mark.parametrize("limit", [0, 2, 3])
+def test_the_rows_left_out_can_be_asked_for(
+    upload: Upload, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Bit by bit what the answer would have said of them."""
+    monkeypatch.setattr(flow_file, "_CHUNK_ROWS", 2)
+    header = f"{','.join(THREAT.names)},{ATTACK_HEADER}"
+    rows = [f"{THREAT_ROW.replace('181', str(n))},{ATTACK_ROW}" for n in range(7)]
+    rows[4] = rows[4].replace("http", "gopher-like")
+    content = "\n".join([header, *rows[:6], "short", rows[6], ""])
+    upload(content.replace("SF", "S0"))
+    whole = upload(content).get_json()
+    assert "showing" not in whole["message"]
+    answer = upload(content, f"?limit={limit}").get_json()
+    assert answer["message"].endswith(f", showing {limit} of {len(whole['predictions'])}")
+    found, cursor = answer["predictions"], answer["next_cursor"]
+    while cursor is not None:
+        page = client.get(f"/api/v1/uploads/{answer['batch_id']}/predictions?limit=2&cursor={cursor}").get_json()
+        assert (page["batch_id"], page["total_rows"]) == (answer["batch_id"], 8)
+        assert all(row["line"] is None for row in page["predictions"])
+        found, cursor = found + page["predictions"], page["next_cursor"]
+    assert [_verdict(row) for row in found] == [_verdict(row) for row in whole["predictions"]]
+    ids = [row["traffic_data"]["id"] for row in found]
+    assert ids == sorted(set(ids))
+    assert {row["traffic_data"]["batch_id"] for row in found} == {answer["batch_id"]}
+    first = client.get(f"/api/v1/uploads/{answer['batch_id']}/predictions").get_json()
+    assert ([row["traffic_data"]["id"] for row in first["predictions"]], first["next_cursor"]) == (ids, None)
+
+
+def _verdict(row: Document) -> Document:
+    """What is the same of a row however often its file comes."""
+    own = {"line": ..., "traffic_data": row["traffic_data"]["features"]}
+    parts = ("threat_prediction", "attack_prediction", "self_healing_action")
+    return row | own | {part: row[part] and {**row[part], "id": ...} for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("20241201_143022_abc123", 404), ("..%00", 404), ("x" * 100, 404), ("a?limit=10001", 422), ("a?cursor=@", 404)],
+)
+def test_an_upload_that_is_not_there_has_no_rows(client: FlaskClient, path: str, status: int) -> None:
+    name, _, query = path.partition("?")
+    assert client.get(f"/api/v1/uploads/{name}/predictions?{query}").status_code == status
 
 
 @pytest.mark.usefixtures("starters")

@@ -1,14 +1,14 @@
 """What is in a Delta table is found as well once its log has a checkpoint, which carries statistics in another form."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from netheal.sinks.delta_part import DeltaPartWriter
-from netheal.store.archive import Archive
+from netheal.store.archive import Archive, BatchRows
 from netheal.store.compaction import compact
 from netheal.store.delta import DeltaLog, Layout
 
@@ -61,6 +61,17 @@ def test_every_reader_finds_what_is_there(root: Path) -> None:
         for day in (None, date(2026, 11, 22)):
             row = archive.find(event, day)
             assert row is not None and row["event_id"] == event
+
+
+def test_the_rows_of_an_upload_come_page_by_page(root: Path) -> None:
+    archive, upload = Archive(LAYOUT, str(root)), BatchRows("upload", 7, NOON)
+    pages = [archive.of_batch(upload, after, 1)["event_id"].to_pylist() for after in (0, UPLOAD, UPLOAD + 1024)]
+    assert pages == [[UPLOAD], [UPLOAD + 1024], []]
+    assert archive.of_batch(upload, 0, 10)["event_id"].to_pylist() == [UPLOAD, UPLOAD + 1024]
+    assert archive.of_batch(upload, 0, 10).schema == LAYOUT.schema
+    for other in (BatchRows("upload", 8, NOON), BatchRows("upload", 7, NOON + timedelta(days=1))):
+        assert archive.of_batch(other, 0, 10).num_rows == 0
+    assert Archive(LAYOUT, f"{root}/none").of_batch(upload, 0, 10).num_rows == 0
 
 
 def test_rows_of_an_upload_are_taken_back_by_columns_without_statistics(root: Path) -> None:
