@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = ApiClient(load_settings())
         beside = {"profile_config": options.profile, "card": options.card}
         model = upload_model(client, options.model_path, options.model_type, beside, options.description)
-        console.print(f"uploaded: model {model['id']}, {model['model_version']}")
+        console.print(model["message"])
         if options.activate:
             console.print(client.post(f"/models/{model['id']}/activate", {"why": options.description})["message"])
         if options.test_csv is not None and not _tested(client, model, options.test_csv, options.activate, console):

@@ -1,13 +1,13 @@
 """`/models`: what the registry has, and every change of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from os import SEEK_END
 from pathlib import PurePath
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
+from flask import Response, request, send_file
 from werkzeug.datastructures import FileStorage
 
 from api.errors import Refusal
@@ -23,6 +23,7 @@ from api.schemas.models import (
     Profile,
     ReasonBody,
     Storage,
+    UploadedModel,
     UploadForm,
     change_document,
     event_document,
@@ -33,16 +34,32 @@ from api.services import services
 from netheal.bundles.intake.examine import SUFFIXES, ExaminationRequest
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE, PROFILE_BYTES
 from netheal.contracts import MODEL_TYPES
-from netheal.errors import NotFound
+from netheal.errors import BundleError, NotFound
 from netheal.registry.changes import Change, ChangeReason, activate, deactivate, delete, rollback
-from netheal.registry.models import Quota, Upload
-from netheal.registry.records import active_model, count_models, get_model, list_models, model_history
+from netheal.registry.models import AlreadyUploaded, Quota, Upload
+from netheal.registry.records import ModelRecord, active_model, count_models, get_model, list_models, model_history
 from netheal.uploads.bundles import BundleRefused, Registry, store_bundle
 from netheal.wording import quoted
 
 models = APIBlueprint("models", __name__, tag="models")
 Document = dict[str, Any]
 _NAME_CHARS = 200
+_OCTETS = "application/octet-stream"
+_NOTE = "A bundle is a program: only load it if you trust whoever made it."
+_BUNDLE_ANSWERS: dict[int | str, Any] = {
+    200: {
+        "description": f"The file. {_NOTE}",
+        "content": {_OCTETS: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"X-Netheal-Note": {"schema": {"type": "string"}, "description": _NOTE}},
+    },
+    404: {"description": "There is no such model, or its file was not kept or was deleted with it"},
+}
+_KNOWN_ANSWER: dict[int | str, Any] = {
+    200: {
+        "description": "It came before: the model that is there",
+        "content": {"application/json": {"schema": UploadedModel}},
+    }
+}
 
 
 @models.get("/models/")
@@ -117,7 +134,7 @@ def storage() -> Document:
     """Show how many models there are, and what they take on disk."""
     with services().pool.connection() as connection:
         found = list_models(connection, with_deleted=True)
-    sizes = {record.id: services().artefacts.size_bytes(record.bundle_hash) for record in found}
+    sizes = _bytes_on_disk(found)
     by_type: dict[str, Document] = {name: {"models": 0, "bytes": 0} for name in MODEL_TYPES}
     by_state: dict[str, int] = {}
     for record in found:
@@ -133,14 +150,50 @@ def storage() -> Document:
     }
 
 
+def _bytes_on_disk(found: Sequence[ModelRecord]) -> dict[int, int]:
+    """What each model takes; a file that several were made of is counted with the first of them."""
+    artefacts, counted, sizes = services().artefacts, set(), {}
+    for record in found:
+        sizes[record.id] = artefacts.size_bytes(record.bundle_hash)
+        if (sha256 := record.source_sha256) is not None and sha256 not in counted:
+            counted.add(sha256)
+            sizes[record.id] += artefacts.originals.size_bytes(sha256)
+    return sizes
+
+
+@models.get("/models/<int:model_id>/bundle")
+@models.doc(responses=_BUNDLE_ANSWERS)
+@requires("operator")
+def bundle(model_id: int) -> Response:
+    """Download the file that a model was made of, as it was handed in.
+
+    A bundle is a program: only load it if you trust whoever made it. netheal itself reads bundles without executing
+    them, and so does `netheal models validate`.
+    """
+    with services().pool.connection() as connection:
+        record = get_model(connection, _known(model_id))
+    try:
+        path = services().artefacts.originals.path(record.source_sha256 or "")
+    except BundleError as error:
+        raise NotFound(f"model {model_id} has no bundle to download: {error}") from error
+    name = record.source_name or f"model-{model_id}"
+    response = send_file(path.resolve(), _OCTETS, as_attachment=True, download_name=name, conditional=False)
+    response.headers.update({"X-Netheal-Note": _NOTE, "Cache-Control": "no-store"})
+    return response
+
+
 @models.post("/models/upload")
 @body_limit(FILE_BYTES + 2 * MEGABYTE)
 @upload_rate
 @requires("operator")
 @models.input(UploadForm, location="form_and_files")
-@models.output(Model, status_code=201)
-def upload(form_and_files_data: Document) -> Document:
-    """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good."""
+@models.output(UploadedModel, status_code=201)
+@models.doc(responses=_KNOWN_ANSWER)
+def upload(form_and_files_data: Document) -> tuple[Document, int]:
+    """Hand in a bundle: it is examined without being executed, and kept, not active yet, if it is good.
+
+    The same file, with the same profile and type, is one model, however often it comes: nothing changes then.
+    """
     file: FileStorage = form_and_files_data["file"]
     name = _shown_name(file.filename)
     examination = ExaminationRequest(
@@ -155,7 +208,11 @@ def upload(form_and_files_data: Document) -> Document:
     file.stream.seek(0)
     told = Upload(name, size, form_and_files_data["description"], card=_card())
     try:
-        return model_document(store_bundle(registry, file.stream, examination, told, ChangeReason(actor(), "uploaded")))
+        model = store_bundle(registry, file.stream, examination, told, ChangeReason(actor(), "uploaded"))
+        return _uploaded(model, f"{model.model_version} is in the registry, not active yet: activate it"), 201
+    except AlreadyUploaded as same:
+        name = f"{same.model.model_version} (model {same.model.id}, {same.model.state})"
+        return _uploaded(same.model, f"Already uploaded as {name}: nothing changed"), 200
     except BundleRefused as refused:
         details = {"validation_results": refused.validation}
         raise Refusal(422, "bundle_refused", str(refused), details) from refused
@@ -198,6 +255,10 @@ def delete_one(model_id: int, query_data: Document) -> Document:
     """Delete a model that is not active; its record and history stay."""
     artefacts = services().artefacts if query_data["delete_file"] else None
     return _changed("deleted", delete, _known(model_id), ChangeReason(actor()), artefacts)
+
+
+def _uploaded(model: ModelRecord, message: str) -> Document:
+    return {**model_document(model), "message": message}
 
 
 def _changed(what: str, change_by: Callable[..., Change], *arguments: Any) -> Document:

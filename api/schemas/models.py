@@ -87,6 +87,12 @@ class Model(Schema):
     damage = String(allow_none=True, metadata={"description": "What of the record cannot be read, and why"})
 
 
+class UploadedModel(Model):
+    """The model that a file was made into, now or when it came before."""
+
+    message = String()
+
+
 class Models(PageSchema):
     """Models, newest first."""
 
@@ -141,7 +147,7 @@ class Profile(Schema):
 
 
 class Storage(Schema):
-    """What the artefacts take on disk."""
+    """What the models take on disk, the files they were made of included."""
 
     total_models = Integer()
     total_bytes = Integer()

@@ -82,6 +82,7 @@ def upload_command(
     else:
         print_report(f"{model['file_name']} as {model['model_type']}", model["validation_results"])
         _print_model(model)
+        print(model["message"])
 
 
 @models_app.command("validate")

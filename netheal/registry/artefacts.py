@@ -1,4 +1,4 @@
-"""Served bundles on disk, by content hash."""
+"""Served bundles on disk, by content hash, and beside them the files that they were made of."""
 
 import shutil
 import uuid
@@ -9,14 +9,18 @@ from pathlib import Path
 from netheal.bundles.served import MANIFEST_FILE, ServedBundle, read_served
 from netheal.errors import BundleError, ModelFailure
 from netheal.host.fsync import sync_files, sync_path
+from netheal.registry.originals import Originals
 from netheal.telemetry import emit
+
+_ORIGINALS = "originals"
 
 
 class Artefacts:
-    """A folder with one folder a bundle, named by its hash."""
+    """A folder with one folder a bundle, named by its hash; `originals` are the files that were handed in."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.originals = Originals(root / _ORIGINALS)
 
     def put(self, bundle: ServedBundle) -> str:
         """Store a bundle, once, so that it outlives a power cut; its hash."""
@@ -65,6 +69,13 @@ class Artefacts:
             raise ModelFailure(str(error), bundle_hash) from error
         emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
         return bundle
+
+    def holds(self, bundle_hash: str) -> bool:
+        """Whether the bundle of that hash is there, and as it was stored."""
+        try:
+            return self.get(bundle_hash).hash == bundle_hash
+        except BundleError:
+            return False
 
     def remove(self, bundle_hash: str) -> None:
         """Remove a bundle for good; one that is not there is no error."""

@@ -59,7 +59,7 @@ def rollback(connection: Connection, model_type: str, reason: ChangeReason) -> C
 
 
 def delete(connection: Connection, model_id: int, reason: ChangeReason, delete_from: Artefacts | None = None) -> Change:
-    """Mark a model deleted, and remove its artefact, if told from where; its record stays.
+    """Mark a model deleted, and remove its artefact and its original file, if told from where; its record stays.
 
     Raises Conflict where it is active or a batch that is not finished was scored with it, NotFound.
     """
@@ -80,7 +80,20 @@ def delete(connection: Connection, model_id: int, reason: ChangeReason, delete_f
         if delete_from is not None:
             delete_from.remove(model.bundle_hash)
             cursor.execute("update models set artefact_deleted_at = now() where id = %s", (model_id,))
+            for original in _unused_originals(cursor, model_id):
+                delete_from.originals.remove(original)
         return Change(find_model(cursor, model_id))
+
+
+def _unused_originals(cursor: Cursor, model_id: int) -> list[str]:
+    """The hash of the file that a model was made of, if no model that has its artefact was made of the same."""
+    cursor.execute(
+        "select manifest ->> 'source_sha256' from models where id = %s and manifest ->> 'source_sha256' not in"
+        " (select manifest ->> 'source_sha256' from models"
+        " where artefact_deleted_at is null and manifest ->> 'source_sha256' is not null)",
+        (model_id,),
+    )
+    return [sha256 for (sha256,) in cursor.fetchall()]
 
 
 def mark_failed(cursor: Cursor, bundle_hash: str, failure: str) -> ModelRecord | None:

@@ -1,10 +1,10 @@
 """The registry's models: which are active, and how a new one comes in."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 from psycopg2.extras import Json
 
@@ -12,7 +12,7 @@ from netheal.bundles.served import ServedBundle
 from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason, changes, set_state
-from netheal.registry.records import ModelRecord, find_model
+from netheal.registry.records import ModelRecord, find_model, models_of_file
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.telemetry import emit
 
@@ -33,7 +33,7 @@ class ActiveModel:
 
 @dataclass(frozen=True)
 class Upload:
-    """What comes with a bundle and is kept beside it."""
+    """What comes with a bundle and is kept beside it; `original` is the file it was made of, open for reading."""
 
     source_name: str
     source_bytes: int
@@ -41,11 +41,20 @@ class Upload:
     profile: dict[str, Any] | None = None
     validation: dict[str, Any] = field(default_factory=dict)
     card: str | None = None
+    original: IO[bytes] | None = None
+
+
+class AlreadyUploaded(Conflict):
+    """The same file came before, with the same profile and for the same type: use the model that was made of it."""
+
+    def __init__(self, model: ModelRecord) -> None:
+        super().__init__(f"already uploaded as {model.model_version}: it is model {model.id}")
+        self.model = model
 
 
 @dataclass(frozen=True)
 class Quota:
-    """How many models that are not deleted there may be, and how many bytes all artefacts may take."""
+    """How many models that are not deleted there may be, and how many bytes all artefacts and originals may take."""
 
     models: int
     bytes: int
@@ -68,6 +77,15 @@ def model_ids(connection: Connection, bundle_hashes: list[str]) -> dict[str, int
         return dict(cursor.fetchall())
 
 
+def require_new(
+    cursor: Cursor, artefacts: Artefacts, model_type: str, source_sha256: str, profile: dict[str, Any] | None
+) -> None:
+    """Raises AlreadyUploaded where a model is there, and whole, that a file with this profile was made into."""
+    for model in models_of_file(cursor, model_type, source_sha256):
+        if model.profile == profile and not model.damage and artefacts.holds(model.bundle_hash):
+            raise AlreadyUploaded(model)
+
+
 def add_model(
     connection: Connection,
     artefacts: Artefacts,
@@ -78,14 +96,24 @@ def add_model(
 ) -> ModelRecord:
     """Store an examined bundle; its record, in state `validated`. Raises Conflict where the quota is used up.
 
+    Where its original comes with it, this is kept, too. Raises AlreadyUploaded where it came before, see `require_new`,
+    and BundleError where it is not what the bundle was made of.
     Its verdicts are named by the version that the bundle itself carries, where it does and no other model has
     that name; else by what it is, a running number of its type, and today: decision_tree_v2_20241201.
     """
     sizes = {} if quota is None else _sizes(connection, artefacts)
+    source_sha256, original = bundle.manifest.source_sha256, upload.original
     # What takes long comes before the lock, for which every activation and rollback would wait.
-    with artefacts.staged(bundle) as store, changes(connection) as cursor:
+    with (
+        artefacts.staged(bundle) as store,
+        artefacts.originals.staged(original, source_sha256) as keep_original,
+        changes(connection) as cursor,
+    ):
+        if original is not None:
+            require_new(cursor, artefacts, bundle.manifest.model_type, source_sha256, upload.profile)
         if quota is not None:
-            _require_within(cursor, artefacts, quota, len(bundle.onnx), sizes)
+            more_bytes = len(bundle.onnx) + (upload.source_bytes if original is not None else 0)
+            _require_within(cursor, artefacts, quota, more_bytes, sizes)
         now = datetime.now(UTC)
         named = _named(cursor, bundle, now)
         model_id = _insert(cursor, named, upload, reason.actor, _upload_version(cursor, bundle, now))
@@ -93,6 +121,7 @@ def add_model(
         set_state(cursor, model, "validated", reason)
         # Last, so that what the registry refuses leaves nothing on disk.
         store(named)
+        keep_original()
         emit("model.imported", model_type=model.model_type, version=model.model_version, hash=model.bundle_hash)
         return find_model(cursor, model_id)
 
@@ -105,16 +134,41 @@ def require_quota(connection: Connection, artefacts: Artefacts, quota: Quota) ->
 
 
 def _sizes(connection: Connection, artefacts: Artefacts) -> dict[str, int]:
-    """Bytes of every artefact that is on disk, by its hash; asked for outside of any transaction."""
+    """Bytes of every artefact and original that is on disk, by its hash; asked for outside of any transaction."""
     with transaction(connection) as cursor:
         stored = _stored(cursor)
-    return {bundle_hash: artefacts.size_bytes(bundle_hash) for bundle_hash in {row[0] for row in stored}}
+    return _bytes_of(artefacts, stored, {})
 
 
-def _stored(cursor: Cursor) -> list[tuple[str, str]]:
-    """Bundle hash and state of the models that count towards a quota."""
-    cursor.execute("select bundle_hash, state from models where state <> 'deleted' or artefact_deleted_at is null")
-    return list(cursor.fetchall())
+@dataclass(frozen=True)
+class _Stored:
+    """What a model has on disk."""
+
+    state: str
+    bundle_hash: str
+    source_sha256: str | None
+
+
+def _stored(cursor: Cursor) -> list[_Stored]:
+    """The models that count towards a quota."""
+    cursor.execute(
+        "select state, bundle_hash, manifest ->> 'source_sha256' from models"
+        " where state <> 'deleted' or artefact_deleted_at is null"
+    )
+    return [_Stored(*row) for row in cursor.fetchall()]
+
+
+def _bytes_of(artefacts: Artefacts, stored: Iterable[_Stored], known: Mapping[str, int]) -> dict[str, int]:
+    """Bytes by hash; two models may be made of one file. Only what is not among the known is looked at on disk."""
+    found = {}
+    for model in stored:
+        for name, size_bytes in (
+            (model.bundle_hash, artefacts.size_bytes),
+            (model.source_sha256, artefacts.originals.size_bytes),
+        ):
+            if name is not None and name not in found:
+                found[name] = known[name] if name in known else size_bytes(name)
+    return found
 
 
 def _require_within(
@@ -122,14 +176,13 @@ def _require_within(
 ) -> None:
     """`sizes` are those known; only what was added since then is looked at on disk."""
     stored = _stored(cursor)
-    if sum(state != "deleted" for _, state in stored) >= quota.models:
+    if sum(model.state != "deleted" for model in stored) >= quota.models:
         raise Conflict(f"there are {quota.models} models, as many as NETHEAL_MODELS_MAX allows: delete some first")
-    hashes = {bundle_hash for bundle_hash, _ in stored}
-    taken = sum(sizes[known] if known in sizes else artefacts.size_bytes(known) for known in hashes)
+    taken = sum(_bytes_of(artefacts, stored, sizes).values())
     if taken + more_bytes > quota.bytes:
         raise Conflict(
-            f"the served models take {taken:,} bytes, this one takes {more_bytes:,} more, and NETHEAL_MODELS_MAX_BYTES"
-            f" allows {quota.bytes:,}: delete some with their files first"
+            f"the models and their files take {taken:,} bytes, this one takes {more_bytes:,} more, and"
+            f" NETHEAL_MODELS_MAX_BYTES allows {quota.bytes:,}: delete some with their files first"
         )
 
 

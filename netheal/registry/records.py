@@ -82,6 +82,11 @@ class ModelRecord:
         return [feature["name"] for feature in self.manifest["contract"]["features"]] if self.manifest else []
 
     @property
+    def source_sha256(self) -> str | None:
+        """The hash of the file that it was made of."""
+        return self.manifest.get("source_sha256")
+
+    @property
     def class_labels(self) -> list[str]:
         """What it can answer."""
         return list(self.manifest["classes"] or ("Normal", "Attack")) if self.manifest else []
@@ -148,6 +153,16 @@ def active_model(connection: Connection, model_type: str) -> ModelRecord | None:
         cursor.execute(f"{SELECT} where model_type = %s and state = 'active'", (model_type,))
         row = cursor.fetchone()
     return None if row is None else _record(row)
+
+
+def models_of_file(cursor: Cursor, model_type: str, source_sha256: str) -> list[ModelRecord]:
+    """The models of a type that were made of a file and are not deleted: the active one, then the newest."""
+    cursor.execute(
+        f"{SELECT} where model_type = %s and manifest ->> 'source_sha256' = %s and state <> 'deleted'"
+        " order by state = 'active' desc, id desc",
+        (model_type, source_sha256),
+    )
+    return [_record(row) for row in cursor.fetchall()]
 
 
 def model_history(connection: Connection, model_id: int) -> list[ModelEvent]:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -61,7 +62,8 @@ def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, 
         committed = read_served(starter)
         if _never_had_one(connection, committed.manifest.model_type):
             bundle, upload = examined_starter(starter, committed, cache)
-            model = add_model(connection, artefacts, bundle, upload, _REASON)
+            with _source(starter)[0].open("rb") as original:
+                model = add_model(connection, artefacts, bundle, replace(upload, original=original), _REASON)
             activate(connection, model.id, _REASON)
 
 

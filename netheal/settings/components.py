@@ -136,7 +136,9 @@ class ModelSettings(Component):
 
     max: int = Field(200, ge=1, description="Models in the registry; deleted ones do not count")
     max_bytes: int = Field(
-        10 * 2**30, ge=1, description="Bytes of served models on disk, deleted ones included until their files are"
+        10 * 2**30,
+        ge=1,
+        description="Bytes of models and the files they were made of, deleted ones included until their files are",
     )
 
 

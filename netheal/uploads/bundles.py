@@ -1,5 +1,6 @@
 """A model bundle that somebody hands in: examined, compared with what is active, and kept if it is good."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -15,9 +16,10 @@ from netheal.bundles.served import ServedBundle
 from netheal.errors import BundleError, Conflict, ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason
-from netheal.registry.models import Quota, Upload, add_model, require_quota
+from netheal.registry.models import Quota, Upload, add_model, require_new, require_quota
 from netheal.registry.records import ModelRecord, active_model
 from netheal.registry.validation_report import recorded_report, report_document
+from netheal.store.database import Cursor, transaction
 from netheal.store.pool import Pool
 from netheal.uploads.compare_with_active import compare
 
@@ -47,13 +49,40 @@ class BundleRefused(BundleError):
 def store_bundle(
     registry: Registry, source: IO[bytes], examination: ExaminationRequest, upload: Upload, reason: ChangeReason
 ) -> ModelRecord:
-    """Examine the file and keep its served form; the new model's record.
+    """Examine the file, keep it and its served form; the new model's record.
 
-    Raises BundleRefused, or Conflict where there are models enough or others are being examined.
+    Raises BundleRefused, AlreadyUploaded where the same file is a model already, or Conflict where there are models
+    enough or others are being examined.
     """
     with registry.pool.connection() as connection:
+        with transaction(connection) as cursor:
+            _require_new(cursor, registry.artefacts, source, examination)
         require_quota(connection, registry.artefacts, registry.quota)
-    with _examination_slot(), _as_file(source) as file:
+    with _as_file(source) as file:
+        bundle, validation = _examined(registry, file, examination)
+        profile = json.loads(examination.profile) if examination.profile is not None else None
+        complete = replace(upload, profile=profile, validation=validation, original=file)
+        with registry.pool.connection() as connection:
+            return add_model(connection, registry.artefacts, bundle, complete, reason, registry.quota)
+
+
+def _require_new(cursor: Cursor, artefacts: Artefacts, source: IO[bytes], examination: ExaminationRequest) -> None:
+    """Raises AlreadyUploaded for what came before; it would pass the examination again, and be the same model."""
+    try:
+        profile = json.loads(examination.profile or b"null")
+    except (ValueError, RecursionError):  # which the examination refuses
+        return
+    if examination.profile is None or isinstance(profile, dict):
+        source.seek(0)
+        source_sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        require_new(cursor, artefacts, examination.model_type, source_sha256, profile)
+
+
+def _examined(
+    registry: Registry, file: IO[bytes], examination: ExaminationRequest
+) -> tuple[ServedBundle, dict[str, Any]]:
+    """The served form of a good file, and the report that is kept of it; raises BundleRefused."""
+    with _examination_slot():
         examined = examine_stream(file, examination)
         if examined.bundle is None:
             raise BundleRefused(examined.report.reason, report_document(examined.report))
@@ -63,10 +92,7 @@ def store_bundle(
             raise BundleRefused(str(failure), report_document(examined.report)) from failure
     validation = recorded_report(examined.report)
     validation["figures"]["against_active"] = compared
-    profile = json.loads(examination.profile) if examination.profile is not None else None
-    complete = replace(upload, profile=profile, validation=validation)
-    with registry.pool.connection() as connection:
-        return add_model(connection, registry.artefacts, examined.bundle, complete, reason, registry.quota)
+    return examined.bundle, validation
 
 
 @contextmanager

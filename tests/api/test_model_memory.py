@@ -1,5 +1,6 @@
 """A small file that expands to a large model: what it costs the API, looked at from outside."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -38,11 +39,10 @@ def test_a_forest_of_one_tree_many_times_takes_no_gigabytes(serve: Serve) -> Non
     (worker,) = psutil.Process(served.process.pid).children()
     url = f"{served.address['url']}/api/v1"
 
-    def upload() -> dict[str, object]:
+    def upload(notes: str) -> dict[str, object]:
         files = {"file": ("bundle.pkl", bundle)}
-        answer = requests.post(
-            f"{url}/models/upload", files=files, data={"model_type": "attack_classifier"}, timeout=300
-        )
+        form = {"model_type": "attack_classifier", "profile_config": json.dumps({"preprocessing_notes": notes})}
+        answer = requests.post(f"{url}/models/upload", files=files, data=form, timeout=300)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -51,11 +51,11 @@ def test_a_forest_of_one_tree_many_times_takes_no_gigabytes(serve: Serve) -> Non
         assert answer.status_code == 200, answer.text
 
     begun = memory_mb(worker, "VmRSS")
-    model = upload()
+    model = upload("the first")
     assert memory_mb(worker, "VmHWM") < begun + 100, "it was proved in the process that reads it"
     assert requests.post(f"{url}/models/{model['id']}/activate", timeout=60).status_code == 200
     score()
-    compared = upload()["validation_results"]["figures"]["against_active"]  # type: ignore[index]
+    compared = upload("the second")["validation_results"]["figures"]["against_active"]  # type: ignore[index]
     assert (compared["rows"], compared["differing"]) == (ROWS, 0)
     assert memory_mb(worker, "VmHWM") < begun + 500
     assert requests.post(f"{url}/models/{model['id']}/deactivate", timeout=60).status_code == 200

@@ -29,18 +29,19 @@ ATTACK = "attack_classifier"
 UploadStarter = Callable[..., dict[str, Any]]
 
 
+def shipped_profile(models: Path) -> dict[str, Any]:
+    return dict(json.loads((models / ATTACK / "attack_classifier_profile.json").read_text("utf-8")))
+
+
 @pytest.fixture
 def upload_starter(client: FlaskClient, models: Path) -> UploadStarter:
-    """Hands in the starter attack classifier; the answer."""
+    """Hands in the starter attack classifier, each time with notes of its own, or it would be there; the answer."""
+    numbers = itertools.count()
 
     def send(name: str = "attack_classifier.joblib", **fields: Any) -> dict[str, Any]:
-        folder = models / ATTACK
-        form = {
-            "file": ((folder / "attack_classifier.joblib").open("rb"), name),
-            "model_type": ATTACK,
-            "profile_config": ((folder / "attack_classifier_profile.json").open("rb"), "profile.json"),
-            **fields,
-        }
+        profile = shipped_profile(models) | {"preprocessing_notes": f"upload {next(numbers)}"}
+        file = (models / ATTACK / "attack_classifier.joblib").open("rb")
+        form = {"file": (file, name), "model_type": ATTACK, "profile_config": json.dumps(profile), **fields}
         answer = client.post("/api/v1/models/upload", data=form)
         assert answer.status_code == 201, answer.get_json()
         return dict(answer.get_json())
@@ -71,6 +72,7 @@ def test_an_upload_answers_what_was_found(upload_starter: UploadStarter, client:
     assert steps == dict.fromkeys(
         ["file_format", "loading", "structure", "features", "test_prediction", "storage_and_record"], True
     )
+    assert model.pop("message") == f"{model['model_version']} is in the registry, not active yet: activate it"
     assert client.get(f"/api/v1/models/{model['id']}").get_json() == model
     assert client.get(f"/api/v1/models/{model['id']}/card").status_code == 404
     assert client.get("/api/v1/models/").get_json() == {"models": [model], "total": 1, "next_cursor": None}
@@ -264,7 +266,7 @@ def test_a_model_that_is_not_there_is_404(client: FlaskClient, path: str) -> Non
 
 def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, models: Path) -> None:
     profile = client.get(f"/api/v1/models/profile/{ATTACK}").get_json()
-    shipped = json.loads((models / ATTACK / "attack_classifier_profile.json").read_text("utf-8"))
+    shipped = shipped_profile(models)
     assert profile["expected_features"] == shipped["expected_features"]
     assert profile["preprocessing_pipeline"] == shipped["preprocessing_pipeline"]
     unknown = client.get("/api/v1/models/profile/other")

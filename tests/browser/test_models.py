@@ -16,10 +16,12 @@ ATTACK = "attack_classifier"
 
 
 @pytest.fixture
-def bundle(models: Path) -> tuple[Path, Path, Path]:
-    """A bundle, its profile and its card."""
-    folder = models / ATTACK
-    return folder / f"{ATTACK}.joblib", folder / f"{ATTACK}_profile.json", folder / "MODEL_CARD.md"
+def bundle(models: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A bundle, a profile of it that no model has, and its card."""
+    folder, profile = models / ATTACK, tmp_path / "profile.json"
+    shipped = json.loads((folder / f"{ATTACK}_profile.json").read_text("utf-8"))
+    profile.write_text(json.dumps(shipped | {"preprocessing_notes": "of a test"}), "utf-8")
+    return folder / f"{ATTACK}.joblib", profile, folder / "MODEL_CARD.md"
 
 
 @pytest.fixture
@@ -83,6 +85,23 @@ def test_a_model_is_handed_in_activated_seen_in_rows_and_rolled_back(
     page.locator("#confirm-dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#models-note")).to_contain_text("deleted")
     expect(page.locator(".model-list li", has_text=version)).to_have_count(0)
+
+
+def test_a_models_file_is_downloaded_and_known_when_it_comes_again(
+    form_page: Page, models: Path, tmp_path: Path
+) -> None:
+    page, file = form_page, models / ATTACK / f"{ATTACK}.joblib"
+    page.get_by_role("button", name=re.compile("^Download random_forest_v1_")).first.click()
+    expect(page.locator("#confirm-text")).to_have_text(
+        "A bundle is a program: only load it if you trust whoever made it."
+    )
+    with page.expect_download() as waiting:
+        page.locator("#confirm-dialog").get_by_role("button", name="Download", exact=True).click()
+    waiting.value.save_as(tmp_path / "saved")
+    assert (waiting.value.suggested_filename, (tmp_path / "saved").read_bytes()) == (file.name, file.read_bytes())
+    expect(page.locator("#models-note")).to_have_text(f"{file.name} was downloaded.")
+    hand_in(page, file, models / ATTACK / f"{ATTACK}_profile.json")
+    expect(page.locator("#model-upload-note")).to_have_text(re.compile("^Already uploaded as random_forest_v1_"))
 
 
 def test_what_a_person_should_know_of_a_model_is_said_wherever_it_is_shown(form_page: Page, tmp_path: Path) -> None:
@@ -149,6 +168,24 @@ def test_a_csv_file_is_scored_and_its_rejected_rows_named(site: Site, page: Page
     rejected = result.get_by_role("region", name="Rejected rows, 1 of 1").locator("tbody td")
     assert rejected.all_inner_texts()[:3] == ["4", "out of range", "Destination Port"]
     result.get_by_role("button", name="Open the row of line 2").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("flows.csv")
+
+
+def test_a_large_csv_file_is_shown_page_by_page(site: Site, page: Page, tmp_path: Path) -> None:
+    features = json.loads(site.row("DDoS", ""))
+    names = [name for name in features if name not in ("src_ip", "dst_ip")]
+    file = tmp_path / "flows.csv"
+    file.write_text("\n".join([",".join(names), *[",".join(str(features[name]) for name in names)] * 10_002]) + "\n")
+    page.locator("#file-form input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload and score").click()
+    expect(page.locator("#file-note")).to_have_text(
+        "Successfully processed 10002 rows, showing 25 of 10,002.", timeout=60_000
+    )
+    result = page.locator("#file-result")
+    result.get_by_role("button", name="Next rows").click()
+    scored = result.get_by_role("region", name="Scored rows 26 to 50 of 10,002")
+    expect(scored.locator("tbody tr")).to_have_count(25)
+    scored.get_by_role("button").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("flows.csv")
 
 

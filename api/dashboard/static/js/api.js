@@ -3,6 +3,7 @@
 const PREFIX = "/api/v1";
 const KEY = "netheal-token";
 const LONGEST_MS = 15_000; // an answer that takes longer is none
+const DOWNLOAD_MS = 600_000;
 const listeners = new Set();
 let reachable = true;
 let asking = null;
@@ -55,8 +56,9 @@ function tokenFromPerson(message) {
 
 async function send(path, options) {
   try {
-    const signal = AbortSignal.timeout(options.method ? 4 * LONGEST_MS : LONGEST_MS);
-    const answer = await fetch(path, { ...options, signal, headers: { ...options.headers, ...headers() }, cache: "no-store" });
+    const { longest_ms: longest = options.method ? 4 * LONGEST_MS : LONGEST_MS, ...asked } = options;
+    const signal = AbortSignal.timeout(longest);
+    const answer = await fetch(path, { ...asked, signal, headers: { ...options.headers, ...headers() }, cache: "no-store" });
     setReachable(true);
     return answer;
   } catch {
@@ -102,6 +104,15 @@ export async function text(path) {
   const answer = await answered(path);
   if (!answer.ok) throw errorOf(answer.status, await answer.json().catch(() => null));
   return answer.text().catch(() => { throw unreachable(); });
+}
+
+/** Have the browser save a file of the API under this name. Only a fetch can send a token, which a link cannot. */
+export async function download(path, name) {
+  const answer = await answered(PREFIX + path, { longest_ms: DOWNLOAD_MS });
+  if (!answer.ok) throw errorOf(answer.status, await answer.json().catch(() => null));
+  const file = URL.createObjectURL(await answer.blob().catch(() => { throw unreachable(); }));
+  Object.assign(document.createElement("a"), { href: file, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(file), LONGEST_MS); // not before the browser has begun to save it
 }
 
 /** An answer, or null where the API refused it or said nothing. */

@@ -23,7 +23,7 @@ export class ModelUpload {
     fill(find("model-report"));
     try {
       const model = await upload("/models/upload", form, (share) => this.progress(share));
-      say(find("model-upload-note"), `${model.model_version} is in the registry, not active yet: activate it above.`);
+      say(find("model-upload-note"), `${model.message}.`);
       this.report("Accepted", model.validation_results);
       this.form.reset();
       await this.onUploaded();

@@ -1,6 +1,6 @@
 // The registry: models by type, which is active, and what can be done with each.
 
-import { ApiError, asQuery, change, getAll } from "./api.js";
+import { ApiError, asQuery, change, download, getAll } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { button, fill, find, make, say } from "./dom.js";
 import { bytes, plural, time, words } from "./format.js";
@@ -54,6 +54,7 @@ export class Models {
         make("div", { class: "hint" }, model.contract ?? "unknown contract", " · ", bytes(model.file_bytes), " · ", time(model.created_at))),
       make("div", { class: "buttons" },
         tool("Details", () => this.openDetails(model.id)),
+        model.artefact_deleted_at ? null : tool("Download", () => this.download(model)),
         usable ? tool("Activate", () => this.activate(model), { class: "main" }) : null,
         model.is_active ? tool("Deactivate", () => this.deactivate(model)) : null,
         model.is_active || model.state === "deleted" ? null : tool("Delete", () => this.remove(model), { class: "danger" })));
@@ -78,6 +79,14 @@ export class Models {
   async remove({ id, model_version: name }) {
     const told = { title: `Delete ${name}?`, text: "It cannot be activated any more; its record and history stay.", yes: "Delete", why: false, file: true, danger: true };
     await this.ask(told, ({ file }) => change("DELETE", `/models/${id}${asQuery({ delete_file: file ? "true" : "" })}`));
+  }
+
+  async download({ id, model_version: version, file_name: name }) {
+    const told = { title: `Download ${name || version}?`, text: "A bundle is a program: only load it if you trust whoever made it.", yes: "Download", why: false };
+    await this.ask(told, async () => {
+      await download(`/models/${id}/bundle`, name || version);
+      return { message: `${name || version} was downloaded` };
+    });
   }
 
   async ask(told, act) {

@@ -1,6 +1,6 @@
 // A CSV file of flows: uploaded with its progress, scored at once, and shown as totals, first rows and rejected rows.
 
-import { ApiError, upload } from "./api.js";
+import { ApiError, get, upload } from "./api.js";
 import { shares, showBars } from "./bars.js";
 import { button, facts, fill, find, make, pairs, say, table } from "./dom.js";
 import { count, percent, score, words } from "./format.js";
@@ -54,18 +54,48 @@ export class FileUpload {
         ["Rejected", count(answer.rejected_rows)]])),
       facts([["Upload", answer.batch_id], ["Models", models || "none"]]),
       make("h3", {}, "Attacks by class"), bars,
-      this.scored(answer.predictions), rejected(answer.rejected, answer.rejected_rows));
+      this.scored(answer), rejected(answer.rejected, answer.rejected_rows));
   }
 
-  scored(predictions) {
+  scored({ predictions, batch_id: batch, next_cursor: cursor, total_rows: all, rejected_rows: rejectedRows }) {
     if (!predictions.length) return [];
-    const rows = predictions.map((row) => {
-      const action = row.self_healing_action;
-      const open = button(count(row.line), () => this.onOpen(row.traffic_data.id), { class: "open", "aria-label": `Open the row of line ${row.line}` });
-      return [open, verdictBadge(row.is_attack), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, { cell: score(confidenceOf(row)), class: "number" }, [actionName(action.action_type, action.status), target(action)].filter(Boolean).join(" ")];
-    });
     const heads = ["Line", "Verdict", "Class", { cell: "Score", class: "number" }, { cell: "Confidence", class: "number" }, "Action"];
-    return framed(`The first ${rows.length} scored rows`, table("The first scored rows", heads, rows));
+    const place = make("div", { class: "scroll", tabindex: "0", role: "region" });
+    const title = make("h3");
+    const next = button("Next rows", () => this.turnPage(batch, page, next, show));
+    const page = { cursor, first: 0 };
+    const show = (rows) => {
+      const last = page.first + rows.length;
+      title.textContent = page.first ? `Scored rows ${count(page.first + 1)} to ${count(last)} of ${count(all - rejectedRows)}` : `The first ${rows.length} scored rows`;
+      place.setAttribute("aria-label", title.textContent);
+      fill(place, table("Scored rows", heads, rows.map((row) => this.cells(row))));
+      next.hidden = page.cursor === null;
+      page.first = last;
+    };
+    show(predictions);
+    return [title, place, make("div", { class: "buttons" }, next)];
+  }
+
+  /** The next rows in place of those that are shown: of a large file the page never has more. */
+  async turnPage(batch, page, next, show) {
+    next.disabled = true;
+    try {
+      const answer = await get(`/uploads/${batch}/predictions`, { limit: ROWS, cursor: page.cursor });
+      page.cursor = answer.next_cursor;
+      show(answer.predictions);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      say(find("file-note"), error.message, true);
+    } finally {
+      next.disabled = false;
+    }
+  }
+
+  cells(row) {
+    const action = row.self_healing_action;
+    const { id } = row.traffic_data;
+    const open = button(row.line === null ? "open" : count(row.line), () => this.onOpen(id), { class: "open", "aria-label": row.line === null ? `Open row ${id}` : `Open the row of line ${row.line}` });
+    return [open, verdictBadge(row.is_attack), className(row) || "–", { cell: score(scoreOf(row)), class: "number" }, { cell: score(confidenceOf(row)), class: "number" }, [actionName(action.action_type, action.status), target(action)].filter(Boolean).join(" ")];
   }
 }
 
