@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(model["message"])
         if options.activate:
             console.print(client.post(f"/models/{model['id']}/activate", {"why": options.description})["message"])
-        if options.test_csv is not None and not _tested(client, model, options.test_csv, options.activate, console):
+        activated = options.activate and not model["is_active"]
+        if options.test_csv is not None and not _tested(client, model, options.test_csv, activated, console):
             return 1
     except NethealError as error:
         Console(stderr=True).print(f"[red]{error}[/red]", highlight=False, soft_wrap=True)

@@ -20,7 +20,7 @@ SECURITY_HEADERS = {
 _CORS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
-    "Access-Control-Expose-Headers": "Retry-After",
+    "Access-Control-Expose-Headers": "Retry-After, Content-Disposition, X-Netheal-Note",
     "Access-Control-Max-Age": "600",
 }
 

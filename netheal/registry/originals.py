@@ -11,7 +11,7 @@ from typing import IO
 from netheal.errors import BundleError
 from netheal.host.fsync import sync_files, sync_path
 
-_COPIED_BYTES = 2**20
+_BLOCK_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,7 +52,7 @@ class Originals:
         if not _SHA256.fullmatch(sha256) or not path.is_file():
             raise BundleError("the file it was made of was not kept")
         with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            if sha256_of(file) != sha256:
                 raise BundleError(f"the kept file {sha256} was altered: restore it from its source")
         return path
 
@@ -66,12 +66,25 @@ class Originals:
         return path.stat().st_size if path.is_file() else 0
 
 
+def sha256_of(source: IO[bytes]) -> str:
+    """The hash of a file from its beginning, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for block in _blocks(source):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def _copied(source: IO[bytes], target: Path) -> str:
     """Copy a file from its beginning; the hash of what was copied."""
     digest = hashlib.sha256()
-    source.seek(0)
     with target.open("xb") as copy:
-        while block := source.read(_COPIED_BYTES):
+        for block in _blocks(source):
             digest.update(block)
             copy.write(block)
     return digest.hexdigest()
+
+
+def _blocks(source: IO[bytes]) -> Iterator[bytes]:
+    source.seek(0)
+    while block := source.read(_BLOCK_BYTES):
+        yield block

@@ -1,6 +1,5 @@
 """A model bundle that somebody hands in: examined, compared with what is active, and kept if it is good."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from netheal.errors import BundleError, Conflict, ModelFailure, ServiceUnavailab
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason
 from netheal.registry.models import Quota, Upload, add_model, require_new, require_quota
+from netheal.registry.originals import sha256_of
 from netheal.registry.records import ModelRecord, active_model
 from netheal.registry.validation_report import recorded_report, report_document
 from netheal.store.database import Cursor, transaction
@@ -73,9 +73,7 @@ def _require_new(cursor: Cursor, artefacts: Artefacts, source: IO[bytes], examin
     except (ValueError, RecursionError):  # which the examination refuses
         return
     if examination.profile is None or isinstance(profile, dict):
-        source.seek(0)
-        source_sha256 = hashlib.file_digest(source, "sha256").hexdigest()
-        require_new(cursor, artefacts, examination.model_type, source_sha256, profile)
+        require_new(cursor, artefacts, examination.model_type, sha256_of(source), profile)
 
 
 def _examined(

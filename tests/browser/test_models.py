@@ -91,7 +91,8 @@ def test_a_models_file_is_downloaded_and_known_when_it_comes_again(
     form_page: Page, models: Path, tmp_path: Path
 ) -> None:
     page, file = form_page, models / ATTACK / f"{ATTACK}.joblib"
-    page.get_by_role("button", name=re.compile("^Download random_forest_v1_")).first.click()
+    listed = page.locator(f"#models-list [data-type={ATTACK}] li.active")
+    listed.get_by_role("button", name=re.compile("^Download random_forest_v1_")).click()
     expect(page.locator("#confirm-text")).to_have_text(
         "A bundle is a program: only load it if you trust whoever made it."
     )
