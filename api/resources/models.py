@@ -172,6 +172,8 @@ def bundle(model_id: int) -> Response:
     """
     with services().pool.connection() as connection:
         record = get_model(connection, _known(model_id))
+    if record.artefact_deleted_at is not None:
+        raise NotFound(f"model {model_id} was deleted, and its bundle with it")
     try:
         path = services().artefacts.originals.path(record.source_sha256 or "")
     except BundleError as error:

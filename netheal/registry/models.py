@@ -126,6 +126,18 @@ def add_model(
         return find_model(cursor, model_id)
 
 
+def keep_missing_original(
+    connection: Connection, artefacts: Artefacts, model: ModelRecord, original: IO[bytes]
+) -> None:
+    """Keep the file of a model that is not deleted and came when files were not kept; else nothing is done."""
+    sha256 = model.source_sha256 or ""
+    if artefacts.originals.size_bytes(sha256):
+        return
+    with artefacts.originals.staged(original, sha256) as keep, changes(connection) as cursor:
+        if find_model(cursor, model.id).artefact_deleted_at is None:
+            keep()
+
+
 def require_quota(connection: Connection, artefacts: Artefacts, quota: Quota) -> None:
     """Raises Conflict where not one more model can be stored."""
     sizes = _sizes(connection, artefacts)

@@ -50,7 +50,7 @@ class Originals:
         """Where the file of that hash is; raises BundleError where it is missing or altered."""
         path = self._root / sha256
         if not _SHA256.fullmatch(sha256) or not path.is_file():
-            raise BundleError("the file it was made of was not kept")
+            raise BundleError("its file was not kept: upload it again, and it is")
         with path.open("rb") as file:
             if sha256_of(file) != sha256:
                 raise BundleError(f"the kept file {sha256} was altered: restore it from its source")

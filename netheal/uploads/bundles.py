@@ -15,7 +15,15 @@ from netheal.bundles.served import ServedBundle
 from netheal.errors import BundleError, Conflict, ModelFailure, ServiceUnavailable
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason
-from netheal.registry.models import Quota, Upload, add_model, require_new, require_quota
+from netheal.registry.models import (
+    AlreadyUploaded,
+    Quota,
+    Upload,
+    add_model,
+    keep_missing_original,
+    require_new,
+    require_quota,
+)
 from netheal.registry.originals import sha256_of
 from netheal.registry.records import ModelRecord, active_model
 from netheal.registry.validation_report import recorded_report, report_document
@@ -55,8 +63,12 @@ def store_bundle(
     enough or others are being examined.
     """
     with registry.pool.connection() as connection:
-        with transaction(connection) as cursor:
-            _require_new(cursor, registry.artefacts, source, examination)
+        try:
+            with transaction(connection) as cursor:
+                _require_new(cursor, registry.artefacts, source, examination)
+        except AlreadyUploaded as same:
+            keep_missing_original(connection, registry.artefacts, same.model, source)
+            raise
         require_quota(connection, registry.artefacts, registry.quota)
     with _as_file(source) as file:
         bundle, validation = _examined(registry, file, examination)

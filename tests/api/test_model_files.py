@@ -131,6 +131,7 @@ def test_a_file_is_deleted_with_the_last_model_made_of_it(
         assert download(client, model).data == content
         client.delete(f"/api/v1/models/{model['id']}?delete_file=true")
     assert kept(api_settings) == [hashlib.sha256(content).hexdigest()], "the first one still has it"
+    assert download(client, first).data == content
 
 
 def test_a_file_that_is_gone_or_altered_is_not_given_out(
@@ -143,8 +144,24 @@ def test_a_file_that_is_gone_or_altered_is_not_given_out(
     client.delete(f"/api/v1/models/{model['id']}?delete_file=true")
     assert not path.exists()
     answer = download(client, model)
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "not_found")
+    assert answer.status_code == 404
+    assert answer.get_json()["error"]["message"] == f"model {model['id']} was deleted, and its bundle with it"
     assert download(client, {"id": 99}).status_code == 404
+
+
+def test_a_file_that_was_not_kept_is_kept_when_it_comes_again(
+    client: FlaskClient, content: bytes, api_settings: Settings
+) -> None:
+    """Models of a netheal that kept no files have none."""
+    model = sent(client, content)
+    (api_settings.paths.artefacts_dir / "originals" / model["source_sha256"]).unlink()
+    answer = download(client, model)
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (
+        404,
+        f"model {model['id']} has no bundle to download: its file was not kept: upload it again, and it is",
+    )
+    assert send(client, content).get_json()["id"] == model["id"]
+    assert download(client, model).data == content
 
 
 def test_a_model_whose_artefact_is_gone_comes_back_by_its_file(

@@ -102,7 +102,7 @@ def test_a_profile_that_is_too_deep_or_too_large_is_refused(client: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    ("settings", "word"), [({"models_max": 1}, "NETHEAL_MODELS_MAX "), ({"models_max_bytes": 20_000}, "_MAX_BYTES")]
+    ("settings", "word"), [({"models_max": 1}, "NETHEAL_MODELS_MAX "), ({"models_max_bytes": 40_000}, "_MAX_BYTES")]
 )
 def test_a_registry_that_is_full_takes_no_more(
     add: Add, api_settings: Settings, models: Path, settings: dict[str, Any], word: str
