@@ -1,5 +1,10 @@
-"""The names that a pickle may mention, and what each of them becomes; none is ever imported."""
+"""The names that a pickle may mention, and what each of them becomes; none is ever imported.
 
+A class outside this list that is neither Python's nor of a package of the list is its makers' own. Objects of it
+become their saved fields, and nothing of it can be called.
+"""
+
+import sys
 from enum import Enum, auto
 
 from netheal.errors import BundleError
@@ -23,6 +28,9 @@ class Kind(Enum):
     KERAS_MODEL = auto()
     KERAS_LOADER = auto()
     DICT = auto()
+    SET = auto()
+    NAMESPACE = auto()
+    MAKERS_CLASS = auto()
     WRAPPER = auto()
     TYPE = auto()
     OBJECT = auto()
@@ -54,6 +62,9 @@ _KINDS = {
     "collections.OrderedDict": Kind.DICT,
     "sklearn.utils.Bunch": Kind.DICT,
     "sklearn.utils._bunch.Bunch": Kind.DICT,
+    "builtins.set": Kind.SET,
+    "builtins.frozenset": Kind.SET,
+    "types.SimpleNamespace": Kind.NAMESPACE,
     "joblib.numpy_pickle.NumpyArrayWrapper": Kind.WRAPPER,
     "builtins.float": Kind.TYPE,
     "builtins.int": Kind.TYPE,
@@ -71,6 +82,7 @@ _KINDS = {
             "sklearn.ensemble._voting.VotingClassifier",
             "sklearn.linear_model._logistic.LogisticRegression",
             "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+            "sklearn.pipeline.Pipeline",
             "sklearn.preprocessing._data.MaxAbsScaler",
             "sklearn.preprocessing._data.MinMaxScaler",
             "sklearn.preprocessing._data.RobustScaler",
@@ -120,24 +132,33 @@ _KINDS = {
 }
 
 
+_KNOWN_PACKAGES = {full.partition(".")[0] for full in _KINDS} | sys.stdlib_module_names
 _HINTS = {
     "sklearn.compose._column_transformer.ColumnTransformer": (
         ". scikit-learn puts a ColumnTransformer before histogram boosting that splits by categories:"
         " train it on numbers only"
     ),
+    "sklearn.model_selection._search": ". Save what the search found: search.best_estimator_",
     "pandas.core.arrays.string_arrow": ". Save features' names as a list: list(frame.columns)",
 }
 
 
 def kind_of(module: str, name: str) -> tuple[str, Kind]:
-    """The full name as of today, and its kind; raises BundleError for a name outside the list."""
-    full = f"{_MOVED.get(module, module)}.{name}"
+    """The full name as of today, and its kind; raises BundleError for an unlisted name of a known package."""
+    moved = _MOVED.get(module, module)
+    full = f"{moved}.{name}"
     kind = _KINDS.get(full)
-    if kind is None:
-        raise BundleError(
-            f"the file names {quoted(full)}, which is not part of any accepted model: accepted are scikit-learn's"
-            " trees, forests, gradient boosting (histograms', too), logistic regression, MLP and voting classifiers,"
-            " Keras networks, scalers and encoders, numpy arrays and plain values"
-            f"{_HINTS.get(full, _HINTS.get(module, ''))}"
-        )
-    return full, kind
+    if kind is not None:
+        return full, kind
+    if moved.partition(".")[0] in _KNOWN_PACKAGES:
+        raise unlisted(full, _HINTS.get(full, _HINTS.get(module, "")))
+    return full, Kind.MAKERS_CLASS
+
+
+def unlisted(full: str, hint: str = "") -> BundleError:
+    """What to raise for a name that may not be there, or not be used as it is."""
+    return BundleError(
+        f"the file names {quoted(full)}, which is not part of any accepted model: accepted are scikit-learn's"
+        " trees, forests, gradient boosting (histograms', too), logistic regression, MLP and voting classifiers,"
+        f" pipelines, Keras networks, scalers and encoders, numpy arrays and plain values{hint}"
+    )

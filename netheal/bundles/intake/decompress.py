@@ -12,6 +12,12 @@ from netheal.bundles.intake.limits import FREE_BYTES, LZMA_MEMORY_BYTES, MEGABYT
 from netheal.errors import BundleError
 
 _PIECE = MEGABYTE
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf5(data: memoryview) -> bool:
+    """Whether these are the bytes of an `.h5`."""
+    return bytes(data[: len(_HDF5)]) == _HDF5
 
 
 class _Inflate:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from netheal.bundles.build import Origin
 from netheal.bundles.intake.conversion import serve
-from netheal.bundles.intake.decompress import plain_bytes
+from netheal.bundles.intake.decompress import is_hdf5, plain_bytes
 from netheal.bundles.intake.fields import Fields
 from netheal.bundles.intake.layouts import ModelParts, feature_names, model_parts, network_parts
 from netheal.bundles.intake.limits import FILE_BYTES, MEGABYTE
@@ -33,7 +33,6 @@ from netheal.errors import NethealError
 from netheal.wording import cause, quoted
 
 SUFFIXES = (".joblib", ".pkl", ".h5")
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _TIMED_S = 0.02
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError)
 
@@ -104,10 +103,10 @@ def _file_format(work: _Work) -> str:
         raise NethealError(f"the file has {size} bytes: 1 to {FILE_BYTES // MEGABYTE} MB are accepted")
     if work.request.profile is not None:
         work.profile = read_profile(work.request.profile)
-    is_hdf5 = bytes(work.data[:8]) == _HDF5
-    if is_hdf5 != (work.request.suffix == ".h5"):
+    hdf5 = is_hdf5(work.data)
+    if hdf5 != (work.request.suffix == ".h5"):
         raise NethealError(f"the file's content is not what a {work.request.suffix} file holds")
-    compression, work.plain = ("none", work.data) if is_hdf5 else plain_bytes(work.data)
+    compression, work.plain = ("none", work.data) if hdf5 else plain_bytes(work.data)
     work.figures |= {"compression": compression, "plain_bytes": work.plain.nbytes}
     return f"{work.request.suffix} of {size:,} bytes, compression {compression}"
 
@@ -128,7 +127,7 @@ def _structure(work: _Work) -> str:
             raise NethealError("a bare .h5 needs a profile that names its features (expected_features)")
         parts = network_parts(work.value, feature_names(work.profile, "expected_features"))
     else:
-        parts = model_parts(work.value, work.request.model_type)
+        parts = model_parts(work.value, work.request.model_type, work.profile)
     work.parts, work.value = parts, None
     work.figures |= {"layout": parts.layout, "model": parts.model, "scaler": parts.scaler.kind}
     work.figures |= {"written_by": parts.written_by, "source_version": parts.version}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.bundles.intake.limits import CONFIG_DEPTH, CONFIG_VALUES, MOST_CATEGORIES
-from netheal.bundles.intake.values import ArrayRecord, Record, described
+from netheal.bundles.intake.values import ArrayRecord, MakersObject, Record, described
 from netheal.errors import BundleError
 from netheal.wording import quoted, shape_text
 
@@ -22,6 +22,11 @@ class Fields:
             raise BundleError(f"{of} has no fields: the file is no bundle of a known layout")
         self._values = values
         self.of = of
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that are texts."""
+        return [key for key in self._values if isinstance(key, str)]
 
     def __contains__(self, key: str) -> bool:
         return self._values.get(key) is not None
@@ -53,8 +58,10 @@ class Fields:
         return values
 
     def fields(self, key: str) -> "Fields":
-        """A dictionary."""
-        return Fields(self.need(key), f"{quoted(key)} of {self.of}")
+        """A dictionary, or the fields of an object that the makers of the file wrote a class for."""
+        value = self.need(key)
+        values = value.fields if isinstance(value, MakersObject) else value
+        return Fields(values, f"{quoted(key)} of {self.of}")
 
     def numbers(self, key: str, ndim: int) -> NDArray[np.float64]:
         """A finite array of numbers of so many sides, as doubles."""
@@ -111,6 +118,8 @@ def numbers(value: Any, what: str, ndim: int) -> NDArray[np.float64]:
 def plain_list(value: Any, what: str) -> list[Plain]:
     """A list, tuple or flat array of texts or numbers."""
     values: Sequence[Any]
+    if type(value) in (set, frozenset):
+        raise BundleError(f"{what} is a set, which has no order, and the model needs one: save a list")
     if isinstance(value, ArrayRecord):
         if value.array is not None and value.array.ndim == 1 and value.array.dtype.kind in "fiubU":
             values = value.array.tolist() if len(value.array) <= MOST_CATEGORIES else ()

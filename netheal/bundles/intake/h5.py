@@ -7,12 +7,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from netheal.bundles.intake.decompress import is_hdf5
 from netheal.bundles.intake.hdf5 import attribute, float_array, opened
+from netheal.bundles.intake.keras_archive import stored_variables
 from netheal.bundles.intake.keras_config import keras_config
 from netheal.bundles.intake.limits import MEGABYTE, MOST_NETWORK_ARRAYS
 from netheal.bundles.intake.size import within_size
 from netheal.bundles.neural import Network
-from netheal.bundles.topology import body_of, entries_of, is_model, leaves_of, name_of
+from netheal.bundles.topology import body_of, entries_of, is_model, leaves_of, name_of, topology_of
 from netheal.bundles.weights import in_layers_order
 from netheal.errors import BundleError
 
@@ -29,6 +31,30 @@ def read_network(data: memoryview) -> Network:
         if not isinstance(weights, h5py.Group):
             raise BundleError("the .h5 has no model_weights: save the whole model")
         return Network(config, within_size(_arrays(weights, config)))
+
+
+def network_of_bytes(data: memoryview, config: dict[str, Any] | None, what: str) -> Network:
+    """A network whose weights a bundle has as the bytes of an `.h5`: of a whole model, or of weights alone.
+
+    `config` is what the bundle has beside them. A whole model has its own, which is then taken.
+    """
+    if not is_hdf5(data):
+        raise BundleError(f"{what} are raw bytes and no .h5: save get_weights(), or the bytes of model.save('m.h5')")
+    with opened(data) as file:
+        if "model_weights" in file:
+            network = read_network(data)
+            if config is not None and _kinds(config) != _kinds(network.config):
+                raise BundleError(f"the model in {what} has other layers than the configuration beside it")
+            return network
+        if config is None:
+            raise BundleError(f"{what} are weights alone, and the file has no configuration of their network")
+        if "layer_names" in file.attrs:  # as Keras 2 saves them
+            return Network(config, within_size(_arrays(file, config)))
+        return Network(config, within_size(stored_variables(file, body_of(config))))
+
+
+def _kinds(config: dict[str, Any]) -> list[str]:
+    return [step.kind for step in topology_of(config).steps]
 
 
 def _config(file: h5py.File) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def archived_network(data: memoryview) -> Network:
     version = _version(members.get("metadata.json", b"{}"))
     config = keras_config(members["config.json"].decode("utf-8", "replace"), "config.json of the model", version)
     with opened(memoryview(members["model.weights.h5"])) as file:
-        return Network(config, within_size(_arrays(file, body_of(config))))
+        return Network(config, within_size(stored_variables(file, body_of(config))))
 
 
 def _members(data: memoryview) -> dict[str, bytes]:
@@ -81,8 +81,8 @@ def _version(text: bytes) -> Any:
     return document.get("keras_version") if isinstance(document, dict) else None
 
 
-def _arrays(group: h5py.Group, body: Config) -> Iterator[NDArray[np.float32]]:
-    """All arrays, in the order that `get_weights()` has."""
+def stored_variables(group: h5py.Group, body: Config) -> Iterator[NDArray[np.float32]]:
+    """All arrays of a file of weights as Keras 3 saves it, in the order that `get_weights()` has."""
     seen: Counter[str] = Counter()
     for entry in entries_of(body):
         kind = "Functional" if entry["class_name"] == "Model" else entry["class_name"]
@@ -91,7 +91,7 @@ def _arrays(group: h5py.Group, body: Config) -> Iterator[NDArray[np.float32]]:
         seen[name] += 1
         inner = group.get(place)
         if isinstance(inner, h5py.Group):
-            yield from _arrays(inner, body_of(entry)) if is_model(entry) else _variables(inner)
+            yield from stored_variables(inner, body_of(entry)) if is_model(entry) else _variables(inner)
 
 
 def _variables(group: h5py.Group) -> list[NDArray[np.float32]]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netheal.bundles.build import class_ids
-from netheal.bundles.intake.allow_list import Kind
 from netheal.bundles.intake.estimators import classifier_of
-from netheal.bundles.intake.fields import Fields, Plain, raw_array, state_of
-from netheal.bundles.intake.keras_config import keras_config
-from netheal.bundles.intake.limits import MOST_FEATURES, MOST_NETWORK_ARRAYS
+from netheal.bundles.intake.fields import Fields, Plain, state_of
+from netheal.bundles.intake.limits import MOST_FEATURES
+from netheal.bundles.intake.networks import is_whole_network, network_of, whole_network
+from netheal.bundles.intake.pipelines import BUNDLE_LINE, bundle_of, is_pipeline, stages_of
 from netheal.bundles.intake.preprocessing import Scaler, encoder_classes, encoders_of, scaler_of
-from netheal.bundles.intake.size import within_size
-from netheal.bundles.intake.values import Record
+from netheal.bundles.intake.values import Record, described
 from netheal.bundles.neural import Network
 from netheal.bundles.probability import Classifier
 from netheal.bundles.scaling import Scaling
@@ -29,7 +28,8 @@ _NORMAL = ("normal", "benign")
 class ModelParts:
     """A bundle taken apart. It has networks or a classifier; `classes` are names in the classifier's order.
 
-    `attack` is the threat classifier's class that is an attack.
+    `attack` is the threat classifier's class that is an attack. `named_by_profile`: the classes' names are those of the
+    profile, by code.
     """
 
     layout: str
@@ -44,17 +44,32 @@ class ModelParts:
     threshold: float = DEFAULT_THRESHOLD
     version: str | None = None
     written_by: str | None = None
+    named_by_profile: bool = False
 
 
-def model_parts(value: Any, model_type: ModelType) -> ModelParts:
-    """A file's value as parts; raises BundleError for an unknown layout or a part that is not accepted."""
-    top = Fields(value, "the file")
+def model_parts(value: Any, model_type: ModelType, profile: Fields | None = None) -> ModelParts:
+    """A file's value as parts; raises BundleError for an unknown layout or a part that is not accepted.
+
+    `profile` is what lies beside the file: it may name the features of a model that is alone in its file.
+    """
+    if isinstance(value, Record):
+        bundle = bundle_of(value, model_type, profile)
+        parts = _of_bundle(Fields(bundle, "the file"), model_type)
+        named = bundle.get("attack_types") is not None
+        return replace(parts, layout="pipeline" if is_pipeline(value) else "bare model", named_by_profile=named)
+    if type(value) is not dict:
+        raise BundleError(
+            f"the file is {described(value)} and neither a bundle nor a model. A bundle is: {BUNDLE_LINE}"
+        )
+    return _of_bundle(Fields(value, "the file"), model_type)
+
+
+def _of_bundle(top: Fields, model_type: ModelType) -> ModelParts:
     training = "artifacts" in top
     if not training and not ("model" in top and "selected_features" in top):
-        known = [key for key in value if isinstance(key, str)]
         raise BundleError(
-            f"the file has {listed(known)}: neither the training layout (artifacts, …) nor the serving layout"
-            " (model, selected_features, …)"
+            f"the file has {listed(top.keys)}: neither the training layout (artifacts, …) nor the serving layout"
+            f" (model, selected_features, …). The least that makes a bundle: {BUNDLE_LINE}"
         )
     if model_type == "threat_detector":
         return _threat_training(top) if training else _threat_serving(top)
@@ -64,7 +79,7 @@ def model_parts(value: Any, model_type: ModelType) -> ModelParts:
 def _threat_training(top: Fields) -> ModelParts:
     artifacts = top.fields("artifacts")
     names = feature_names(artifacts, "selected_features")
-    networks = [_network(top, "ann"), _network(top, "lstm")]
+    networks = [network_of(top, "ann"), network_of(top, "lstm")]
     if top.get("n_features", len(names)) != len(names):
         raise BundleError(f"the file says n_features = {shown(top.get('n_features'))} and names {len(names)}")
     return ModelParts(
@@ -73,60 +88,33 @@ def _threat_training(top: Fields) -> ModelParts:
         features=names,
         scaler=scaler_of(artifacts.get("scaler"), names),
         networks=networks,
-        encoders=_wanted(encoders_of(artifacts.get("encoders")), names),
+        encoders=_wanted(encoders_of(artifacts.get(_key(artifacts, "encoders", "label_encoders"))), names),
         threshold=top.number("threshold") if "threshold" in top else 0.5,
     )
 
 
-def _network(top: Fields, name: str) -> Network:
-    weights = top.need(f"{name}_weights")
-    if type(weights) is not list or not 0 < len(weights) <= MOST_NETWORK_ARRAYS:
-        raise BundleError(f"{name}_weights is no list of arrays")
-    arrays = within_size(raw_array(array, f"an array of {name}_weights") for array in weights)
-    if any(array.dtype.kind != "f" for array in arrays):
-        raise BundleError(f"{name}_weights holds something that is no array of floats")
-    return Network(keras_config(top.need(f"{name}_config"), f"{name}_config"), arrays)
-
-
 def _threat_serving(top: Fields) -> ModelParts:
-    names = feature_names(top, "selected_features")
+    names, stages = feature_names(top, "selected_features"), stages_of(top.need("model"), top.get("scaler"))
     parts = ModelParts(
         layout="serving",
         model="Keras network",
         features=names,
-        scaler=scaler_of(top.get("scaler"), names),
+        scaler=scaler_of(stages.scaler, names),
         encoders=_wanted(encoders_of(top.get("label_encoders")), names),
         threshold=top.number("threshold") if "threshold" in top else DEFAULT_THRESHOLD,
         version=_version(top),
     )
-    if is_whole_network(top.need("model")):
-        return replace(parts, networks=[whole_network(top.need("model"))])
-    model, classes = classifier_of(top.need("model"), names)
+    if is_whole_network(stages.model):
+        return replace(parts, networks=[whole_network(stages.model)])
+    model, classes = classifier_of(stages.model, names)
     return replace(
         parts,
-        model=_label(top.need("model")),
+        model=stages.model.label,
         classifier=model,
         classes=[str(name) for name in classes],
         attack=_attack_class(classes),
-        written_by=_written_by(top),
+        written_by=_written_by(stages.model),
     )
-
-
-def is_whole_network(value: Any) -> bool:
-    """Whether a value is a Keras model that was pickled whole."""
-    return isinstance(value, Record) and value.name.kind is Kind.KERAS_LOADER
-
-
-def whole_network(record: Record) -> Network:
-    """The network of it. Keras 2 hands the archive's bytes to its loader, and Keras 3 a BytesIO of them."""
-    from netheal.bundles.intake.keras_archive import archived_network
-
-    given = record.args[0] if len(record.args) == 1 and not record.built else None
-    if isinstance(given, Record) and given.name.kind is Kind.BYTES_IO and not given.args:
-        given = given.state[0] if isinstance(given.state, tuple) and len(given.state) == 3 else None
-    if not isinstance(given, memoryview):
-        raise BundleError("a Keras model of the file is packed in another way than Keras'")
-    return archived_network(given)
 
 
 def _attack_class(classes: list[Plain]) -> int:
@@ -144,22 +132,25 @@ def _attack_class(classes: list[Plain]) -> int:
 
 
 def _attack(top: Fields, inner: Fields, training: bool) -> ModelParts:
-    if is_whole_network(top.need("model")):
+    stages = stages_of(top.need("model"), inner.get("scaler"))
+    if is_whole_network(stages.model):
         raise BundleError("an attack classifier that is a network cannot be served: save a classifier")
-    names = feature_names(inner, "feature_columns" if training else "selected_features")
-    model, classes = classifier_of(top.need("model"), names)
+    names = feature_names(
+        inner, _key(inner, "feature_columns", "selected_features") if training else "selected_features"
+    )
+    model, classes = classifier_of(stages.model, names)
     mapping = inner.get("class_mapping") if training else top.get("attack_types")
     named = _class_names(classes, inner.get("label_encoder"), mapping)
     class_ids(named)
     return ModelParts(
         layout="training" if training else "serving",
-        model=_label(top.need("model")),
+        model=stages.model.label,
         features=names,
-        scaler=scaler_of(inner.get("scaler"), names),
+        scaler=scaler_of(stages.scaler, names),
         classifier=model,
         classes=named,
         version=_version(top),
-        written_by=_written_by(top),
+        written_by=_written_by(stages.model),
     )
 
 
@@ -187,7 +178,7 @@ def _class_names(classes: list[Plain], encoder: Any, mapping: Any) -> list[str]:
 def _mapped(mapping: Any) -> dict[int, str]:
     if mapping is None:
         return {}
-    pairs = mapping.items() if type(mapping) is dict else enumerate(mapping) if type(mapping) is list else ()
+    pairs = mapping.items() if type(mapping) is dict else enumerate(mapping) if type(mapping) in (list, tuple) else ()
     turned = [(name, code) if isinstance(code, int) and isinstance(name, str) else (code, name) for code, name in pairs]
     found = {code: name for name, code in turned if type(code) is int and isinstance(name, str)}
     if len(found) != len(turned) or len(found) > MOST_FEATURES:
@@ -198,6 +189,11 @@ def _mapped(mapping: Any) -> dict[int, str]:
 def _require_agreement(names: list[str], spelled: dict[int, str]) -> None:
     if spelled and not set(class_ids(names)) <= set(class_ids(list(spelled.values()))):
         raise BundleError("the classes' mapping and the label encoder name different classes")
+
+
+def _key(fields: Fields, first: str, other: str) -> str:
+    """The one of two names of the same thing that is there."""
+    return other if other in fields and first not in fields else first
 
 
 def feature_names(fields: Fields, key: str) -> list[str]:
@@ -212,10 +208,6 @@ def _wanted(encoders: dict[str, list[str]], names: list[str]) -> dict[str, list[
     return {name: known for name, known in encoders.items() if name in names}
 
 
-def _label(value: Any) -> str:
-    return value.label if isinstance(value, Record) else type(value).__name__
-
-
 def _version(top: Fields) -> str | None:
     version = top.fields("metadata").get("version") if "metadata" in top else None
     if version is None:
@@ -225,9 +217,9 @@ def _version(top: Fields) -> str | None:
     return version
 
 
-def _written_by(top: Fields) -> str | None:
+def _written_by(model: Record) -> str | None:
     """The version of scikit-learn that the model says it was written by."""
-    version = state_of(top.record("model")).get("_sklearn_version")
+    version = state_of(model).get("_sklearn_version")
     return f"scikit-learn {version}" if isinstance(version, str) and re.fullmatch(r"[\w.+]{1,32}", version) else None
 
 

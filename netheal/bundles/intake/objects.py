@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from netheal.bundles.intake.allow_list import Kind
+from netheal.bundles.intake.allow_list import Kind, unlisted
 from netheal.bundles.intake.reader import ByteReader
 from netheal.bundles.intake.values import (
     ArrayRecord,
     DtypeRecord,
+    MakersObject,
     Name,
     Record,
     array_of,
@@ -23,6 +24,9 @@ from netheal.wording import quoted
 
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 _ALIGNMENT = 16
+_AS_DICTIONARY = "save its fields as a dictionary: vars(artifacts), or dataclasses.asdict(artifacts)"
+_MOST_FIELDS = 1_000
+Plain = str | int | float | bool | None
 
 
 def call(target: Name, args: tuple[Any, ...]) -> Any:
@@ -48,7 +52,30 @@ def call(target: Name, args: tuple[Any, ...]) -> Any:
         return _index(args)
     if target.kind is Kind.GETATTR:
         return _loader(args)
+    if target.kind is Kind.SET:
+        return _set(args)
+    if target.kind is Kind.NAMESPACE:
+        return new(target, args)
+    if target.kind is Kind.MAKERS_CLASS:
+        raise unlisted(target.full)
     raise BundleError(f"the pickle calls {quoted(target.full)}, which no accepted model does")
+
+
+def new(target: Name, args: tuple[Any, ...]) -> Any:
+    """What stands for `target.__new__(target, *args)`, which is how objects of the makers' own classes begin."""
+    if target.kind not in (Kind.MAKERS_CLASS, Kind.NAMESPACE):
+        return call(target, args)
+    if args:
+        raise BundleError(f"{quoted(target.full)} is saved as values without the names of its fields: {_AS_DICTIONARY}")
+    return MakersObject(target.full)
+
+
+def plain_values(values: list[Any], what: str) -> list[Plain]:
+    """Keys of a dictionary, or elements of a set, whose hashes cost nothing; raises BundleError for others."""
+    for value in values:
+        if type(value) not in (str, int, float, bool, type(None)):
+            raise BundleError(f"a {what} of the file holds {described(value)}, which is no text and no number")
+    return values
 
 
 def build(target: Any, state: Any) -> None:
@@ -61,8 +88,26 @@ def build(target: Any, state: Any) -> None:
         if target.built:
             raise BundleError(f"the pickle gives {target.name.full} its state twice")
         target.state, target.built = state, True
+    elif isinstance(target, MakersObject):
+        _set_fields(target, state)
     elif type(target) is not dict or type(state) is not dict:  # a Bunch, whose state nothing reads
         raise BundleError(f"the pickle gives a state to what has none ({described(target)})")
+
+
+def _set_fields(target: MakersObject, state: Any) -> None:
+    """`__dict__`, or a pair of it and of the fields of `__slots__`."""
+    if target.built:
+        raise BundleError(f"the pickle gives {quoted(target.class_name)} its state twice")
+    pair = state if type(state) is tuple and len(state) == 2 else (state, None)
+    for fields in pair:
+        if type(fields) is dict and len(fields) <= _MOST_FIELDS and all(type(name) is str for name in fields):
+            target.fields |= fields
+        elif fields is not None:
+            raise BundleError(
+                f"{quoted(target.class_name)} is saved in a way of its own, which only its code could read:"
+                f" {_AS_DICTIONARY}"
+            )
+    target.built = True
 
 
 def read_wrapper(record: Record, state: Any, reader: ByteReader, nested: Callable[[], Any]) -> ArrayRecord:
@@ -151,3 +196,10 @@ def _encoded(args: tuple[Any, ...]) -> memoryview:
     if len(args) != 2 or type(args[0]) is not str or args[1] != "latin1":
         raise BundleError("the pickle encodes a text in another way than protocol 2's bytes")
     return memoryview(args[0].encode("latin1"))
+
+
+def _set(args: tuple[Any, ...]) -> set[Plain]:
+    """Protocols 2 and 3 write a set as a call with a list."""
+    if len(args) != 1 or type(args[0]) is not list:
+        raise BundleError("a set in the file is made in another way than Python's")
+    return set(plain_values(args[0], "set"))

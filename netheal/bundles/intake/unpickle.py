@@ -1,8 +1,9 @@
 """A pickle read by an interpreter of our own, of which no step can call, import or change anything.
 
 Protocols 2 to 5, plain or with joblib's array bytes in the stream. Names become `Name`s of an allow-list,
-objects become `Record`s, arrays are made of raw bytes of a checked kind and size. Opcodes that a model
-never needs (persistent ids, extension codes, INST, OBJ, protocol 0's text) are refused.
+objects become `Record`s, those of the makers' own classes `MakersObject`s of their fields, and arrays are made of
+raw bytes of a checked kind and size. Opcodes that a model never needs (persistent ids, extension codes, INST, OBJ,
+protocol 0's text) are refused.
 """
 
 import struct
@@ -11,9 +12,9 @@ from typing import Any
 
 from netheal.bundles.intake.allow_list import Kind, kind_of
 from netheal.bundles.intake.limits import PICKLE_DEPTH, PICKLE_STEPS, TEXT_BYTES
-from netheal.bundles.intake.objects import build, call, read_wrapper
+from netheal.bundles.intake.objects import build, call, new, plain_values, read_wrapper
 from netheal.bundles.intake.reader import ByteReader
-from netheal.bundles.intake.values import Name, Record, described
+from netheal.bundles.intake.values import Name, Record
 from netheal.errors import BundleError
 from netheal.wording import cause
 
@@ -97,11 +98,14 @@ def _stack_global(machine: Unpickler) -> None:
     machine.name(module, name)
 
 
-def _call(machine: Unpickler) -> None:
-    args, target = machine.stack.pop(), machine.stack.pop()
-    if not isinstance(target, Name) or not isinstance(args, tuple):
-        raise BundleError("the pickle calls something that is no name of an accepted model")
-    machine.push(call(target, args))
+def _made_by(make: Callable[[Name, tuple[Any, ...]], Any]) -> Callable[[Unpickler], None]:
+    def step(machine: Unpickler) -> None:
+        args, target = machine.stack.pop(), machine.stack.pop()
+        if not isinstance(target, Name) or not isinstance(args, tuple):
+            raise BundleError("the pickle calls something that is no name of an accepted model")
+        machine.push(make(target, args))
+
+    return step
 
 
 def _build(machine: Unpickler) -> None:
@@ -123,10 +127,13 @@ def _set(machine: Unpickler, values: list[Any]) -> None:
     target = machine.stack[-1]
     if type(target) is not dict or len(values) % 2:
         raise BundleError("the pickle sets items of what is no dictionary")
-    for key, value in zip(values[::2], values[1::2], strict=True):
-        if type(key) not in (str, int, float, bool, type(None)):
-            raise BundleError(f"a dictionary of the file has {described(key)} as a key")
-        target[key] = value
+    target.update(zip(plain_values(values[::2], "dictionary"), values[1::2], strict=True))
+
+
+def _add(machine: Unpickler, values: list[Any]) -> None:
+    if type(machine.stack[-1]) is not set:
+        raise BundleError("the pickle adds elements to what is no set")
+    machine.stack[-1].update(plain_values(values, "set"))
 
 
 def _setitem(machine: Unpickler) -> None:
@@ -214,6 +221,9 @@ _STEPS: dict[int, Callable[[Unpickler], None]] = {
     ord("}"): lambda machine: machine.push({}),
     ord("s"): _setitem,
     ord("u"): lambda machine: _set(machine, machine.since_mark()),
+    0x8F: lambda machine: machine.push(set()),
+    0x90: lambda machine: _add(machine, machine.since_mark()),
+    0x91: lambda machine: machine.push(frozenset(plain_values(machine.since_mark(), "set"))),
     ord("q"): lambda machine: _put(machine, machine.reader.u1()),
     ord("r"): lambda machine: _put(machine, machine.reader.u4()),
     0x94: lambda machine: _put(machine, len(machine.memo)),
@@ -221,8 +231,8 @@ _STEPS: dict[int, Callable[[Unpickler], None]] = {
     ord("j"): _get(ByteReader.u4),
     ord("c"): _global,
     0x93: _stack_global,
-    ord("R"): _call,
-    0x81: _call,
+    ord("R"): _made_by(call),
+    0x81: _made_by(new),
     ord("b"): _build,
     0x95: _frame,
 }
@@ -232,7 +242,6 @@ _NAMES = {
     **dict.fromkeys(b"io", "an old way to make objects (INST, OBJ)"),
     0x92: "an object made with keywords",
     **dict.fromkeys(b"\x97\x98", "a buffer outside the file"),
-    **dict.fromkeys(b"\x8f\x90\x91", "a set"),
 }
 
 

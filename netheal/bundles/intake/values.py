@@ -42,6 +42,15 @@ class Record:
 
 
 @dataclass(eq=False)
+class MakersObject:
+    """An object of a class that its makers wrote, which is not made: the class' name and the saved fields."""
+
+    class_name: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    built: bool = False
+
+
+@dataclass(eq=False)
 class DtypeRecord:
     """A numpy dtype on its way; `dtype` is None for Python objects."""
 
@@ -79,6 +88,8 @@ def described(value: Any) -> str:
     """What a value of the file is, for a message: an object by its class."""
     if isinstance(value, Record):
         return f"{'an' if value.label[:1] in 'AEIOU' else 'a'} {value.label}"
+    if isinstance(value, MakersObject):
+        return f"an object of {quoted(value.class_name)}"
     if isinstance(value, ArrayRecord):
         return "an array"
     if isinstance(value, DtypeRecord):

@@ -71,6 +71,11 @@ def _of_features(contract: Contract) -> list[str]:
 
 
 def _of_classes(parts: ModelParts) -> list[str]:
+    named = ["its classes are named by 'class_labels' of the profile, in the order of codes: look whether that holds"]
+    return [*(named if parts.named_by_profile else []), *_of_missing_classes(parts)]
+
+
+def _of_missing_classes(parts: ModelParts) -> list[str]:
     if not parts.classes or attack_classes().canonical(parts.classes[0]) is None or len(parts.classes) < 3:
         return []
     known = {attack_classes().canonical(name) for name in parts.classes}

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from netheal.bundles.intake.decompress import plain_bytes
 from netheal.bundles.intake.examine import ExaminationRequest, examine
-from netheal.contracts import ModelType
+from netheal.contracts import ModelType, contract
 from tests.deadlines import REQUEST_S
 from tests.unit.bundles.intake.honest_bundles import honest, packed
+from tests.unit.bundles.intake.makers_classes import SlottedAndMore
 
 Random = np.random.Generator
 
@@ -67,6 +69,16 @@ def _bundles(models: Path) -> list[tuple[ModelType, str, bytes]]:
     for model in ("tree", "boosting", "voting", "histogram", "hard_voting"):
         for form in ("none", "pkl2", "pkl5", "zlib"):
             found.append(("attack_classifier", *packed(honest(model).layout, form)))
+    as_object = honest("tree", training=True).layout
+    as_object["artifacts"] = SlottedAndMore(**{**as_object["artifacts"], "removed_columns": {" A", " B"}})
+    stages = honest("tree").layout
+    stages["model"], stages["scaler"] = make_pipeline(stages["scaler"], stages["model"]), None
+    h5 = (Path(__file__).parent / "foreign" / "keras2_15_nested.h5").read_bytes()
+    names = {"selected_features": list(contract("threat/v1").names)}
+    for form in ("none", "pkl2", "pkl5"):
+        found += [("attack_classifier", *packed(layout, form)) for layout in (as_object, stages)]
+        weights = {"artifacts": names, "ann_weights": h5, "lstm_weights": h5}
+        found.append(("threat_detector", *packed(weights, form)))
     return found
 
 
