@@ -1,11 +1,13 @@
 """What the tests of all rooms share: the checkout, the public data, the starter models, settings of their own."""
 
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from netheal.bundles.served import ServedBundle, read_served
 from netheal.settings import Settings, load_settings
@@ -68,6 +70,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def settings(clean_environment: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """The shipped settings with a var folder of the test's own."""
     return load_settings(tmp_path / "no-such-file.toml", var_dir=tmp_path / "var")
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """A test may configure the logging."""
+    handlers = list(logging.root.handlers)
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture

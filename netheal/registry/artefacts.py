@@ -10,6 +10,7 @@ from netheal.bundles.served import MANIFEST_FILE, ServedBundle, read_served
 from netheal.errors import BundleError, ModelFailure
 from netheal.host.fsync import sync_files, sync_path
 from netheal.registry.originals import Originals
+from netheal.registry.version_names import loaded_message
 from netheal.telemetry import emit
 
 _ORIGINALS = "originals"
@@ -67,7 +68,8 @@ class Artefacts:
             bundle = self.get(bundle_hash)
         except BundleError as error:
             raise ModelFailure(str(error), bundle_hash) from error
-        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash)
+        message = loaded_message(bundle.manifest, self._root / bundle_hash)
+        emit("model.loaded", version=bundle.manifest.version, hash=bundle_hash, message=message)
         return bundle
 
     def holds(self, bundle_hash: str) -> bool:

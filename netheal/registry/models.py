@@ -13,6 +13,7 @@ from netheal.errors import Conflict
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason, changes, set_state
 from netheal.registry.records import ModelRecord, find_model, models_of_file
+from netheal.registry.version_names import version_name
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.telemetry import emit
 
@@ -238,15 +239,7 @@ def _named(cursor: Cursor, bundle: ServedBundle, now: datetime) -> ServedBundle:
     made_up = manifest.version.endswith(manifest.source_sha256[:8])
     if _OWN_VERSION.fullmatch(manifest.version) and not made_up and not same_name:
         return bundle
-    version = f"{_kind(bundle)}_v{there + 1}_{now:%Y%m%d}"
-    return ServedBundle(replace(manifest, version=version), bundle.onnx)
-
-
-def _kind(bundle: ServedBundle) -> str:
-    """decision_tree, random_forest, …; what consists of networks is an ensemble."""
-    model = re.sub(r"Classifier$", "", str(bundle.manifest.training.get("model", "")).split(" ")[0])
-    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model).lower()
-    return snake if re.fullmatch(r"[a-z][a-z_]{2,40}", snake) else "ensemble"
+    return ServedBundle(replace(manifest, version=version_name(manifest, there + 1, now)), bundle.onnx)
 
 
 def _upload_version(cursor: Cursor, bundle: ServedBundle, now: datetime) -> str:

@@ -20,7 +20,7 @@ def network_of(top: Fields, name: str) -> Network:
 
         config = keras_config(top.get(f"{name}_config"), f"{name}_config") if f"{name}_config" in top else None
         return network_of_bytes(weights, config, f"{name}_weights")
-    arrays = weights.objects if isinstance(weights, ArrayRecord) else weights
+    arrays: Any = weights.objects if isinstance(weights, ArrayRecord) else weights
     if type(arrays) not in (list, tuple) or not 0 < len(arrays) <= MOST_NETWORK_ARRAYS:
         raise BundleError(f"{name}_weights is neither a list of arrays nor the bytes of an .h5")
     plain = within_size(raw_array(array, f"an array of {name}_weights") for array in arrays)
