@@ -67,13 +67,14 @@ class FlowFile:
     contracts: tuple[Contract, ...]
     _vocabulary: Vocabulary
     _rows: Iterator[Row]
+    _bounded: bool
 
     def chunks(self) -> Iterator[FlowChunk]:
-        """All rows, once; raises FileRefused where there are none or more than `MAX_ROWS`."""
+        """All rows, once; raises FileRefused where there are none, or more than `MAX_ROWS` in a bounded file."""
         total = 0
         for rows in _pieces(self._rows):
             total += len(rows)
-            if total > MAX_ROWS:
+            if self._bounded and total > MAX_ROWS:
                 raise FileRefused(
                     "too_many_rows",
                     f"the file has more than {MAX_ROWS:,} rows: split it into files of {MAX_ROWS:,} rows, each with"
@@ -104,10 +105,13 @@ class FlowFile:
         return numbers_and_words(table, self._vocabulary.features)
 
 
-def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
-    """Read the header; raises FileRefused for what is no CSV with the columns of one of `contracts`."""
+def open_flows(file: IO[bytes], contracts: Sequence[Contract], bounded: bool = True) -> FlowFile:
+    """Read the header; raises FileRefused for what is no CSV with the columns of one of `contracts`.
+
+    Where it is not `bounded` it may have more than `MAX_BYTES` and `MAX_ROWS`.
+    """
     size = file.seek(0, io.SEEK_END)
-    if size > MAX_BYTES:
+    if bounded and size > MAX_BYTES:
         raise FileRefused(
             "too_large",
             f"the file has {size / 2**20:.0f} MiB, more than {MAX_BYTES / 2**20:.0f}: split it into files that each"
@@ -123,7 +127,7 @@ def open_flows(file: IO[bytes], contracts: Sequence[Contract]) -> FlowFile:
     if is_nsl_kdd(headers):
         headers, rows = NSL_KDD_COLUMNS[: len(headers)], chain([header], rows)
     names = wire_headers(headers, known.features)
-    return FlowFile(names, _complete(names, contracts), known, rows)
+    return FlowFile(names, _complete(names, contracts), known, rows, bounded)
 
 
 def _known_headers(cells: Sequence[str], known: Vocabulary) -> int:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from netheal.bundles.intake.examine import ExaminationRequest
+from netheal.bundles.intake.examine import ExaminationRequest, Examined
 from netheal.bundles.intake.report import STEPS
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.contracts import MODEL_TYPES, ModelType
@@ -35,16 +35,26 @@ _FIGURES = {
 
 def validate(file: Path, model_type: str, profile: Path | None, as_json: bool = False) -> int:
     """Examine the file, print the report; 0 where it is accepted, else 1."""
+    report = examine_as(file, model_type, profile).report
+    show_report(f"{file.name} as {model_type}", report.to_document(), as_json)
+    return 0 if report.accepted else 1
+
+
+def examine_as(file: Path, model_type: str, profile: Path | None) -> Examined:
+    """Examine a file of somebody's disk; raises SettingsError for another type, BundleError where it cannot be read."""
     known: dict[str, ModelType] = {name: name for name in MODEL_TYPES}
     if model_type not in known:
         raise SettingsError(f"the model type is one of {', '.join(known)}, not {quoted(model_type)}")
     text = profile.read_bytes() if profile is not None else None
-    report = examine_file(file, ExaminationRequest(file.suffix.lower(), known[model_type], text)).report
+    return examine_file(file, ExaminationRequest(file.suffix.lower(), known[model_type], text))
+
+
+def show_report(title: str, report: dict[str, Any], as_json: bool) -> None:
+    """A report as JSON, or for a person."""
     if as_json:
-        print(json.dumps(report.to_document(), indent=1))
+        print(json.dumps(report, indent=1))
     else:
-        print_report(f"{file.name} as {model_type}", report.to_document())
-    return 0 if report.accepted else 1
+        print_report(title, report)
 
 
 def print_report(title: str, report: dict[str, Any]) -> None:
