@@ -52,7 +52,7 @@ def parsed(
     for path in (*options.train_files, *options.test_files):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    _require_writable(parser, options.output_dir)
+    _require_writable(parser, options.output_dir if options.novelty_of is None else options.novelty_of)
     return options
 
 

@@ -44,7 +44,7 @@ def test_its_bytes_are_on_disk_before_its_name_and_then_the_folders(
     def note(path: Path) -> None:
         synced.append((path.name if path.is_dir() else "file", (root / SHA256).exists()))
 
-    monkeypatch.setattr(originals, "sync_files", lambda files: [note(file) for file in files])
+    monkeypatch.setattr(originals, "sync_files", lambda files: list(map(note, files)))
     monkeypatch.setattr(originals, "sync_path", note)
     keep(root)
     assert synced == [("file", False), ("originals", True), ("artefacts", True)]
