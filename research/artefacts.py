@@ -73,6 +73,12 @@ def profile(
     }
 
 
+def with_definitions(document: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile that defines those of its features for which there is a definition."""
+    told = {name: definitions[name] for name in document["expected_features"] if name in definitions}
+    return {**document, "feature_definitions": told} if told else dict(document)
+
+
 def profile_text(document: Mapping[str, Any]) -> str:
     """A profile as it is written."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

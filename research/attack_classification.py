@@ -20,8 +20,7 @@ from netheal.bundles.scaling import standard
 from netheal.bundles.served import ServedBundle
 from netheal.bundles.tree import tree_from_arrays
 from netheal.contracts import Contract, attack_classes
-from netheal.contracts.own_contract import contract_for
-from research.artefacts import Files, profile, save
+from research.artefacts import Files, profile, save, with_definitions
 from research.assessment import Bands
 from research.datasets import Rows, first_of_each, flow_rows, joined
 from research.flows import candidate_features, correlated, read_flows
@@ -29,7 +28,7 @@ from research.forest import served_form, train_forest
 from research.measures import class_figures
 from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
-from research.selection import shipped_contract, told_of
+from research.selection import selected_contract, shipped_contract, told_of
 from research.tables import DataFile, Dropped, describe
 from research.training import Recipe, Run, run
 from research.weights import row_weights
@@ -110,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if wanted
         else correlated(frames, candidates, options.correlation_threshold)
     )
-    contract = wanted or contract_for([name for name in candidates if name not in removed], "attack_classifier")
+    kept = [name for name in candidates if name not in removed]
+    contract = wanted or selected_contract(kept, "attack_classifier", options.declared)
     print(f"{len(contract.names)} features, {len(removed)} removed; {told_of(contract)}")
     parts = zip(frames, options.train_files, strict=True)
     rows = first_of_each(joined([flow_rows(frame, contract, path, dropped) for frame, path in parts]), dropped)
@@ -170,7 +170,10 @@ def _save(found: Run, options: argparse.Namespace, removed: list[str], files: li
         options.output_dir,
         FILES,
         layout,
-        profile(trained.contract.names, classes, NOTES, STEPS, "StandardScaler", found.ranges_document),
+        with_definitions(
+            profile(trained.contract.names, classes, NOTES, STEPS, "StandardScaler", found.ranges_document),
+            options.definitions,
+        ),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
     )
     introduction = _introduction(trained, facts, options, removed)

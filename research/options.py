@@ -1,12 +1,17 @@
 """The options that both training scripts take, under one name each; earlier spellings still work."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from netheal.bundles.served import MANIFEST_FILE
+from netheal.contracts import Feature
+from netheal.contracts.declared_features import declared_features
+from netheal.errors import ContractError
 from netheal.settings import PROJECT_ROOT
 from research.artefacts import default_version
 from research.weights import CHOICES
@@ -24,6 +29,8 @@ def training_parser(description: str | None, kinds: dict[str, str], folder: str)
     add(*test, dest="test_files", type=Path, nargs="*", default=[], help="other files to measure on; never trained on")
     add("--model", choices=list(kinds), default=next(iter(kinds)), help="what is trained")
     add("--contract", help="a shipped contract whose features are taken; without it they are selected from the data")
+    declared = "JSON of features that netheal does not know, each with type, range and meaning, as a profile has them"
+    add("--feature-definitions", type=Path, help=declared)
     add("--class-weights", choices=CHOICES, default="none", help="how much rows of frequent labels count less")
     add("--random-state", "--random_state", type=int, default=42, help="the seed of splits and training")
     add("--repeats", type=int, default=1, help="seeds over which the figures' range is given")
@@ -39,7 +46,7 @@ def training_parser(description: str | None, kinds: dict[str, str], folder: str)
 def parsed(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None, kinds: dict[str, str]
 ) -> argparse.Namespace:
-    """The options, `command` as given; exits where they cannot be followed."""
+    """The options, `command` as given, what defines features in `definitions` and `declared`; exits on a wrong one."""
     options = parser.parse_args(arguments)
     options.command = sys.argv[1:] if arguments is None else list(arguments)
     options.version = options.version or default_version(kinds[options.model])
@@ -52,8 +59,20 @@ def parsed(
     for path in (*options.train_files, *options.test_files):
         if not path.is_file():
             parser.error(f"there is no file {path}")
+    options.definitions, options.declared = _declared(parser, options.feature_definitions)
     _require_writable(parser, options.output_dir if options.novelty_of is None else options.novelty_of)
     return options
+
+
+def _declared(parser: argparse.ArgumentParser, path: Path | None) -> tuple[dict[str, Any], dict[str, Feature]]:
+    """The definitions of a file by the names of their features, as they stand there and as features."""
+    if path is None:
+        return {}, {}
+    try:
+        definitions = json.loads(path.read_text("utf-8"))
+        return definitions, declared_features(definitions)
+    except (OSError, ValueError, ContractError) as error:
+        parser.error(f"--feature-definitions {path}: {error}")
 
 
 def _require_writable(parser: argparse.ArgumentParser, folder: Path) -> None:

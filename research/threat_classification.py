@@ -15,9 +15,8 @@ from netheal.bundles.build import Origin
 from netheal.bundles.parity import run_graph
 from netheal.bundles.served import ServedBundle
 from netheal.contracts import Contract
-from netheal.contracts.own_contract import contract_for
 from netheal.contracts.verdict import DEFAULT_THRESHOLD
-from research.artefacts import Files, profile, save
+from research.artefacts import Files, profile, save, with_definitions
 from research.assessment import Bands
 from research.connections import (
     LABEL,
@@ -36,7 +35,7 @@ from research.forest import train_forest
 from research.measures import score_figures
 from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
-from research.selection import shipped_contract, told_of
+from research.selection import selected_contract, shipped_contract, told_of
 from research.tables import DataFile, Dropped, describe, valid_rows
 from research.training import Recipe, Run, run
 from research.weights import row_weights
@@ -50,6 +49,7 @@ STEPS = {
     "ensemble": ["label encoding of categories", "recursive feature elimination", "robust scaling", "clip to ±4"],
     "forest": ["label encoding of categories", "recursive feature elimination", "robust scaling"],
 }
+CLASSES = ["Normal", "Attack"]
 NOTES = "Missing or infinite values and unknown categories are errors."
 BANDS = Bands("count", (3.0, 100.0), ("slow, 1 or 2 connections in 2 s", "3 to 99", "bursty, 100 and more"))
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     frames = [read_connections(path) for path in options.train_files]
     whole = pd.concat(frames, ignore_index=True)
     encoders = fit_encoders(whole)
-    contract = shipped_contract(options.contract, "threat_detector") or _selected(whole, encoders, options.n_features)
+    contract = shipped_contract(options.contract, "threat_detector") or _selected(whole, encoders, options)
     print(f"{len(contract.names)} features: {', '.join(contract.names)}; {told_of(contract)}")
     parts = zip(frames, options.train_files, strict=True)
     rows = joined([connection_rows(frame, encoders, contract, path, dropped) for frame, path in parts])
@@ -81,9 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _predict(options, found.trained, bundle)
 
 
-def _selected(frame: pd.DataFrame, encoders: dict[str, LabelEncoder], n_features: int) -> Contract:
+def _selected(frame: pd.DataFrame, encoders: dict[str, LabelEncoder], options: argparse.Namespace) -> Contract:
     coded, _ = encoded(frame, encoders, "training files", Dropped())
-    return contract_for(select_features(coded, is_attack(attack_names(frame)), n_features), "threat_detector")
+    names = select_features(coded, is_attack(attack_names(frame)), options.n_features)
+    return selected_contract(names, "threat_detector", options.declared)
 
 
 def _recipe(contract: Contract, encoders: dict[str, LabelEncoder], options: argparse.Namespace) -> Recipe:
@@ -130,13 +131,16 @@ def _save(found: Run, options: argparse.Namespace, files: list[DataFile], droppe
         options.output_dir,
         FILES[options.model],
         trained.layout(options.version),
-        profile(
-            trained.contract.names,
-            ["Normal", "Attack"],
-            NOTES,
-            STEPS[options.model],
-            "RobustScaler",
-            found.ranges_document,
+        with_definitions(
+            profile(
+                trained.contract.names,
+                CLASSES,
+                NOTES,
+                STEPS[options.model],
+                "RobustScaler",
+                found.ranges_document,
+            ),
+            options.definitions,
         ),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
     )

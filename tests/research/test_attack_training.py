@@ -212,8 +212,32 @@ def test_features_of_no_shipped_contract_are_told_of(
 ) -> None:
     threshold = ["--correlation-threshold", "0.02", "--output-dir", str(tmp_path)]
     attack_classification.main(["--train-files", str(data), *threshold])
-    assert "these are the features of no shipped contract (attack/v1)" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "these are the features of no shipped contract (attack/v1)" in told and " which lacks " in told
     assert read_served(tmp_path).contract.id.startswith("attack/") and read_served(tmp_path).contract.id != "attack/v1"
+
+
+def test_a_feature_that_nobody_knows_is_trained_on_once_it_is_declared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = flows()
+    frame.insert(0, "Payload Entropy", np.random.default_rng(3).random(len(frame)) * 8)
+    frame.to_csv(tmp_path / "flows.csv", index=False)
+    given = ["--train-files", str(tmp_path / "flows.csv"), "--output-dir", str(tmp_path / "made")]
+    with pytest.raises(SystemExit, match='"Payload Entropy" are known neither .* to --feature-definitions'):
+        attack_classification.main(given)
+    definitions = {"Payload Entropy": {"type": "number", "minimum": 0, "maximum": 8, "meaning": "Of a payload byte"}}
+    (tmp_path / "definitions.json").write_text(json.dumps(definitions))
+    attack_classification.main([*given, "--feature-definitions", str(tmp_path / "definitions.json")])
+    assert 'adds "Payload Entropy"' in capsys.readouterr().out
+    profile = (tmp_path / "made" / OUTPUTS[1]).read_bytes()
+    assert json.loads(profile)["feature_definitions"] == definitions
+    request = ExaminationRequest(".joblib", "attack_classifier", profile)
+    assert examine(memoryview((tmp_path / "made" / OUTPUTS[0]).read_bytes()), request).bundle is not None
+    (tmp_path / "definitions.json").write_text('{"Payload Entropy": 8}')
+    with pytest.raises(SystemExit):
+        attack_classification.main([*given, "--feature-definitions", str(tmp_path / "definitions.json")])
+    assert "--feature-definitions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("script", ["attack_classification", "threat_classification"])
