@@ -14,8 +14,10 @@ from api.paging import BY_ID, read_page
 from api.schemas.uploads import FlowAnswer, FlowFileForm, FlowFileQuery, FlowRows, FlowRowsQuery
 from api.security import actor, body_limit, requires, upload_rate
 from api.services import services
+from netheal.contracts import contracts_in_force
 from netheal.errors import NotFound
 from netheal.store.batches import get_upload
+from netheal.store.model_contracts import model_contracts
 from netheal.uploads.flow_file import MAX_BYTES
 from netheal.uploads.refusal import FileRefused
 from netheal.uploads.stored_rows import stored_rows
@@ -65,7 +67,8 @@ def list_rows(batch_id: str, query_data: dict[str, Any]) -> Response:
     at = services()
     with at.pool.connection() as connection:
         upload = get_upload(connection, batch_id)
-    page = read_page(query_data, BY_ID, partial(stored_rows, at.verdicts, upload))
+        contracts = contracts_in_force(model_contracts(connection))
+    page = read_page(query_data, BY_ID, partial(stored_rows, at.verdicts, upload, contracts))
     return json_response(
         page.document(
             "predictions",

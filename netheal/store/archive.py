@@ -56,17 +56,18 @@ class Archive:
                         return row
         return None
 
-    def of_batch(self, batch: BatchRows, after: int, limit: int) -> pa.Table:
-        """The first `limit` rows of a batch behind event id `after`, by event id, in the layout's schema.
+    def of_batch(self, batch: BatchRows, after: int, limit: int, schema: pa.Schema | None = None) -> pa.Table:
+        """The first `limit` rows of a batch behind event id `after`, by event id, in `schema`, or else the layout's.
 
         Raises ServiceUnavailable where the table cannot be read.
         """
+        schema = self._layout.schema if schema is None else schema
         with self._readable():
             parts = self._parts_recorded_at(batch.recorded_at)
             ids = [ids for path in parts for ids in self._ids(path, batch, after)]
             wanted = np.sort(np.concatenate([np.array([], np.int64), *ids]))[:limit]
-            rows = [rows for path in parts for rows in self._rows_among(path, wanted)]
-        return pa.concat_tables([self._layout.schema.empty_table(), *rows]).sort_by("event_id")
+            rows = [rows for path in parts for rows in self._rows_among(path, wanted, schema)]
+        return pa.concat_tables([schema.empty_table(), *rows]).sort_by("event_id")
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -90,9 +91,9 @@ class Archive:
                 ours = pc.and_(pc.equal(rows["topic"], batch.topic), pc.equal(rows["batch_id"], batch.batch_id))
                 yield rows["event_id"].filter(pc.and_(ours, pc.greater(rows["event_id"], after))).to_numpy()
 
-    def _rows_among(self, path: str, ids: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
+    def _rows_among(self, path: str, ids: npt.NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.Table]:
         """The rows of these events, a row group's at a time, one column after the other."""
-        schema, wanted = self._layout.schema, pa.array(ids)
+        wanted = pa.array(ids)
         with self._opened(path) as part:
             there = set(part.schema_arrow.names)
             for group in range(part.num_row_groups):

@@ -58,6 +58,8 @@ def test_a_csv_with_its_columns_is_scored_and_stored_with_its_features(
     assert found["features"]["Payload Entropy"] == messages[0]["Payload Entropy"]
     assert found["categories"] == {"protocol_type": messages[0]["protocol_type"]}
     assert found["contracts"] == [own_model().served.contract.id]
+    again = client.get(f"/api/v1/uploads/{answer['batch_id']}/predictions").get_json()["predictions"]
+    assert [row["traffic_data"] for row in again] == [row["traffic_data"] for row in answer["predictions"]]
     table = DeltaTable(f"{api_settings.paths.delta_root}/verdicts").to_pyarrow_table()
     assert table[declared_column("Payload Entropy")].null_count == 0
     assert table["flow_duration"].null_count == 20
