@@ -22,7 +22,7 @@ from netheal.bundles.intake.examine import ExaminationRequest, Examined, examine
 from netheal.bundles.intake.sandbox import examine_file
 from netheal.contracts import ModelType, contract
 from tests.unit.bundles.intake import makers_classes
-from tests.unit.bundles.intake.honest_bundles import honest, packed
+from tests.unit.bundles.intake.honest_bundles import CLASSES, honest, packed
 from tests.unit.bundles.intake.hostile_files import fires
 from tests.unit.bundles.intake.makers_classes import Frozen, OwnState, PreprocessArtifacts, Scaler, Tuple
 
@@ -206,7 +206,7 @@ def _with(**state: Any) -> Any:
     return pipeline
 
 
-_TREE = DecisionTreeClassifier()
+_TREE = honest("tree").layout["model"]
 PIPELINES: dict[str, Callable[[], Any]] = {
     "no_steps": lambda: _with(steps=[]),
     "steps_missing": lambda: _with(steps=None),
@@ -227,7 +227,24 @@ PIPELINES: dict[str, Callable[[], Any]] = {
     "nested_last": lambda: make_pipeline(StandardScaler(), make_pipeline(_TREE)),
     "circle": _circle,
     "deep": _deep,
-    "not_fitted": lambda: make_pipeline(StandardScaler(), _TREE),
+    "not_fitted": lambda: make_pipeline(StandardScaler(), DecisionTreeClassifier()),
+}
+
+
+_SAID_OF_PIPELINES = {
+    "no_steps": "no list of 1 to 16 steps",
+    "steps_no_list": "no list of 1 to 16 steps",
+    "steps_no_pairs": "no pair of a name and an estimator",
+    "steps_of_numbers": "no pair of a name and an estimator",
+    "two_scalers": "more than a scaler and a model",
+    "nested": "more than a scaler and a model",
+    "circle": "more than a scaler and a model",
+    "nested_last": "the model is a Pipeline",
+    "deep": "the model is a Pipeline",
+    "scaler_last": "the model is a StandardScaler",
+    "model_first": "the scaler is a DecisionTreeClassifier",
+    "makers_step": "the scaler is an object of",
+    "makers_model": "the model is an object of",
 }
 
 
@@ -235,7 +252,8 @@ PIPELINES: dict[str, Callable[[], Any]] = {
 def test_other_pipelines_are_refused(name: str) -> None:
     pipeline = PIPELINES[name]()
     assert _reason(pipeline)
-    assert _reason({"model": pipeline, "selected_features": ATTACK, "attack_types": ["BENIGN", "Bot"]})
+    bundle = {"model": pipeline, "selected_features": ATTACK, "attack_types": CLASSES}
+    assert _SAID_OF_PIPELINES.get(name, "") in _reason(bundle)
 
 
 def test_a_scaler_beside_a_pipeline_s_own_is_refused() -> None:
@@ -306,13 +324,29 @@ H5: dict[str, Callable[[], Any]] = {
 }
 
 
+_SAID_OF_H5 = {
+    "a_text": "neither a list of arrays nor the bytes of an .h5",
+    "a_program": "raw bytes and no .h5",
+    "an_archive": "raw bytes and no .h5",
+    "bytes_after": "bytes after the end of the .h5",
+    "external_link": "leads elsewhere",
+    "link_at_the_top": "leads elsewhere",
+    "soft_link": "leads elsewhere",
+    "virtual": "lies in another file",
+    "array_elsewhere": "lies in another file",
+    "bomb": "larger than a network's array",
+    "circle": "more groups than a network has",
+}
+
+
 @pytest.mark.parametrize("name", H5)
 @pytest.mark.parametrize("config", [True, False])
 def test_other_bytes_than_those_of_an_h5_are_refused(name: str, config: bool) -> None:
     with h5py.File(FOLDER / "keras2_15_branches.h5") as file:
         text = file.attrs["model_config"]
     layout = {"artifacts": {"selected_features": THREAT}, "ann_weights": H5[name](), "lstm_weights": _GOOD}
-    assert _reason(layout | ({"ann_config": text, "lstm_config": text} if config else {}), "threat_detector")
+    reason = _reason(layout | ({"ann_config": text, "lstm_config": text} if config else {}), "threat_detector")
+    assert _SAID_OF_H5.get(name, "") in reason
 
 
 def test_a_configuration_beside_another_model_is_refused() -> None:
