@@ -161,6 +161,21 @@ def status_command(
     raise typer.Exit(status(settings_of(var), as_json))
 
 
+@app.command("verify")
+def verify_command(
+    event_id: Annotated[int, typer.Argument(metavar="ID", help="The event's id, as lists and messages have it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole receipt as JSON.")] = False,
+    var: VarDir = None,
+) -> None:
+    """Score a stored row again, and say why its models answer as they do.
+
+    Exit status 0 where the stored verdict is bit-equal, 1 where it differs, 2 where it cannot be verified.
+    """
+    from netheal.cli.verify_command import verify_command as verify
+
+    raise typer.Exit(verify(settings_of(var), event_id, as_json))
+
+
 @app.command("doctor")
 def doctor_command(var: VarDir = None) -> None:
     """Look for what this machine lacks, and whether netheal runs."""

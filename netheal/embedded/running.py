@@ -105,5 +105,16 @@ def named_broker(settings: Settings) -> Settings:
     return named
 
 
+def named_postgres(settings: Settings) -> Settings:
+    """The same, for a command that needs the database; raises ServiceUnavailable where there is none."""
+    named = settings_of_running(settings)
+    if not named.postgres.dsn.get_secret_value():
+        raise ServiceUnavailable(
+            f"there is no Postgres: netheal does not run in {settings.paths.var_dir}; start it with `netheal up`, name"
+            " its folder with --var, or set NETHEAL_POSTGRES_DSN to the database of another"
+        )
+    return named
+
+
 def _note(var_dir: Path) -> Path:
     return var_dir / "running.json"

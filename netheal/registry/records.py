@@ -155,6 +155,14 @@ def active_model(connection: Connection, model_type: str) -> ModelRecord | None:
     return None if row is None else _record(row)
 
 
+def model_of_bundle(connection: Connection, bundle_hash: str) -> ModelRecord | None:
+    """The model with this artefact, the newest where there are several; deleted ones, too."""
+    with transaction(connection) as cursor:
+        cursor.execute(f"{SELECT} where bundle_hash = %s order by id desc limit 1", (bundle_hash,))
+        row = cursor.fetchone()
+    return None if row is None else _record(row)
+
+
 def models_of_file(cursor: Cursor, model_type: str, source_sha256: str) -> list[ModelRecord]:
     """The models of a type that were made of a file and are not deleted: the active one, then the newest."""
     cursor.execute(
