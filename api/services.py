@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import current_app
 
+from netheal.receipts.verification import Receipts
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import Settings
 from netheal.store.archive import Archive
@@ -27,6 +28,7 @@ class Services:
     quarantine: Archive
     traffic_producer: TrafficProducer
     flows: FlowUploads
+    receipts: Receipts
 
 
 def services() -> Services:
@@ -38,12 +40,14 @@ def open_services(settings: Settings) -> Services:
     """Of these settings."""
     pool = Pool(settings.postgres.dsn.get_secret_value())
     artefacts = Artefacts(settings.paths.artefacts_dir)
+    verdicts = Archive(verdicts_layout(), settings.paths.delta_root)
     return Services(
         settings,
         pool,
         artefacts,
-        Archive(verdicts_layout(), settings.paths.delta_root),
+        verdicts,
         Archive(quarantine_layout(), settings.paths.delta_root),
         TrafficProducer(settings.kafka.bootstrap_servers, settings.kafka.options),
         FlowUploads(pool, artefacts, settings.paths.delta_root, settings.paths.policy_path),
+        Receipts(pool, verdicts, artefacts),
     )

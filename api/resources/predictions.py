@@ -20,10 +20,12 @@ from api.schemas.counts import (
 from api.schemas.prediction_detail import PredictionDetail, detail_document
 from api.schemas.predictions import Predictions, prediction_document
 from api.schemas.queries import PredictionsQuery, TimelineQuery
+from api.schemas.receipts import Receipt
 from api.schemas.times import iso_utc
 from api.security import requires
 from api.services import services
 from netheal.errors import NotFound
+from netheal.receipts.document import receipt_document
 from netheal.store.events import find_verdict_event
 from netheal.store.partitions import serving_since
 from netheal.store.predictions import PredictionFilter, page_of_verdicts
@@ -98,6 +100,15 @@ def show_prediction(event_id: int) -> Response:
     if event is None:
         raise NotFound(f"there is no verdict of event {event_id}: was it rejected? See GET /api/v1/quarantine")
     return json_response(detail_document(event))
+
+
+@predictions.get("/predictions/<int:event_id>/receipt")
+@predictions.output(Receipt)
+@predictions.doc(responses=[404, 409, 503])
+@requires("viewer")
+def show_receipt(event_id: int) -> Response:
+    """Score one stored row again, compare the verdicts bit by bit, and say why its models answer as they do."""
+    return json_response(receipt_document(services().receipts.of_event(event_id)))
 
 
 def served_since() -> str:

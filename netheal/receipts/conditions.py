@@ -88,7 +88,7 @@ def own_thresholds(
 
     def goes_left(values: Doubles) -> NDArray[np.bool_]:
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.less_equal(one.apply(values[None, :])[0].astype(np.float32), thresholds)
+            return np.asarray(one.apply(values[None, :])[0].astype(np.float32) <= thresholds, dtype=np.bool_)
 
     size = np.full(len(places), _LARGEST[0])
     smallest_left, largest_left = goes_left(-size), goes_left(size)

@@ -62,8 +62,7 @@ class ServedGraph:
                     raise UnknownGraph("it clips in the midst of scaling")
                 clip = float(self.constant(node.input[1])), float(self.constant(node.input[2]))
             else:
-                operand = np.broadcast_to(self.constant(node.input[1]).astype(np.float64), (n_features,))
-                steps.insert(0, (node.op_type, operand))  # type: ignore[arg-type]
+                steps.insert(0, self._step(node, n_features))
             tensor = node.input[0]
         return Scaling(tuple(steps), clip)
 
@@ -75,11 +74,18 @@ class ServedGraph:
             takers = [node for node in self._model.graph.node if tensor in node.input]
             if len(takers) != 1 or takers[0].op_type not in _SCALES or takers[0].input[0] != tensor:
                 return Scaling(tuple(steps))
-            operand = self.constant(takers[0].input[1])
-            if operand.size not in (1, n_features) or operand.dtype != np.float64:
+            try:
+                steps.append(self._step(takers[0], n_features))
+            except UnknownGraph:
                 return Scaling(tuple(steps))
-            steps.append((takers[0].op_type, np.broadcast_to(operand.reshape(-1), (n_features,))))
             tensor = takers[0].output[0]
+
+    def _step(self, node: NodeProto, n_features: int) -> Step:
+        """An element-wise step with one value a feature; raises UnknownGraph where it is another one."""
+        operand = self.constant(node.input[1])
+        if operand.size not in (1, n_features) or operand.dtype != np.float64:
+            raise UnknownGraph(f"{node.op_type} takes no value a feature")
+        return node.op_type, np.broadcast_to(operand.reshape(-1), (n_features,))  # type: ignore[return-value]
 
     def share_of(self, shares: str, place: int) -> bytes:
         """The graph with one output `share`, double [N]: the column `place` of a tensor [N, k]."""

@@ -18,6 +18,7 @@ from netheal.bundles.served import Manifest, ServedBundle
 from netheal.bundles.tree import Tree, tree_from_arrays, tree_onnx
 from netheal.contracts import ModelType, attack_classes, contract
 from netheal.contracts.contract import contract_document
+from netheal.healing.policy import Policy
 from netheal.receipts.attribution import ORDERS, TOLERANCE, order_contributions
 from netheal.receipts.conditions import Condition, merged
 from netheal.receipts.explanation import Explanation, explain
@@ -26,9 +27,10 @@ from netheal.receipts.served_graph import ServedGraph, UnknownGraph
 from netheal.receipts.served_trees import read_trees
 from netheal.scoring.model import ServedModel
 from tests.own_features import own_messages, own_model
+from tests.stored_verdicts import by_contract, stored_verdicts
 from tests.unit.bundles.intake.honest_bundles import MODELS, honest, packed
-from tests.unit.receipts.conftest import STARTERS, StoredRows, by_contract
 
+STARTERS = ("attack_classifier", "attack_classifier_tree", "threat_detector", "threat_detector_ensemble")
 Starter = Callable[[str], ServedModel]
 Doubles = NDArray[np.float64]
 
@@ -46,9 +48,9 @@ def require_complete(found: Explanation, answer: float) -> None:
 
 
 @pytest.mark.parametrize("name", STARTERS)
-def test_the_starters_are_explained(name: str, starter: Starter, stored_rows: StoredRows) -> None:
+def test_the_starters_are_explained(name: str, starter: Starter, policy: Policy) -> None:
     model = starter(name)
-    rows = inputs(model, stored_rows([model]))[:12]
+    rows = inputs(model, stored_verdicts([model], policy))[:12]
     methods = {"attack_classifier_tree": "tree_path", "threat_detector_ensemble": "sampled_orders"}
     for row in rows:
         found = explain(model, row)
@@ -66,11 +68,11 @@ def test_the_starters_are_explained(name: str, starter: Starter, stored_rows: St
             )
 
 
-def test_whatever_keeps_to_a_path_gets_its_answer(starter: Starter, stored_rows: StoredRows) -> None:
+def test_whatever_keeps_to_a_path_gets_its_answer(starter: Starter, policy: Policy) -> None:
     """Values are drawn anew, and moved to the very limits of the path's conditions."""
     model, random = starter("attack_classifier_tree"), np.random.default_rng(8)
     names = model.bundle.contract.names
-    for row in inputs(model, stored_rows([model]))[:10]:
+    for row in inputs(model, stored_verdicts([model], policy))[:10]:
         found = explain(model, row)
         assert found.path is not None
         limits = merged(found.path)
@@ -92,9 +94,9 @@ def keeps(limits: list[Condition], name: str, value: float) -> bool:
     return all(of.holds(float(value)) for of in limits if of.feature.name == name)
 
 
-def test_a_model_of_own_features_is_explained(stored_rows: StoredRows) -> None:
+def test_a_model_of_own_features_is_explained(policy: Policy) -> None:
     model = ServedModel(own_model().served)
-    for row in inputs(model, stored_rows([model], own_messages(5))):
+    for row in inputs(model, stored_verdicts([model], policy, own_messages(5))):
         found = explain(model, row)
         require_complete(found, float(model.threat_scores(row[None])[0]))
         assert found.votes is not None and set(found.votes) <= {"attack", "normal"} and sum(found.votes.values()) == 5
