@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -162,3 +163,29 @@ def refuse_some(route: Route, refusals: Iterator[int]) -> None:
         route.continue_()
     else:
         route.fulfill(status=status, json={"error": {"code": "service_unavailable", "message": "away", "details": {}}})
+
+
+def test_why_a_row_got_its_verdict(site: Site, page: Page, screenshots: Path) -> None:
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#feed-rows tr").filter(has=page.locator(".attack")).first.click()
+    dialog = page.locator("#row-dialog")
+    dialog.get_by_text("Why?").click()
+    expect(dialog.locator(".why .badge")).to_have_text("Bit-equal")
+    expect(dialog.locator(".why")).to_contain_text("the parts add up")
+    adds = dialog.locator(".why tbody tr").first.locator("td").last
+    expect(adds).to_have_text(re.compile(r"^[+−]0\.\d+$"))
+    dialog.locator(".why .hint").last.scroll_into_view_if_needed()
+    dialog.screenshot(path=screenshots / "receipt.png")
+    page.keyboard.press("Escape")
+
+
+def test_what_cannot_be_verified_is_said(open_page: Callable[..., Watched]) -> None:
+    watched = open_page()
+    page = watched.page
+    told = {"error": {"code": "conflict", "message": "model 3 was deleted with its file", "details": {}}}
+    page.route("**/receipt", lambda route: route.fulfill(status=409, json=told))
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#feed-rows tr").first.click()
+    page.locator("#row-dialog").get_by_text("Why?").click()
+    expect(page.locator("#row-dialog .why .note")).to_have_text("model 3 was deleted with its file")
+    watched.faults[:] = [fault for fault in watched.faults if "status of 409" not in fault]

@@ -73,6 +73,10 @@ def test_everybody_can_use_it(open_page: Callable[..., Watched], width: int, sch
         re.compile(r"^\d\.\d{3}( novel)?$")
     )
     assert serious_findings(page) == []
+    page.locator("#row-dialog").get_by_text("Why?").click()
+    page.wait_for_selector("#row-dialog .why table")
+    assert serious_findings(page) == []
+    assert page.evaluate("document.querySelector('#row-dialog').scrollWidth") <= width
 
 
 def test_it_can_be_used_by_keyboard_alone(page: Page) -> None:

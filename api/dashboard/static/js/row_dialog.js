@@ -4,6 +4,7 @@ import { ApiError, get } from "./api.js";
 import { closable, facts, fill, find, make, table } from "./dom.js";
 import { instant, score, value, words } from "./format.js";
 import { sleep } from "./poll.js";
+import { why } from "./receipt.js";
 import { actionName, confidenceKind, verdictBadge } from "./verdict.js";
 
 const AGAIN_MS = 1500;
@@ -25,7 +26,7 @@ export class RowDialog {
     for (let tries = 1; turn === this.turn; tries += 1) {
       const last = tries === TRIES;
       const row = await this.ask(turn, () => this.described(id), last ? null : NOT_YET);
-      if (row && turn === this.turn) fill(find("row-dialog-body"), about(row), ...row.described.map((contract) => features(row, contract)));
+      if (row && turn === this.turn) fill(find("row-dialog-body"), about(row), row.features ? why(id) : null, ...row.described.map((contract) => features(row, contract)));
       if (last || row === null || row?.features) return;
       await sleep(AGAIN_MS);
     }
