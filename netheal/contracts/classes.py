@@ -15,12 +15,18 @@ def _key(label: str) -> str:
 
 @dataclass(frozen=True)
 class AttackClasses:
-    """Class names by id (their place in `names`), the benign one, and labels known to lie outside."""
+    """Class names by id (their place in `names`), the benign one, and labels known to lie outside.
+
+    `normal_labels` and `attack_labels` are those of sets that tell only the two apart, or attacks of other names
+    (NSL-KDD's).
+    """
 
     names: tuple[str, ...]
     benign: str
     aliases: dict[str, str]
     outside: frozenset[str]
+    normal_labels: frozenset[str]
+    attack_labels: frozenset[str]
 
     @cached_property
     def _by_key(self) -> dict[str, str]:
@@ -37,6 +43,20 @@ class AttackClasses:
         """
         return self._by_key.get(_key(label))
 
+    @cached_property
+    def _attack_by_key(self) -> dict[str, bool]:
+        classes = {key: name != self.benign for key, name in self._by_key.items()}
+        attacks = {_key(label): True for label in (*self.attack_labels, *self.outside)}
+        return attacks | {_key(label): False for label in self.normal_labels} | classes
+
+    def is_attack_label(self, label: str) -> bool | None:
+        """Whether a label means an attack, be it one of the 14 or not; None for a label that nobody knows.
+
+        >>> [attack_classes().is_attack_label(label) for label in ("DDoS", "neptune.", "normal", "Heartbleed", "?")]
+        [True, True, False, True, None]
+        """
+        return self._attack_by_key.get(_key(label.rstrip(" .")))
+
     def id_of(self, name: str) -> int:
         """The id of a canonical class name; raises ValueError for another."""
         return self.names.index(name)
@@ -51,4 +71,6 @@ def attack_classes() -> AttackClasses:
         benign=document["benign"],
         aliases=dict(document["aliases"]),
         outside=frozenset(document["outside"]),
+        normal_labels=frozenset(document["normal_labels"]),
+        attack_labels=frozenset(document["attack_labels"]),
     )

@@ -1,0 +1,81 @@
+"""What a report has counted."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netheal.contracts import attack_classes
+from netheal.rescoring.report.columns import VERDICTS
+from netheal.rescoring.report.example_rows import ExampleRows
+from netheal.rescoring.report.score_histogram import ScoreHistogram
+
+Counts = NDArray[np.int64]
+
+_CLASSES = len(attack_classes().names)
+_SHOWN = (
+    "file",
+    "line",
+    "label",
+    "is_attack",
+    "attack_class",
+    "attack_confidence",
+    "threat_score",
+    "other_is_attack",
+    "other_attack_class",
+    "other_threat_score",
+)
+_SHOWN_REJECTED = ("file", "line", "reason", "field", "detail")
+
+
+def _matrix(size: int) -> Counts:
+    return np.zeros((size, size), np.int64)
+
+
+@dataclass
+class Tally:
+    """Counts of rows."""
+
+    compared_with: str | None
+    run_ids: set[str] = field(default_factory=set)
+    file_errors: dict[str, str] = field(default_factory=dict)
+    """File -> why it could not be read."""
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(file, one of `VERDICTS`)"""
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(reason, file)"""
+    models: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(type, version, hash)"""
+    policies: Counter[str] = field(default_factory=Counter)
+    label_names: set[str] = field(default_factory=set)
+    labels: Counter[tuple[str, int, bool, bool]] = field(default_factory=Counter)
+    """(label, what it means, whether the other models and whether these call its rows attacks)"""
+    threat: Counts = field(default_factory=lambda: _matrix(2))
+    """The threat detector: [normal or attack by label, by detector]."""
+    thresholds: set[float] = field(default_factory=set)
+    scores: ScoreHistogram = field(default_factory=ScoreHistogram)
+    other_scores: ScoreHistogram = field(default_factory=ScoreHistogram)
+    confusion: Counts = field(default_factory=lambda: _matrix(_CLASSES))
+    """The attack classifier: [class by label, by classifier]."""
+    other_confusion: Counts = field(default_factory=lambda: _matrix(_CLASSES))
+    changes: Counts = field(default_factory=lambda: _matrix(len(VERDICTS)))
+    """[verdict of the other models, of these]"""
+    rows: ExampleRows = field(default_factory=lambda: ExampleRows(_SHOWN))
+    """By ("missed", label), ("false_alarm", label), ("found_now", label), ("missed_now", label),
+    ("confusion", true class id, said class id), ("changed", place in `VERDICTS` before, now)."""
+    rejected_rows: ExampleRows = field(default_factory=lambda: ExampleRows(_SHOWN_REJECTED))
+    """By reason."""
+
+    def merge(self, other: "Tally") -> None:
+        """Add what the other has counted."""
+        self.compared_with = self.compared_with or other.compared_with
+        self.file_errors |= other.file_errors
+        for sets in ("run_ids", "label_names", "thresholds"):
+            getattr(self, sets).update(getattr(other, sets))
+        for counter in ("verdicts", "rejected", "models", "policies", "labels"):
+            getattr(self, counter).update(getattr(other, counter))
+        for matrix in ("threat", "confusion", "other_confusion", "changes"):
+            getattr(self, matrix).__iadd__(getattr(other, matrix))
+        for part in ("scores", "other_scores", "rows", "rejected_rows"):
+            getattr(self, part).merge(getattr(other, part))
