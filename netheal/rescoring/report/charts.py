@@ -7,7 +7,7 @@ from typing import Any
 from netheal.rescoring.report.element import Element, element
 from netheal.rescoring.report.plot_frame import SHARE_TICKS, Frame, count_ticks, decade_ticks, line, words
 
-_SQUARE = {"width": 460, "height": 420, "x": (0.0, 1.0), "y": (0.0, 1.0)}
+_KEY_PX = 20
 _BAR_PX = 26
 _CELL_PX = 44
 _BARS_JOINED = 2
@@ -33,7 +33,7 @@ def bar_chart(rows: Sequence[tuple[str, int, str]], unit: str, title: str) -> El
 
 def roc_chart(curves: Mapping[str, Mapping[str, Any]], point: tuple[float, float] | None) -> Element:
     """A line a detector; `point` is where the first one's threshold puts it: false and true positive rate."""
-    frame = Frame(**_SQUARE)
+    frame = _square(len(curves) + (point is not None))
     svg = frame.drawing("ROC curve")
     frame.draw_axes(
         svg,
@@ -49,13 +49,15 @@ def roc_chart(curves: Mapping[str, Mapping[str, Any]], point: tuple[float, float
         _key(svg, frame, number, f"{name}, AUC {curve['auc']:.4f}")
     if point is not None:
         svg.append(element("circle", cx=frame.at_x(point[0]), cy=frame.at_y(point[1]), r=5, class_="point"))
-        _key(svg, frame, len(curves), "● at the threshold", swatch=False)
+        y = 14 + len(curves) * _KEY_PX
+        svg.append(element("circle", cx=frame.left + 11, cy=y - 4, r=5, class_="point"))
+        svg.append(words(frame.left + 30, y, "at the threshold", "key"))
     return svg
 
 
 def calibration_chart(series: Mapping[str, Mapping[str, Any]]) -> Element:
     """Mean score against the share of attacks, a point a tenth of the scale; a larger one has more rows."""
-    frame = Frame(**_SQUARE)
+    frame = _square(len(series))
     svg = frame.drawing("Calibration")
     frame.draw_axes(svg, "Mean score", "Share of attacks", SHARE_TICKS, SHARE_TICKS)
     svg.append(element("path", d=frame.path((0, 1), (0, 1)), class_="chance"))
@@ -69,17 +71,21 @@ def calibration_chart(series: Mapping[str, Mapping[str, Any]]) -> Element:
             hint = element("title", f"{one['rows']:,} rows: mean score {x:.3f}, attacks {y:.3f}")
             dot = element("circle", hint, cx=frame.at_x(x), cy=frame.at_y(y), r=radius, class_=f"dot series-{number}")
             svg.append(dot)
-        _key(svg, frame, number, f"{name}, error {figures['calibration_error']:.4f}", at_top=True)
+        _key(svg, frame, number, f"{name}, error {figures['calibration_error']:.4f}")
     return svg
 
 
-def _key(svg: Element, frame: Frame, number: int, text: str, swatch: bool = True, at_top: bool = False) -> None:
-    """A line of the legend, in the corner where no good curve is."""
-    y = frame.top + 18 + number * 20 if at_top else frame.height - frame.bottom - 54 + number * 20
-    x = frame.left + 14 if at_top else frame.left + 150
-    if swatch:
-        svg.append(line(x, y - 4, x + 22, y - 4, f"curve series-{number}"))
-    svg.append(words(x + (28 if swatch else 6), y, text, "key"))
+def _square(keys: int) -> Frame:
+    """Shares against shares, below a legend of so many lines."""
+    top = 18 + keys * _KEY_PX
+    return Frame(460, 406 + top, (0.0, 1.0), (0.0, 1.0), top=top)
+
+
+def _key(svg: Element, frame: Frame, number: int, text: str) -> None:
+    """A line of the legend."""
+    y = 14 + number * _KEY_PX
+    svg.append(line(frame.left, y - 4, frame.left + 22, y - 4, f"curve series-{number}"))
+    svg.append(words(frame.left + 30, y, text, "key"))
 
 
 def score_chart(bars: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -> Element:
@@ -117,7 +123,7 @@ def confusion_chart(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> El
     """Rows by label (down) and by class (across); the darker, the larger the share of the label's rows."""
     size = len(names) * _CELL_PX
     left, top = 196, 172
-    frame = Frame(left + size + 60, top + size + 16, (0, 1), (0, 1))
+    frame = Frame(left + size + 130, top + size + 16, (0, 1), (0, 1))
     svg = frame.drawing("Confusion matrix")
     svg.append(words(left + size / 2, 14, "Class by the model", "name", "middle"))
     side = words(14, top + size / 2, "Class by the label", "name", "middle")

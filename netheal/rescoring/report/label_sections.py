@@ -6,8 +6,9 @@ from typing import Any
 from netheal.rescoring.report.charts import calibration_chart, confusion_chart, roc_chart, score_chart
 from netheal.rescoring.report.element import Content, Element, element, foreign
 from netheal.rescoring.report.sections import Document, plot, section
-from netheal.rescoring.report.tables import count, decimals, examples, figures, folded, percent, table
+from netheal.rescoring.report.tables import count, decimals, examples, figures, folded, percent, rows_text, table
 
+_LABELS_SHOWN = 8
 _CAVEAT = "A label says what whoever made the file held for true; rows without one are not in these figures."
 
 
@@ -34,7 +35,7 @@ def comparison(document: Document) -> Element | None:
         table(["Verdict", "Rows before", "Rows now", "Gained", "Lost"], rows, (1, 2, 3, 4)),
         element("h3", "Most frequent changes") if found["changes"] else None,
         *(
-            folded(f"{one['before']} → {one['now']}: {count(one['rows'])} rows", examples(one["examples"]))
+            folded(f"{one['before']} → {one['now']}: {rows_text(one['rows'])}", examples(one["examples"]))
             for one in found["changes"]
         ),
         *(_compared_by_label(found["labelled"]) if found["labelled"] else ()),
@@ -62,14 +63,13 @@ def _compared_by_label(found: Mapping[str, Any]) -> list[Element]:
 
 
 def _by_label(title: str, found: Mapping[str, Any]) -> list[Element]:
-    """Rows of one kind, by label, with examples."""
-    return [
-        element("h3", f"{title}: {count(found['rows'])} rows"),
-        *(
-            folded(f": {count(one['rows'])} rows", examples(one["examples"]), name=one["label"])
-            for one in found["labels"]
-        ),
+    """Rows of one kind, by label, with examples; the rare labels are folded."""
+    listed = [
+        folded(f": {rows_text(one['rows'])}", examples(one["examples"]), name=one["label"]) for one in found["labels"]
     ]
+    first, rest = listed[:_LABELS_SHOWN], listed[_LABELS_SHOWN:]
+    more = [folded(f"and {len(rest)} more", element("div", *rest, class_="nested"))] if rest else []
+    return [element("h3", f"{title}: {rows_text(found['rows'])}"), *first, *more]
 
 
 def verdicts(document: Document) -> Element | None:
@@ -199,7 +199,7 @@ def _worst(found: Mapping[str, Any]) -> list[Element]:
         element("h3", "Worst confusions"),
         *(
             folded(
-                f"{one['label']} called {one['called']}: {count(one['rows'])} rows, {one['percent_of_label']:.2f} %"
+                f"{one['label']} called {one['called']}: {rows_text(one['rows'])}, {one['percent_of_label']:.2f} %"
                 " of the label's",
                 examples(one["examples"]),
             )

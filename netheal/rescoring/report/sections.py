@@ -5,7 +5,7 @@ from typing import Any
 
 from netheal.rescoring.report.charts import bar_chart
 from netheal.rescoring.report.element import Content, Element, element, foreign
-from netheal.rescoring.report.tables import count, figures, folded, rejected_examples, short_hash, table
+from netheal.rescoring.report.tables import count, figures, folded, rejected_examples, rows_text, short_hash, table
 
 Document = Mapping[str, Any]
 MOST_FILES = 500
@@ -62,7 +62,7 @@ def rejected(document: Document) -> Element | None:
         element("p", "Every row that was read has a verdict or is here, never both.", class_="muted"),
         table(["Reason", "Meaning", "Rows"], rows, (2,)),
         element("h3", "Example rows"),
-        *(folded(f"{one['reason']}: {count(one['rows'])} rows", rejected_examples(one["examples"])) for one in found),
+        *(folded(f"{one['reason']}: {rows_text(one['rows'])}", rejected_examples(one["examples"])) for one in found),
     )
 
 

@@ -83,6 +83,15 @@ def count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
+def rows_text(value: int) -> str:
+    """A number of rows, in words.
+
+    >>> rows_text(1), rows_text(2_000)
+    ('1 row', '2,000 rows')
+    """
+    return "1 row" if value == 1 else f"{value:,} rows"
+
+
 def decimals(value: float | None) -> str:
     """A score, or a figure of merit."""
     return "" if value is None else f"{value:.4f}"
