@@ -13,6 +13,11 @@ def _key(label: str) -> str:
     return _DASHES.sub(" ", label).strip().casefold()
 
 
+def _label_key(label: str) -> str:
+    """As KDD'99 writes them, labels end in a dot."""
+    return _key(label).rstrip(".")
+
+
 @dataclass(frozen=True)
 class AttackClasses:
     """Class names by id (their place in `names`), the benign one, and labels known to lie outside.
@@ -44,10 +49,20 @@ class AttackClasses:
         return self._by_key.get(_key(label))
 
     @cached_property
-    def _attack_by_key(self) -> dict[str, bool]:
-        classes = {key: name != self.benign for key, name in self._by_key.items()}
-        attacks = {_key(label): True for label in (*self.attack_labels, *self.outside)}
-        return attacks | {_key(label): False for label in self.normal_labels} | classes
+    def _known_by_key(self) -> dict[str, tuple[str, bool]]:
+        """Every label that is listed: its spelling here, and whether it is an attack."""
+        known = [(label, label, True) for label in (*self.attack_labels, *self.outside)]
+        known += [(label, label, False) for label in self.normal_labels]
+        known += [(label, name, name != self.benign) for label, name in self._by_key.items()]
+        return {_key(label): (shown, attack) for label, shown, attack in known}
+
+    def known_label(self, label: str) -> str | None:
+        """The one spelling of a label that is a class or is listed as outside of them; None for any other.
+
+        >>> [attack_classes().known_label(label) for label in ("ddos", " Neptune.", "HEARTBLEED", "?")]
+        ['DDoS', 'neptune', 'Heartbleed', None]
+        """
+        return self._known_by_key.get(_label_key(label), (None, False))[0]
 
     def is_attack_label(self, label: str) -> bool | None:
         """Whether a label means an attack, be it one of the 14 or not; None for a label that nobody knows.
@@ -55,7 +70,7 @@ class AttackClasses:
         >>> [attack_classes().is_attack_label(label) for label in ("DDoS", "neptune.", "normal", "Heartbleed", "?")]
         [True, True, False, True, None]
         """
-        return self._attack_by_key.get(_key(label.rstrip(" .")))
+        return self._known_by_key.get(_label_key(label), (None, None))[1]
 
     def id_of(self, name: str) -> int:
         """The id of a canonical class name; raises ValueError for another."""

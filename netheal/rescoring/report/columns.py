@@ -64,10 +64,10 @@ def doubles(table: pa.Table, name: str) -> NDArray[np.float64]:
 
 
 def labels(table: pa.Table) -> Labels:
-    """What the column `label` says: a class by its canonical name, any other label as it came."""
+    """What the column `label` says: a known label by its one spelling, any other as it came."""
     found, classes = texts(table, "label"), attack_classes()
     meant = [None if text is None else classes.canonical(text) for text in found.values]
-    shown = [name or (text or "").strip()[:LABEL_CHARS] for name, text in zip(meant, found.values, strict=True)]
+    shown = [classes.known_label(text or "") or (text or "").strip()[:LABEL_CHARS] for text in found.values]
     names = tuple(sorted({name for name in shown if name}))
     place = {name: at for at, name in enumerate(names)}
     attack = [None if text is None else classes.is_attack_label(text) for text in found.values]

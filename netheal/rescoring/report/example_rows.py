@@ -1,6 +1,6 @@
 """Rows to look at: the first few of each kind by file and line, whatever order they come in."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -13,57 +13,70 @@ EXAMPLES = 5
 """How many are kept of each kind."""
 _TEXT_CHARS = 300
 
+Place = tuple[str, int]
+"""File and line."""
+
 
 class ExampleRows:
     """For each key at most `EXAMPLES` rows, as JSON objects with the columns asked for that the table has."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self._columns = columns
-        self._rows: dict[Hashable, list[dict[str, Any]]] = {}
+        self._rows: dict[Hashable, dict[Place, dict[str, Any]]] = {}
 
-    def add(self, table: pa.Table, keys: NDArray[np.int64], name_of: Any) -> None:
-        """Offer rows of `table` by number of key [n], -1 for none; `name_of(number)` is the key.
-
-        A batch's rows of a key are offered by file and line.
-        """
+    def add(self, table: pa.Table, keys: NDArray[np.int64], name_of: Callable[[int], Hashable]) -> None:
+        """Offer rows of `table` by number of key [n], -1 for none; `name_of(number)` is the key."""
         chosen = np.flatnonzero(keys >= 0)
         if not len(chosen):
             return
-        ranked = chosen[_by_place(table.select(["file", "line"]).take(pa.array(chosen)))]
-        for number in np.unique(keys[chosen]):
-            first = ranked[keys[ranked] == number][:EXAMPLES]
-            self._offer(name_of(int(number)), self._documents(table, first))
+        first = _first_of_each(table, chosen, keys[chosen])
+        places = zip(_files(table, first), _lines(table, first).tolist(), strict=True)
+        wanted = [
+            (at, name, place)
+            for at, name, place in zip(first.tolist(), map(name_of, keys[first].tolist()), places, strict=True)
+            if self._wants(name, place)
+        ]
+        rows = self._documents(table, [at for at, _, _ in wanted]) if wanted else []
+        for (_, name, place), row in zip(wanted, rows, strict=True):
+            self._keep(name, {place: row})
 
     def merge(self, other: "ExampleRows") -> None:
         """Offer what the other has."""
-        for key, rows in other._rows.items():
-            self._offer(key, rows)
+        for name, rows in other._rows.items():
+            self._keep(name, rows)
 
-    def of(self, key: Hashable) -> list[dict[str, Any]]:
+    def of(self, name: Hashable) -> list[dict[str, Any]]:
         """Rows of a key."""
-        return self._rows.get(key, [])
+        return [row for _, row in sorted(self._rows.get(name, {}).items())]
 
-    def _offer(self, key: Hashable, rows: list[dict[str, Any]]) -> None:
-        self._rows[key] = sorted([*self._rows.get(key, []), *rows], key=_place)[:EXAMPLES]
+    def _wants(self, name: Hashable, place: Place) -> bool:
+        kept = self._rows.get(name, {})
+        return len(kept) < EXAMPLES or place < max(kept)
 
-    def _documents(self, table: pa.Table, places: NDArray[np.int64]) -> list[dict[str, Any]]:
+    def _keep(self, name: Hashable, rows: dict[Place, dict[str, Any]]) -> None:
+        every = self._rows.get(name, {}) | rows
+        self._rows[name] = {place: every[place] for place in sorted(every)[:EXAMPLES]}
+
+    def _documents(self, table: pa.Table, at: list[int]) -> list[dict[str, Any]]:
         names = [name for name in self._columns if name in table.column_names]
-        rows = table.select(names).take(pa.array(places)).to_pylist()
-        return [dict(_cells(row)) for row in rows]
+        rows = table.select(names).take(pa.array(at)).to_pylist()
+        return [{k: v[:_TEXT_CHARS] if isinstance(v, str) else v for k, v in row.items()} for row in rows]
 
 
-def _by_place(places: pa.Table) -> NDArray[np.int64]:
-    """The order of rows by file and line."""
-    file = texts(places, "file")
+def _first_of_each(table: pa.Table, chosen: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the chosen rows [k] those that come first of their key [k] by file and line, at most `EXAMPLES` of each."""
+    file = texts(table.select(["file"]).take(pa.array(chosen)), "file")
     rank = {name: at for at, name in enumerate(sorted(name or "" for name in file.values))}
     ranks = file.mapped([rank[name or ""] for name in file.values], np.int64)
-    return np.lexsort((places["line"].fill_null(0).to_numpy(), ranks))
+    order = np.lexsort((_lines(table, chosen), ranks, keys))
+    ordered = keys[order]
+    turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.asarray(chosen[order[turn < EXAMPLES]])
 
 
-def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in row.items():
-        yield name, value[:_TEXT_CHARS] if isinstance(value, str) else value
+def _files(table: pa.Table, at: NDArray[np.int64]) -> list[str]:
+    return [name or "" for name in table["file"].take(pa.array(at)).to_pylist()]
 
 
-def _place(row: dict[str, Any]) -> tuple[str, int]:
-    return row["file"] or "", row["line"] or 0
+def _lines(table: pa.Table, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray(table["line"].take(pa.array(at)).fill_null(0).to_numpy(), np.int64)

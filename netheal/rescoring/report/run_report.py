@@ -1,7 +1,8 @@
 """The figures of a rescoring run, added up as its rows come, in memory that does not grow with them.
 
 What is kept: counts by file, reason, class, model and label; two confusion matrices; the first rows of each kind of
-error; and histograms of scores. Reports of parts of a run are merged to the same report, whatever the order.
+error; and histograms of scores. Reports of parts of a run are merged to the same report, whatever the order; only where
+there are more unknown labels than are counted apart it depends on it which these are.
 """
 
 import json
@@ -29,12 +30,9 @@ from netheal.rescoring.report.columns import (
 from netheal.rescoring.report.document import report_document
 from netheal.rescoring.report.page import report_page
 from netheal.rescoring.report.score_histogram import ATTACK, NORMAL, UNKNOWN
-from netheal.rescoring.report.tally import Tally
+from netheal.rescoring.report.tally import OTHER_LABELS, Tally
 
 JSON_FILE, PAGE_FILE = "report.json", "report.html"
-MOST_LABELS = 500
-"""Different labels that are counted apart; a file whose label column is something else has any number."""
-OTHER_LABELS = "(other labels)"
 
 
 class RunReport:
@@ -196,17 +194,8 @@ def _confusion(true: np.ndarray, said: np.ndarray) -> np.ndarray:
 
 
 def _few(tally: Tally, found: Labels) -> Labels:
-    """With labels that are too many counted as one."""
-    known = tally.label_names
-    names = []
-    for name in found.names:
-        if name in known or len(known) < MOST_LABELS or attack_classes().is_attack_label(name) is not None:
-            known.add(name)
-            names.append(name)
-        else:
-            names.append(OTHER_LABELS)
-    if OTHER_LABELS not in names:
-        return found
+    """With unknown labels that are too many counted as one."""
+    names = [name if tally.lists(name) else OTHER_LABELS for name in found.names]
     unique = tuple(sorted(set(names)))
     place = np.array([*(unique.index(name) for name in names), -1])
     return Labels(unique, place[found.name], found.class_id, found.truth)

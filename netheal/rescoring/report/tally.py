@@ -26,6 +26,9 @@ _SHOWN = (
     "other_attack_class",
     "other_threat_score",
 )
+MOST_LABELS = 500
+"""Unknown labels that are counted apart; a file whose label column is something else has any number."""
+OTHER_LABELS = "(other labels)"
 _SHOWN_REJECTED = ("file", "line", "reason", "field", "detail")
 
 
@@ -48,7 +51,7 @@ class Tally:
     models: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(type, version, hash)"""
     policies: Counter[str] = field(default_factory=Counter)
-    label_names: set[str] = field(default_factory=set)
+    unknown_labels: set[str] = field(default_factory=set)
     labels: Counter[tuple[str, int, bool, bool]] = field(default_factory=Counter)
     """(label, what it means, whether the other models and whether these call its rows attacks)"""
     threat: Counts = field(default_factory=lambda: _matrix(2))
@@ -67,13 +70,23 @@ class Tally:
     rejected_rows: ExampleRows = field(default_factory=lambda: ExampleRows(_SHOWN_REJECTED))
     """By reason."""
 
+    def lists(self, label: str) -> bool:
+        """Whether a label is counted apart: a known one, or one of the first that are unknown."""
+        if attack_classes().known_label(label) is None and label not in self.unknown_labels:
+            if len(self.unknown_labels) == MOST_LABELS:
+                return False
+            self.unknown_labels.add(label)
+        return True
+
     def merge(self, other: "Tally") -> None:
         """Add what the other has counted."""
         self.compared_with = self.compared_with or other.compared_with
         self.file_errors |= other.file_errors
-        for sets in ("run_ids", "label_names", "thresholds"):
+        for sets in ("run_ids", "thresholds"):
             getattr(self, sets).update(getattr(other, sets))
-        for counter in ("verdicts", "rejected", "models", "policies", "labels"):
+        for (label, *rest), rows in other.labels.items():
+            self.labels[label if self.lists(label) else OTHER_LABELS, *rest] += rows
+        for counter in ("verdicts", "rejected", "models", "policies"):
             getattr(self, counter).update(getattr(other, counter))
         for matrix in ("threat", "confusion", "other_confusion", "changes"):
             getattr(self, matrix).__iadd__(getattr(other, matrix))
