@@ -18,6 +18,37 @@ VERDICTS = (*attack_classes().names, UNCLASSIFIED)
 """What a row can be called; BENIGN is a row that is no attack, of whatever model."""
 LABEL_CHARS = 200
 
+SHOWN = (
+    "event_id",
+    "file",
+    "line",
+    "label",
+    "is_attack",
+    "attack_class",
+    "attack_confidence",
+    "threat_score",
+    "other_is_attack",
+    "other_attack_class",
+    "other_threat_score",
+)
+"""Columns of example rows that have a verdict; `other_…` may be absent."""
+SHOWN_REJECTED = ("event_id", "file", "line", "reason", "field", "detail")
+"""Columns of example rows that were rejected."""
+VERDICT_COLUMNS = (
+    *SHOWN,
+    "run_id",
+    "threat_threshold",
+    "threat_is_attack",
+    "threat_model_version",
+    "threat_model_hash",
+    "attack_model_version",
+    "attack_model_hash",
+    "policy_version",
+)
+"""All that a report reads of verdicts."""
+REJECTED_COLUMNS = (*SHOWN_REJECTED, "run_id")
+"""All that a report reads of rejected rows."""
+
 
 @dataclass(frozen=True)
 class Texts:

@@ -122,7 +122,7 @@ def _labels(tally: Tally) -> Document:
 
 def _verdicts(tally: Tally) -> Document | None:
     """All verdicts against what labels say is an attack."""
-    matrix = _called(tally, lambda before, now: now)
+    matrix = _called(tally)
     if not matrix.any():
         return None
     return {
@@ -132,15 +132,16 @@ def _verdicts(tally: Tally) -> Document | None:
     }
 
 
-def _called(tally: Tally, which: Callable[[bool, bool], bool]) -> Counts:
+def _called(tally: Tally, by_others: bool = False, compared_only: bool = False) -> Counts:
+    """Rows of known meaning: [normal or attack by label, by these models or the others]."""
     matrix = np.zeros((2, 2), np.int64)
     for (_, truth, before, now), rows in tally.labels.items():
-        if truth != UNKNOWN:
-            matrix[truth, int(which(before, now))] += rows
+        if truth != UNKNOWN and not (compared_only and before == UNKNOWN):
+            matrix[truth, before if by_others else int(now)] += rows
     return matrix
 
 
-def _wrong(tally: Tally, kind: str, wanted: Callable[[int, bool, bool], bool]) -> Document:
+def _wrong(tally: Tally, kind: str, wanted: Callable[[int, int, bool], bool]) -> Document:
     """Rows and labels, with example rows."""
     counted: Counter[str] = Counter()
     for (name, truth, before, now), rows in tally.labels.items():
@@ -197,7 +198,7 @@ def _comparison(tally: Tally) -> Document:
     """The other models' verdicts (`before`) and these (`now`)."""
     changes, benign = tally.changes, VERDICTS.index(attack_classes().benign)
     kept = np.diag(changes)
-    labelled = _called(tally, lambda before, now: now)
+    labelled = _called(tally, compared_only=True)
     return {
         "compared_with": tally.compared_with,
         "rows": int(changes.sum()),
@@ -227,16 +228,20 @@ def _comparison(tally: Tally) -> Document:
 
 def _compared_by_label(tally: Tally) -> Document:
     return {
-        "before": _two_classes(_called(tally, lambda before, now: before)),
-        "now": _two_classes(_called(tally, lambda before, now: now)),
-        "missed_before_found_now": _wrong(tally, "found_now", lambda t, before, now: t == ATTACK and now > before),
-        "found_before_missed_now": _wrong(tally, "missed_now", lambda t, before, now: t == ATTACK and now < before),
-        "false_alarms_gone": _rows_where(tally, lambda t, before, now: t == NORMAL and now < before),
-        "false_alarms_new": _rows_where(tally, lambda t, before, now: t == NORMAL and now > before),
+        "before": _two_classes(_called(tally, by_others=True, compared_only=True)),
+        "now": _two_classes(_called(tally, compared_only=True)),
+        "missed_before_found_now": _wrong(tally, "found_now", _is(ATTACK, before=NORMAL, now=True)),
+        "found_before_missed_now": _wrong(tally, "missed_now", _is(ATTACK, before=ATTACK, now=False)),
+        "false_alarms_gone": _rows_where(tally, _is(NORMAL, before=ATTACK, now=False)),
+        "false_alarms_new": _rows_where(tally, _is(NORMAL, before=NORMAL, now=True)),
     }
 
 
-def _rows_where(tally: Tally, wanted: Callable[[int, bool, bool], bool]) -> int:
+def _is(truth: int, before: int, now: bool) -> Callable[[int, int, bool], bool]:
+    return lambda *said: said == (truth, before, now)
+
+
+def _rows_where(tally: Tally, wanted: Callable[[int, int, bool], bool]) -> int:
     return sum(rows for (_, truth, before, now), rows in tally.labels.items() if wanted(truth, before, now))
 
 

@@ -1,4 +1,4 @@
-"""Rows to look at: the first few of each kind by file and line, whatever order they come in."""
+"""Rows to look at: the first few of each kind by file, line and event id, whatever order they come in."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -13,8 +13,8 @@ EXAMPLES = 5
 """How many are kept of each kind."""
 _TEXT_CHARS = 300
 
-Place = tuple[str, int]
-"""File and line."""
+Place = tuple[str, int, int]
+"""File, line and event id: rows that were stored by the stream have only this."""
 
 
 class ExampleRows:
@@ -30,7 +30,8 @@ class ExampleRows:
         if not len(chosen):
             return
         first = _first_of_each(table, chosen, keys[chosen])
-        places = zip(_files(table, first), _lines(table, first).tolist(), strict=True)
+        lines, events = (_numbers(table, name, first).tolist() for name in ("line", "event_id"))
+        places = zip(_files(table, first), lines, events, strict=True)
         wanted = [
             (at, name, place)
             for at, name, place in zip(first.tolist(), map(name_of, keys[first].tolist()), places, strict=True)
@@ -64,11 +65,11 @@ class ExampleRows:
 
 
 def _first_of_each(table: pa.Table, chosen: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of the chosen rows [k] those that come first of their key [k] by file and line, at most `EXAMPLES` of each."""
+    """Of the chosen rows [k] those that come first of their key [k] by `Place`, at most `EXAMPLES` of each."""
     file = texts(table.select(["file"]).take(pa.array(chosen)), "file")
     rank = {name: at for at, name in enumerate(sorted(name or "" for name in file.values))}
     ranks = file.mapped([rank[name or ""] for name in file.values], np.int64)
-    order = np.lexsort((_lines(table, chosen), ranks, keys))
+    order = np.lexsort((_numbers(table, "event_id", chosen), _numbers(table, "line", chosen), ranks, keys))
     ordered = keys[order]
     turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     return np.asarray(chosen[order[turn < EXAMPLES]])
@@ -78,5 +79,6 @@ def _files(table: pa.Table, at: NDArray[np.int64]) -> list[str]:
     return [name or "" for name in table["file"].take(pa.array(at)).to_pylist()]
 
 
-def _lines(table: pa.Table, at: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray(table["line"].take(pa.array(at)).fill_null(0).to_numpy(), np.int64)
+def _numbers(table: pa.Table, name: str, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A column of integers; null is 0."""
+    return np.asarray(table[name].take(pa.array(at)).fill_null(0).to_numpy(), np.int64)

@@ -90,11 +90,11 @@ def files_read(document: Document) -> Element:
 
 def models(document: Document) -> Element:
     """What scored and decided."""
-    scored = [
+    scored: list[list[Content]] = [
         [one["type"].replace("_", " "), foreign(one["version"]), short_hash(one["hash"]), count(one["rows"])]
         for one in document["models"]
     ]
-    decided = [
+    decided: list[list[Content]] = [
         ["healing policy", "", element("code", one["version"]), count(one["rows"])] for one in document["policies"]
     ]
     return section("Models and policy", table(["What", "Version", "Hash", "Rows"], [*scored, *decided], (3,)))

@@ -39,12 +39,11 @@ def folded(summary: str, *content: Content, name: str | None = None) -> Element:
 
 def examples(rows: Sequence[Mapping[str, Any]]) -> Element:
     """Example rows of verdicts: where they stand, what their label and the models said."""
-    compared = any("other_is_attack" in row for row in rows)
+    compared = any(row.get("other_is_attack") is not None for row in rows)
     headers = ["File", "Line", "Label", "Verdict", "Class", "Confidence", "Score"]
-    cells = [
+    cells: list[list[Content]] = [
         [
-            foreign(row["file"] or ""),
-            count(row["line"]),
+            *_place(row),
             foreign(row["label"] or ""),
             said(row["is_attack"]),
             row["attack_class"] or "",
@@ -57,6 +56,13 @@ def examples(rows: Sequence[Mapping[str, Any]]) -> Element:
     return table([*headers, *(["Compared models"] if compared else [])], cells, (1, 5, 6))
 
 
+def _place(row: Mapping[str, Any]) -> tuple[Content, Content]:
+    """Where a row stands: file and line, or the event that it is."""
+    if row["file"] is None:
+        return f"event {row['event_id']}", ""
+    return foreign(row["file"]), count(row["line"])
+
+
 def before_text(row: Mapping[str, Any]) -> str:
     """What the compared models said of a row."""
     score = row["other_threat_score"]
@@ -66,9 +72,8 @@ def before_text(row: Mapping[str, Any]) -> str:
 
 def rejected_examples(rows: Sequence[Mapping[str, Any]]) -> Element:
     """Example rows of a reason."""
-    cells = [
-        [foreign(row["file"] or ""), count(row["line"]), foreign(row["field"] or ""), foreign(row["detail"] or "")]
-        for row in rows
+    cells: list[list[Content]] = [
+        [*_place(row), foreign(row["field"] or ""), foreign(row["detail"] or "")] for row in rows
     ]
     return table(["File", "Line", "Field", "Detail"], cells, (1,))
 

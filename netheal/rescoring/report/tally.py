@@ -7,29 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.contracts import attack_classes
-from netheal.rescoring.report.columns import VERDICTS
+from netheal.rescoring.report.columns import SHOWN, SHOWN_REJECTED, VERDICTS
 from netheal.rescoring.report.example_rows import ExampleRows
 from netheal.rescoring.report.score_histogram import ScoreHistogram
 
 Counts = NDArray[np.int64]
 
 _CLASSES = len(attack_classes().names)
-_SHOWN = (
-    "file",
-    "line",
-    "label",
-    "is_attack",
-    "attack_class",
-    "attack_confidence",
-    "threat_score",
-    "other_is_attack",
-    "other_attack_class",
-    "other_threat_score",
-)
 MOST_LABELS = 500
 """Unknown labels that are counted apart; a file whose label column is something else has any number."""
 OTHER_LABELS = "(other labels)"
-_SHOWN_REJECTED = ("file", "line", "reason", "field", "detail")
 
 
 def _matrix(size: int) -> Counts:
@@ -52,8 +39,9 @@ class Tally:
     """(type, version, hash)"""
     policies: Counter[str] = field(default_factory=Counter)
     unknown_labels: set[str] = field(default_factory=set)
-    labels: Counter[tuple[str, int, bool, bool]] = field(default_factory=Counter)
-    """(label, what it means, whether the other models and whether these call its rows attacks)"""
+    labels: Counter[tuple[str, int, int, bool]] = field(default_factory=Counter)
+    """(label, what it means, what the other models said, whether these call its rows attacks); the second and the third
+    are `NORMAL`, `ATTACK` or `UNKNOWN`."""
     threat: Counts = field(default_factory=lambda: _matrix(2))
     """The threat detector: [normal or attack by label, by detector]."""
     thresholds: set[float] = field(default_factory=set)
@@ -64,10 +52,10 @@ class Tally:
     other_confusion: Counts = field(default_factory=lambda: _matrix(_CLASSES))
     changes: Counts = field(default_factory=lambda: _matrix(len(VERDICTS)))
     """[verdict of the other models, of these]"""
-    rows: ExampleRows = field(default_factory=lambda: ExampleRows(_SHOWN))
+    rows: ExampleRows = field(default_factory=lambda: ExampleRows(SHOWN))
     """By ("missed", label), ("false_alarm", label), ("found_now", label), ("missed_now", label),
     ("confusion", true class id, said class id), ("changed", place in `VERDICTS` before, now)."""
-    rejected_rows: ExampleRows = field(default_factory=lambda: ExampleRows(_SHOWN_REJECTED))
+    rejected_rows: ExampleRows = field(default_factory=lambda: ExampleRows(SHOWN_REJECTED))
     """By reason."""
 
     def lists(self, label: str) -> bool:
@@ -84,8 +72,8 @@ class Tally:
         self.file_errors |= other.file_errors
         for sets in ("run_ids", "thresholds"):
             getattr(self, sets).update(getattr(other, sets))
-        for (label, *rest), rows in other.labels.items():
-            self.labels[label if self.lists(label) else OTHER_LABELS, *rest] += rows
+        for (label, truth, before, now), rows in other.labels.items():
+            self.labels[label if self.lists(label) else OTHER_LABELS, truth, before, now] += rows
         for counter in ("verdicts", "rejected", "models", "policies"):
             getattr(self, counter).update(getattr(other, counter))
         for matrix in ("threat", "confusion", "other_confusion", "changes"):

@@ -19,6 +19,7 @@ from sklearn.metrics import (
 )
 
 from netheal.contracts import attack_classes
+from netheal.rescoring.report.columns import REJECTED_COLUMNS, VERDICT_COLUMNS
 from netheal.rescoring.report.example_rows import EXAMPLES
 from netheal.rescoring.report.run_report import RunReport
 from netheal.rescoring.report.score_histogram import EXACT_SCORES
@@ -198,6 +199,37 @@ def test_a_run_without_labels_says_what_was_found(make_verdicts: MakeTable, noth
     found = report.document()
     assert found["attacks"] == [{"class": "DDoS", "rows": 1, "percent": 100.0}]
     assert found["verdicts"] is found["attack_classifier"] is found["threat_detector"] is found["comparison"] is None
+
+
+def test_rows_that_no_other_model_took_are_not_compared(make_verdicts: MakeTable, nothing: pa.Table) -> None:
+    place = {"run_id": "r", "file": "a", "label": "DDoS", "is_attack": True, "attack_class": "DDoS"}
+    rows = [{**place, "line": 1, "other_is_attack": False}, {**place, "line": 2, "other_is_attack": None}]
+    report = RunReport("m")
+    report.add(make_verdicts(rows), nothing)
+    found = report.document()["comparison"]
+    assert (found["rows"], found["attack_now"], found["labelled"]["before"]["rows"]) == (1, 1, 1)
+    assert [row["line"] for row in found["labelled"]["missed_before_found_now"]["labels"][0]["examples"]] == [1]
+    report = RunReport()
+    report.add(make_verdicts(rows[1:]), nothing)
+    assert report.document()["comparison"] is None
+
+
+def test_stored_rows_are_shown_by_their_event(make_verdicts: MakeTable, nothing: pa.Table, tmp_path: Path) -> None:
+    rows = [{"run_id": "r", "event_id": at, "label": "DDoS", "is_attack": False} for at in range(70_009, 70_000, -1)]
+    report = RunReport()
+    report.add(make_verdicts(rows), nothing)
+    examples = report.document()["verdicts"]["missed"]["labels"][0]["examples"]
+    assert [row["event_id"] for row in examples] == [70_001, 70_002, 70_003, 70_004, 70_005]
+    report.write(tmp_path)
+    assert "event 70001" in (tmp_path / "report.html").read_text()
+
+
+def test_only_the_columns_that_are_named_are_read(
+    verdicts: pa.Table, nothing: pa.Table, document: dict[str, Any]
+) -> None:
+    report = RunReport("last year's")
+    report.add(verdicts.select(VERDICT_COLUMNS), nothing.select(REJECTED_COLUMNS))
+    assert json.dumps(report.document()) == json.dumps(document)
 
 
 def test_dictionaries_count_as_their_strings(verdicts: pa.Table, nothing: pa.Table, document: dict[str, Any]) -> None:
