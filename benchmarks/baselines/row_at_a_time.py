@@ -12,15 +12,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
+import numpy as np
 import psycopg2
 import psycopg2.extensions
 from kafka import KafkaConsumer
 
+from benchmarks.baselines.sklearn_model import load_sklearn_model
 from netheal.settings import PROJECT_ROOT
 
-MODEL = PROJECT_ROOT / "research" / "models" / "attack_classifier_tree" / "attack_classifier.joblib"
-"""Our own file, under our own version control: the only kind that joblib may load, and only here."""
+MODEL = PROJECT_ROOT / "research" / "models" / "attack_classifier_tree"
 MODEL_VERSION = "decision_tree_baseline"
 WARMUP_ROWS = 200
 _WAIT_MS = 30_000
@@ -61,26 +61,21 @@ class Classifier:
     """The decision tree beside the starter models as scikit-learn has it."""
 
     def __init__(self) -> None:
-        bundle = joblib.load(MODEL)
-        artifacts = bundle["artifacts"]
-        self._columns: list[str] = list(artifacts["feature_columns"])
-        self._names: dict[int, str] = artifacts["class_mapping"]
-        self._scaler = artifacts["scaler"]
-        self._model = bundle["model"]
-        self._benign = next(at for at, label in enumerate(self._model.classes_) if self._names[label] == "BENIGN")
+        self._model = load_sklearn_model(MODEL)
+        self._labels = list(self._model.estimator.classes_)
+        self._benign = next(at for at, label in enumerate(self._labels) if self._model.names[label] == "BENIGN")
 
     def takes(self, message: dict[str, Any]) -> bool:
         """Whether the message has every feature; some real rows do not."""
-        return all(name in message for name in self._columns)
+        return all(name in message for name in self._model.columns)
 
     def predict(self, message: dict[str, Any]) -> Prediction:
-        """Scale and score one row; infinite values are 0.0."""
-        values = [float(message[name]) for name in self._columns]
-        row = [[0.0 if math.isinf(value) else value for value in values]]
-        probabilities = self._model.predict_proba(self._scaler.transform(row))[0]
+        """Scale and score one row."""
+        row = np.array([[float(message[name]) for name in self._model.columns]])
+        probabilities = self._model.probabilities(row)[0]
         at = int(probabilities.argmax())
-        label = int(self._model.classes_[at])
-        return Prediction(label, self._names[label], float(probabilities[at]), float(probabilities[self._benign]))
+        label = int(self._labels[at])
+        return Prediction(label, self._model.names[label], float(probabilities[at]), float(probabilities[self._benign]))
 
 
 def store(connection: psycopg2.extensions.connection, message: dict[str, Any], prediction: Prediction) -> None:
