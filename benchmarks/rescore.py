@@ -10,10 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
 import psutil
 import typer
@@ -34,7 +35,7 @@ _QUARTERS = 4
 class Figures:
     """A program on all the files. `whole_rows_per_s`: from its start to its end.
 
-    `warm_rows_per_s`: between two commits, the first of which comes when every processor has done its first share.
+    `warm_rows_per_s`: without start-up, as the function of that name says; of the plain script, all but its imports.
     `peak_mib`: resident memory of all its processes, and that by quarters of the run.
     """
 
@@ -109,21 +110,25 @@ def measure_netheal(files: Sequence[Path], model: Path, scratch: Path, rows: int
 
 
 def warm_rows_per_s(output: Path) -> float | None:
-    """Rows a second between commits of the tables below `output`; None where there are too few."""
-    commits = sorted(
-        (log.stat().st_mtime, sum(_rows_added(log)))
-        for log in output.glob("*/_delta_log/*.json")
-        if any(_rows_added(log))
-    )
-    warm = len(os.sched_getaffinity(0))
-    if len(commits) < 2 * warm:
+    """Rows a second from the moment when every processor has written its first part to the last commit.
+
+    Rows of parts that were there by then are not counted. None where there are too few parts.
+    """
+    logs = list(output.glob("*/_delta_log/*.json"))
+    parts = sorted(part for log in logs for part in _parts_added(log))
+    first = len(os.sched_getaffinity(0))
+    if len(parts) < 2 * first:
         return None
-    return sum(rows for _, rows in commits[warm:]) / (commits[-1][0] - commits[warm - 1][0])
+    begin, end = parts[first - 1][0], max(log.stat().st_mtime for log in logs)
+    return sum(rows for written, rows in parts if written > begin) / (end - begin)
 
 
-def _rows_added(log: Path) -> list[int]:
-    actions = [json.loads(line) for line in log.read_text().splitlines()]
-    return [json.loads(action["add"]["stats"])["numRecords"] for action in actions if "add" in action]
+def _parts_added(log: Path) -> Iterator[tuple[float, int]]:
+    """When each part of a commit was written, and its rows."""
+    for line in log.read_text().splitlines():
+        if (added := json.loads(line).get("add")) is not None:
+            part = log.parents[1] / unquote(added["path"])
+            yield part.stat().st_mtime, json.loads(added["stats"])["numRecords"]
 
 
 def measure_pandas(files: Sequence[Path], model: Path, scratch: Path, rows: int) -> Figures:
