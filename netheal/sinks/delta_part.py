@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout, Part
+from netheal.store.delta_files import filesystem_of
 from netheal.store.delta_sync import sync_parts
+from netheal.store.open_parts import part_prefix
 
 _MOST_OPEN = 32
 """Days whose files are open at once: a process has a limit on files, and a producer chooses the days."""
@@ -55,8 +57,8 @@ class DeltaPartWriter:
 
     def __init__(self, layout: Layout, root: str, batch_id: int, owner: str = "batch") -> None:
         self._location = layout.uri(root)
-        self._files, self._folder = _filesystem(self._location)
-        self._prefix = _prefix(owner, batch_id)
+        self._files, self._folder = filesystem_of(self._location)
+        self._prefix = part_prefix(owner, batch_id)
         self._paths: list[str] = []
         self._open: dict[date, _OpenPart] = {}
         self._kept: list[pa.Table] = []
@@ -143,8 +145,8 @@ def remove_uncommitted(log: DeltaLog, owner: str, batch_id: int) -> int:
     To be called before the batch is scored again, by the one process that commits the owner's parts: none that is
     there may be committed later. Raises ServiceUnavailable or OSError where files or log cannot be read.
     """
-    files, folder = _filesystem(log.uri)
-    found = set(_parts_named(files, folder, _prefix(owner, batch_id)))
+    files, folder = filesystem_of(log.uri)
+    found = set(_parts_named(files, folder, part_prefix(owner, batch_id)))
     left = found - log.paths_in_log() if found else found
     for path in left:
         files.delete_file(f"{folder}/{path}")
@@ -158,10 +160,6 @@ def _parts_named(files: FileSystem, folder: str, prefix: str) -> Iterator[str]:
             for info in files.get_file_info(FileSelector(day.path, allow_not_found=True)):
                 if info.base_name.startswith(prefix):
                     yield f"{day.base_name}/{info.base_name}"
-
-
-def _prefix(owner: str, batch_id: int) -> str:
-    return f"{owner}-{batch_id:010d}-"
 
 
 def _by_day(batch: pa.Table) -> Iterator[tuple[date, pa.Table]]:
@@ -180,9 +178,3 @@ def _by_day(batch: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     for day, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
         yield day, ordered.slice(start, end - start)
         start = end
-
-
-def _filesystem(location: str) -> tuple[FileSystem, str]:
-    """The file system of a table, and the table's folder in it."""
-    files, folder = FileSystem.from_uri(location if "://" in location else f"file://{location}")
-    return files, folder

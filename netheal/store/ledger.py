@@ -1,6 +1,5 @@
 """The ledger: what each micro-batch read and used, so that a replay does the same and nothing counts twice."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from psycopg2.extras import Json
 from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.errors import StreamRefused
 from netheal.kafka.offsets import Offsets
+from netheal.store.advisory_lock import PATIENCE_S, take_lock
 from netheal.store.counts import Counts, add_counts
 from netheal.store.database import Connection, Cursor, transaction
-
-_PAUSE_S = 0.1
 
 REBUILD = (
     "Run 'netheal checkpoint rebuild', which rebuilds the checkpoint from the database: nothing is lost or read twice"
@@ -81,22 +79,13 @@ class LedgerEnd:
         return self.done if self.open is None else self.done | self.open.end_offsets
 
 
-def acquire_topic_lock(connection: Connection, topic: str, topic_id: str, patience_s: float = 5.0) -> None:
+def acquire_topic_lock(connection: Connection, topic: str, topic_id: str, patience_s: float = PATIENCE_S) -> None:
     """One driver a topic and database: take the topic's advisory lock, which lives as long as `connection`.
 
     Waits for what is left of a driver that was killed just now; raises StreamRefused where the lock stays taken.
     """
-    limit = time.monotonic() + patience_s
-    while not _locked(connection, f"{topic}/{topic_id}"):
-        if time.monotonic() > limit:
-            raise StreamRefused(f"another driver reads topic {topic} into this database: stop it first")
-        time.sleep(_PAUSE_S)
-
-
-def _locked(connection: Connection, name: str) -> bool:
-    with transaction(connection) as cursor:
-        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
-        return cursor.fetchone() == (True,)
+    if not take_lock(connection, f"{topic}/{topic_id}", patience_s):
+        raise StreamRefused(f"another driver reads topic {topic} into this database: stop it first")
 
 
 def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> LedgerEnd:

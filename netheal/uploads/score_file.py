@@ -19,6 +19,7 @@ from netheal.registry.models import ActiveModel
 from netheal.scoring.model import ServedModel
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
+from netheal.store.open_parts import UPLOADS
 from netheal.store.pool import Pool
 from netheal.store.serving_rows import ServingRows, joined_rows, serving_rows
 from netheal.telemetry import emit
@@ -109,8 +110,8 @@ class _Sinks:
 
     def __init__(self, upload: OpenUpload, delta_root: str, schema: pa.Schema, model_ids: dict[str, int]) -> None:
         self._schema = schema
-        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, upload.id, TOPIC)
-        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, upload.id, TOPIC)
+        self._verdicts = DeltaPartWriter(verdicts_layout(), delta_root, upload.id, UPLOADS)
+        self._quarantine = DeltaPartWriter(quarantine_layout(), delta_root, upload.id, UPLOADS)
         self._model_ids = model_ids
         self._rows: list[ServingRows] = []
 
