@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from netheal.cli.job_command import JOB_OPTIONS, run_job
 from netheal.cli.models import models_app
 from netheal.cli.tokens import tokens_app
 from netheal.cli.var_option import VarDir, settings_of
@@ -149,6 +150,18 @@ def examples_command(
     Console().print(
         f"{len(files)} files are in {folder}; its README.md says what each is", markup=False, highlight=False
     )
+
+
+@app.command("replay", context_settings=JOB_OPTIONS, add_help_option=False)
+def replay_command(context: typer.Context) -> None:
+    """Score rejected rows again, with today's contracts and models: `netheal replay --help`."""
+    run_job("jobs.replay_quarantine", context.args)
+
+
+@app.command("maintain", context_settings=JOB_OPTIONS, add_help_option=False)
+def maintain_command(context: typer.Context) -> None:
+    """Compact, delete what is too old, and tidy up, beside a running stream: `netheal maintain --help`."""
+    run_job("jobs.maintain", context.args)
 
 
 @app.command("status")

@@ -1,7 +1,7 @@
 """Rows out of a Delta table, where most of what is known of an event is: one, or those of a file page by page."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from pyarrow.fs import FileSystem
 
+from netheal.contracts.event_id import Ids
 from netheal.contracts.schema import TIMESTAMP
 from netheal.errors import ServiceUnavailable
 from netheal.store.delta import DATE_COLUMN, Layout
+from netheal.store.delta_files import filesystem_of
 
 Row = dict[str, Any]
 _BUFFER_BYTES = 2**16
@@ -69,6 +70,16 @@ class Archive:
             rows = [rows for path in parts for rows in self._rows_among(path, wanted, schema)]
         return pa.concat_tables([schema.empty_table(), *rows]).sort_by("event_id")
 
+    def of_events(self, event_ids: Ids, days: Collection[date]) -> pa.Table:
+        """The rows of these events, recorded on these days (UTC), in no order and the layout's schema.
+
+        Raises ServiceUnavailable where the table cannot be read.
+        """
+        wanted = np.sort(event_ids)
+        with self._readable():
+            found = [rows for path in self._parts_of(wanted, days) for rows in self._rows_among(path, wanted)]
+        return pa.concat_tables([self._layout.schema.empty_table(), *found])
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
@@ -79,7 +90,7 @@ class Archive:
     @contextmanager
     def _opened(self, path: str) -> Iterator[pq.ParquetFile]:
         """A part of the table."""
-        files, folder = FileSystem.from_uri(self._uri if "://" in self._uri else f"file://{self._uri}")
+        files, folder = filesystem_of(self._uri)
         with files.open_input_file(f"{folder}/{path}") as source:
             yield pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
 
@@ -120,6 +131,16 @@ class Archive:
         if day is not None:
             holds = pc.and_(holds, pc.equal(actions["partition.date"], pa.scalar(day, pa.date32())))
         return list(actions.filter(holds)["path"].to_pylist())
+
+    def _parts_of(self, ordered: Ids, days: Collection[date]) -> list[str]:
+        """Paths of the parts of these days that can hold one of the events, which are ascending."""
+        actions = self._add_actions()
+        if actions.num_rows == 0:
+            return []
+        low, high = actions["min.event_id"].to_numpy(), actions["max.event_id"].to_numpy()
+        holds = np.searchsorted(ordered, low) < np.searchsorted(ordered, high, side="right")
+        of_day = pc.is_in(actions["partition.date"], value_set=pa.array(sorted(days), pa.date32()))
+        return list(actions.filter(pc.and_(pa.array(holds), of_day.combine_chunks()))["path"].to_pylist())
 
     def _parts_recorded_at(self, moment: datetime) -> list[str]:
         """Paths of the parts that can hold rows of a moment; some writers cut the statistics to milliseconds."""

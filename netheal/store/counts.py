@@ -1,6 +1,7 @@
 """The counts of verdicts and rejected rows: in total, and the stream's by the minute, kept together with the rows."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from psycopg2.extras import execute_values
 
@@ -20,22 +21,24 @@ _ADD_TOTALS = (
 )
 
 
-def add_counts(cursor: Cursor, counts: Counts) -> None:
-    """Add the stream's to both tables, in the caller's transaction, which is to end soon: other writers wait for it."""
-    if not counts:
-        return
-    execute_values(cursor, _ADD_MINUTES, [(*key, n) for key, n in sorted(counts.items())], _MINUTE)
-    add_totals(cursor, counts)
+def add_counts(cursor: Cursor, counts: Counts, totals_alone: Counts | None = None) -> None:
+    """Add the stream's to both tables, in the caller's transaction, which is to end soon: other writers wait for it.
+
+    `totals_alone` are added to the totals, as by `add_totals`.
+    """
+    if counts:
+        execute_values(cursor, _ADD_MINUTES, [(*key, n) for key, n in sorted(counts.items())], _MINUTE)
+    add_totals(cursor, counts, totals_alone or {})
 
 
-def add_totals(cursor: Cursor, counts: Counts) -> None:
+def add_totals(cursor: Cursor, *counts: Counts) -> None:
     """Add to the totals alone: a file of old flows is no traffic of the minute in which it is uploaded.
 
     Always in the same order, so that the stream and an upload cannot wait for each other.
     """
-    if not counts:
-        return
     totals: dict[tuple[str, str], int] = {}
-    for (_, kind, name), n in counts.items():
+    for (_, kind, name), n in chain.from_iterable(part.items() for part in counts):
         totals[kind, name] = totals.get((kind, name), 0) + n
+    if not totals:
+        return
     execute_values(cursor, _ADD_TOTALS, [(*key, n) for key, n in sorted(totals.items())])

@@ -6,6 +6,7 @@ from functools import cache
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from netheal.errors import StreamRefused
 from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.outages import Outage, outages_of_last_day
@@ -61,6 +62,26 @@ def head_revision() -> str:
     return ScriptDirectory.from_config(config).get_current_head() or ""
 
 
+def require_head(connection: Connection) -> None:
+    """Raises StreamRefused where the tables are not those of this version, or not there."""
+    with transaction(connection) as cursor:
+        found = _revision(cursor)
+    if found != head_revision():
+        raise StreamRefused(
+            f"the database has the tables of {f'revision {found}' if found else 'no netheal yet'}, this version those"
+            f" of {head_revision()}: start the job of this version first, which migrates them"
+        )
+
+
+def _revision(cursor: Cursor) -> str:
+    cursor.execute("select to_regclass('alembic_version') is not null")
+    if cursor.fetchone() != (True,):
+        return ""
+    cursor.execute("select version_num from alembic_version")
+    (revision,) = cursor.fetchone() or ("",)
+    return str(revision)
+
+
 _LAST_DONE = (
     "select extract(epoch from now() - b.closed_at)::float8, b.batch_id + 1, b.verdicts + b.rejected,"
     " extract(epoch from b.closed_at - b.opened_at)::float8 from batches b where b.state = 'done'"
@@ -73,11 +94,7 @@ _LAST_DONE = (
 def read_progress(connection: Connection, topic: str) -> Progress:
     """One look; raises ServiceUnavailable where Postgres is not there. Tables of another revision are not read."""
     with transaction(connection) as cursor:
-        cursor.execute("select to_regclass('alembic_version') is not null")
-        if cursor.fetchone() != (True,):
-            return Progress(revision="")
-        cursor.execute("select version_num from alembic_version")
-        (revision,) = cursor.fetchone() or ("",)
+        revision = _revision(cursor)
         if revision != head_revision():
             return Progress(revision)
         done = done_offsets(cursor, topic)

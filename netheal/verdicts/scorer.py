@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,14 @@ class ScoredBatch:
     rule: npt.NDArray[np.int16]
 
 
+class Provenance(Protocol):
+    """Where the n rows of a batch come from."""
+
+    @property
+    def columns(self) -> Columns:
+        """What verdicts and rejected rows have of it: `event_id`, `recorded_at`, `topic` and so on, each [n]."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where the n rows of a batch come from.
@@ -88,7 +96,7 @@ class Scorer:
     """Contract id -> the active model that takes it."""
     policy: Policy
 
-    def score(self, decoded: DecodedFlows, origin: Origin, raw_rows: RawRows) -> ScoredBatch:
+    def score(self, decoded: DecodedFlows, origin: Provenance, raw_rows: RawRows) -> ScoredBatch:
         """Check, score and decide; every row of `origin` is in exactly one of the two results.
 
         Raises ModelFailure where a model fails; never raises for what a row holds.
@@ -235,7 +243,7 @@ def _table(columns: Columns, schema: pa.Schema, rows: int) -> pa.Table:
     return pa.table({name: array if isinstance(array, pa.Array) else pa.array(array) for name, array in arrays.items()})
 
 
-def rejected_rows(origin: Origin, rejections: list[Rejection], raw_rows: RawRows) -> pa.Table:
+def rejected_rows(origin: Provenance, rejections: list[Rejection], raw_rows: RawRows) -> pa.Table:
     """Rejections of rows of `origin`, as they are stored."""
     place = pa.array([r.position for r in rejections], pa.int64())
     columns = {name: array.take(place) for name, array in origin.columns.items()} | raw_rows(place)

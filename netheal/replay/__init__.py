@@ -1,0 +1,1 @@
+"""Replay of quarantine: rejected rows through today's contracts and models, each accepted at most once."""
