@@ -6,6 +6,7 @@ disk (status 1); whatever else happens, it says so and begins the stream again.
 """
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
@@ -64,7 +65,7 @@ def stream_until_stopped(
             .start()
         )
         try:
-            _watch(query, gate, reporter)
+            _watch(query, gate, reporter, stream.maintain_if_idle)
         except PySparkException as error:
             failure = gate.failure or error
             if not stop.is_set() and not isinstance(failure, ServiceUnavailable | StreamRefused):
@@ -78,13 +79,14 @@ def stream_until_stopped(
                 query.stop()
 
 
-def _watch(query: "StreamingQuery", gate: ShutdownGate, reporter: StateReporter) -> None:
+def _watch(query: "StreamingQuery", gate: ShutdownGate, reporter: StateReporter, maintain: Callable[[], None]) -> None:
     """Wait until the gate closes or the query ends; it runs from the first batch that succeeds, or waits for one."""
     done_before = gate.batches_done
     while not gate.requested.is_set() and query.isActive:
         query.awaitTermination(_POLL_INTERVAL_S)
         if gate.batches_done > done_before or query.status["message"] == _IDLE:
             reporter.report("running")
+            gate.between_batches(maintain)
 
 
 def run(settings: Settings, gate: ShutdownGate, parts: "StreamParts | None" = None) -> int:

@@ -138,6 +138,14 @@ class ShutdownGate:
 
         return guarded
 
+    def between_batches(self, function: Callable[[], None]) -> None:
+        """Run `function` now, unless a batch runs; one that is about to begin waits until it has ended."""
+        if self._batch.acquire(blocking=False):
+            try:
+                function()
+            finally:
+                self._batch.release()
+
     def close(self, query: StreamingQuery) -> None:
         """Wait until no batch runs, but not for ever, then stop the query, which cuts what still runs.
 

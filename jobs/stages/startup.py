@@ -60,6 +60,10 @@ class Stream:
         self.maintenance.run_if_due(self.logs)
         self._batch(records, batch_id)
 
+    def maintain_if_idle(self) -> None:
+        """To be called while no batch runs: it uses the same connection."""
+        self.maintenance.run_if_idle(self.logs)
+
     def uncount_attempt(self) -> None:
         """Let the batch that runs not count as failed where the job's stop cuts it, by whatever means.
 

@@ -109,12 +109,31 @@ class StreamSettings(Component):
         default_factory=dict, description="As kafka_options, for Spark's Java client, without the `kafka.` prefix"
     )
     serving_days: int = Field(
-        7, ge=1, le=36_500, description="Days before today whose rows Postgres serves; Delta keeps every row"
+        7,
+        ge=1,
+        le=36_500,
+        description="Days before today whose rows Postgres serves; for Delta see retention_…",
     )
     job_stop_s: float = Field(
         JOB_ALONE_S,
         ge=JOB_LEAST_S,
         description="Seconds in which the streaming job, asked to stop, ends; `netheal up` gives it what it has",
+    )
+
+
+class RetentionSettings(Component):
+    """How long Delta keeps rows: `netheal maintain` deletes what is older, by the day of `recorded_at`."""
+
+    prefix: ClassVar[str] = "retention_"
+
+    verdicts_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days that Delta keeps verdicts, serving_days at least; 0: for ever",
+    )
+    quarantine_days: int = Field(
+        0, ge=0, le=36_500, description="Days that Delta keeps rejected rows, serving_days at least; 0: for ever"
     )
 
 

@@ -29,6 +29,7 @@ from netheal.settings.components import (
     ModelSettings,
     PathSettings,
     PostgresSettings,
+    RetentionSettings,
     StreamSettings,
 )
 
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     kafka: KafkaSettings
     postgres: PostgresSettings
     stream: StreamSettings
+    retention: RetentionSettings
     local: LocalSettings
     models: ModelSettings
     api: ApiSettings

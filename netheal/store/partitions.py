@@ -49,7 +49,8 @@ def maintain_partitions(connection: Connection, days: int = SERVING_DAYS, today:
     ensure_partitions(connection, days, today)
     oldest = serving_since(days, today)
     for table in PARTITIONED:
-        _drop_days(connection, table, oldest.date())
+        for day in expired_days(connection, table, oldest):
+            _drop_day(connection, table, day)
         _delete_strays(connection, table, oldest)
     with transaction(connection) as cursor:
         cursor.execute("delete from minute_counts where minute < %s", (oldest,))
@@ -60,14 +61,32 @@ def ensure_partitions(connection: Connection, days: int = SERVING_DAYS, today: d
 
     A day of which rows lie in the default partition already stays there: a replay meets the same rows.
     """
+    for table in PARTITIONED:
+        for day in missing_days(connection, table, days, today):
+            _make_day(connection, table, day)
+
+
+def missing_days(connection: Connection, table: str, days: int, today: date | None = None) -> list[date]:
+    """The days near today that have no partition, though rows of the default one may be why."""
     back = min(days, DAYS_BACK)
     first = serving_since(back, today).date()
-    for table in PARTITIONED:
-        there = _days(connection, table)
-        for number in range(back + DAYS_AHEAD + 1):
-            day = first + number * _DAY
-            if day not in there:
-                _make_day(connection, table, day)
+    there = _days(connection, table)
+    wanted = (first + number * _DAY for number in range(back + DAYS_AHEAD + 1))
+    return [day for day in wanted if day not in there]
+
+
+def expired_days(connection: Connection, table: str, oldest: datetime) -> list[date]:
+    """The days that have a partition, and lie before the oldest one that is served."""
+    return sorted(day for day in _days(connection, table) if day < oldest.date())
+
+
+def count_strays(connection: Connection, table: str, oldest: datetime) -> int:
+    """Rows of the default partition that are too old."""
+    default = sql.Identifier(f"{table}_default")
+    with transaction(connection) as cursor:
+        cursor.execute(sql.SQL("select count(*) from {} where recorded_at < %s").format(default), (oldest,))
+        (found,) = cursor.fetchone() or (0,)
+    return int(found)
 
 
 def _make_day(connection: Connection, table: str, day: date) -> None:
@@ -81,12 +100,11 @@ def _make_day(connection: Connection, table: str, day: date) -> None:
             cursor.execute(create.format(_partition(table, day), sql.Identifier(table)), bounds)
 
 
-def _drop_days(connection: Connection, table: str, first: date) -> None:
-    for day in sorted(day for day in _days(connection, table) if day < first):
-        # Detaching without a lock on the table is not to be had beside a default partition.
-        with _briefly(connection, f"{table} of {day}") as cursor:
-            cursor.execute(sql.SQL("drop table {}").format(_partition(table, day)))
-            emit("partition.dropped", table=table, day=day.isoformat())
+def _drop_day(connection: Connection, table: str, day: date) -> None:
+    # Detaching without a lock on the table is not to be had beside a default partition.
+    with _briefly(connection, f"{table} of {day}") as cursor:
+        cursor.execute(sql.SQL("drop table {}").format(_partition(table, day)))
+        emit("partition.dropped", table=table, day=day.isoformat())
 
 
 def _delete_strays(connection: Connection, table: str, oldest: datetime) -> None:

@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 
 from jobs.stages import maintenance
 from jobs.stages.maintenance import PARTS_WORTH_A_COMPACTION, Maintenance
-from netheal.store.compaction import ORPHAN_HOURS, compact, start_compaction
+from netheal.errors import ServiceUnavailable, StreamRefused
+from netheal.store.compaction import ORPHAN_HOURS, compact, start_compaction, vacuum
 from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("at", pa.timestamp("us", "UTC"))]))
@@ -81,22 +82,23 @@ def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> No
     for number in range(3):
         log.commit([part(log, number)], "app", number)
     waiting = part(log, 3)
-    compact(log.uri, kept_hours=0)
+    compact(log.uri)
+    assert len(vacuum(log.uri, kept_hours=0).replaced) == 3
     files = {path.name for path in (Path(log.uri) / "date=2024-12-01").iterdir()}
     assert files.isdisjoint({"0.parquet", "1.parquet", "2.parquet"})
     assert log.commit([waiting], "app", 3)
     assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
 
 
-def test_parts_that_nobody_ever_committed_go_after_a_week(log: DeltaLog) -> None:
+def test_parts_that_nobody_ever_committed_go_after_a_week_but_those_of_open_batches(log: DeltaLog) -> None:
     log.commit([part(log, 0)], "app", 0)
     folder = Path(log.uri) / "date=2024-12-01"
-    part(log, 1), part(log, 2)
+    part(log, 1), part(log, 2), part(log, 3)
     last_week = time.time() - 3600 * (ORPHAN_HOURS + 1)
-    for old in ("0", "1"):
+    for old in ("0", "1", "3"):
         os.utime(folder / f"{old}.parquet", (last_week, last_week))
-    compact(log.uri)
-    assert {path.name for path in folder.iterdir()} == {"0.parquet", "2.parquet"}
+    assert vacuum(log.uri, ["3."]).orphaned == ["date=2024-12-01/1.parquet"]
+    assert {path.name for path in folder.iterdir()} == {"0.parquet", "2.parquet", "3.parquet"}
 
 
 def test_an_older_table_gets_todays_properties(tmp_path: Path) -> None:
@@ -111,6 +113,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Maintenance, DeltaLog], N
     """A look whose time has come."""
     monkeypatch.setattr(maintenance, "maintain_partitions", Mock())
     monkeypatch.setattr(maintenance, "register_topic", Mock())
+    monkeypatch.setattr(maintenance, "open_prefixes", Mock(return_value=["q-0000000007-"]))
     monkeypatch.setattr(maintenance, "_POLL_INTERVAL_S", 0.0)
     return lambda supervisor, log: supervisor.run_if_due([log])
 
@@ -120,8 +123,8 @@ def test_a_stream_compacts_when_enough_parts_came(
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
-    def watched(uri: str) -> subprocess.Popen[bytes]:
-        started.append(start_compaction(uri))
+    def watched(uri: str, spared: list[str]) -> subprocess.Popen[bytes]:
+        started.append(start_compaction(uri, spared))
         return started[-1]
 
     monkeypatch.setattr(maintenance, "start_compaction", watched)
@@ -137,3 +140,21 @@ def test_a_stream_compacts_when_enough_parts_came(
     assert len(started) == 1
     assert len(DeltaTable(log.uri).file_uris()) == 1
     supervisor.stop()
+
+
+def test_an_idle_stream_is_maintained_and_bears_services_that_are_away(
+    log: DeltaLog, look: Callable[[Maintenance, DeltaLog], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitions = Mock(side_effect=[ServiceUnavailable("Postgres went away"), None, StreamRefused("made again")])
+    monkeypatch.setattr(maintenance, "maintain_partitions", partitions)
+    supervisor = Maintenance(Mock(), "topic", str, 7)
+    supervisor.run_if_idle([log])
+    supervisor.run_if_idle([log])
+    with pytest.raises(StreamRefused):
+        supervisor.run_if_idle([log])
+    monkeypatch.setattr(maintenance, "_POLL_INTERVAL_S", 60.0)
+    monkeypatch.setattr(maintenance, "maintain_partitions", Mock())
+    supervisor.run_if_idle([log])
+    monkeypatch.setattr(maintenance, "maintain_partitions", Mock(side_effect=AssertionError("not due")))
+    supervisor.run_if_idle([log])
+    supervisor.run_if_due([log])

@@ -1,0 +1,1 @@
+"""Maintenance of the stores beside a running stream: retention, compaction, VACUUM, partitions, ledger, statistics."""
