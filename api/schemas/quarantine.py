@@ -5,6 +5,7 @@ from typing import Any
 
 from apiflask import Schema
 from apiflask.fields import Dict, Integer, List, Nested, String
+from apiflask.validators import OneOf
 
 from api.schemas.pages import PageSchema
 from api.schemas.times import SERVED_SINCE, iso_utc
@@ -36,6 +37,17 @@ class QuarantinedRow(Schema):
     detail = String(required=True)
     batch_id = Integer(required=True)
     head = Nested(Bytes, required=True, allow_none=True, metadata={"description": "The first 256 bytes"})
+    replayed_at = String(
+        required=True,
+        allow_none=True,
+        metadata={"format": "date-time", "description": "When `netheal replay` last scored it again; null for never"},
+    )
+    replay_result = String(
+        required=True,
+        allow_none=True,
+        validate=OneOf(["accepted", "rejected"]),
+        metadata={"description": "Of that: an accepted row has a verdict, `GET /predictions/{event_id}`"},
+    )
 
 
 class Quarantine(PageSchema):
@@ -74,4 +86,6 @@ def rejected_document(row: Rejected) -> dict[str, Any]:
         "detail": row.detail,
         "batch_id": row.batch_id,
         "head": bytes_document(row.head),
+        "replayed_at": None if row.replayed_at is None else iso_utc(row.replayed_at),
+        "replay_result": row.replay_result,
     }

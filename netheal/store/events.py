@@ -10,7 +10,7 @@ from netheal.store.batches import Batch, UploadedFile, find_batch, find_upload
 from netheal.store.model_contracts import model_contracts
 from netheal.store.pool import Pool
 from netheal.store.predictions import Model, Verdict, confidence_kinds, find_verdict
-from netheal.store.rejected import Rejected, find_rejected
+from netheal.store.rejected import Rejected, find_rejected, with_replay
 from netheal.store.serving_rows import HEAD_BYTES
 
 
@@ -58,7 +58,8 @@ def find_rejected_event(pool: Pool, archive: Archive, event_id: int) -> Rejected
         served = find_rejected(connection, event_id)
     whole = archive.find(event_id, _day(served.recorded_at) if served else None)
     if whole is not None:
-        return RejectedEvent(_rejected(whole), whole)
+        with pool.connection() as connection:
+            return RejectedEvent(with_replay(connection, _rejected(whole)), whole)
     return None if served is None else RejectedEvent(served, None)
 
 

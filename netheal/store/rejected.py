@@ -13,7 +13,10 @@ from netheal.store.read_transaction import BEFORE_EVENT, page, read_transaction
 
 @dataclass(frozen=True)
 class Rejected:
-    """A rejected row: where it came from, why, and the first bytes of it."""
+    """A rejected row: where it came from, why, and the first bytes of it.
+
+    `replayed_at` and `replay_result`, `accepted` or `rejected`, are of its last replay, None where there was none.
+    """
 
     event_id: int
     recorded_at: datetime
@@ -25,6 +28,8 @@ class Rejected:
     field: str
     detail: str
     head: bytes | None
+    replayed_at: datetime | None = None
+    replay_result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,16 @@ def find_rejected(connection: Connection, event_id: int) -> Rejected | None:
     return None if row is None else _row(*row)
 
 
+def with_replay(connection: Connection, row: Rejected) -> Rejected:
+    """A row of the archive, with what became of it in its last replay."""
+    with read_transaction(connection) as cursor:
+        cursor.execute(
+            "select replayed_at, result from replayed where event_id = %s and result <> 'open'", (row.event_id,)
+        )
+        replayed_at, result = cursor.fetchone() or (None, None)
+    return replace(row, replayed_at=replayed_at, replay_result=result)
+
+
 def _row(*columns: Any) -> Rejected:
     found = Rejected(*columns)
     return found if found.head is None else replace(found, head=bytes(found.head))
@@ -75,7 +90,11 @@ _COLUMNS = (
     "detail",
     "head",
 )
-_SELECT = sql.SQL("select {} from rejected").format(sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)))
+_REPLAY = "(select {} from replayed r where r.event_id = rejected.event_id and r.result <> 'open')"
+_SELECT = sql.SQL("select {}, {}, {} from rejected").format(
+    sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
+    *(sql.SQL(_REPLAY).format(sql.Identifier("r", column)) for column in ("replayed_at", "result")),
+)
 _CONDITIONS = {
     "reason": sql.SQL("reason = %(reason)s"),
     "since": sql.SQL("recorded_at >= %(since)s"),

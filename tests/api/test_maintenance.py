@@ -124,7 +124,7 @@ def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(database: Connec
     assert ask(database, relations) == before
     delta = planned["delta"]["quarantine"]
     assert (delta["retention"]["rows"], delta["compaction"]["parts"], delta["vacuum"]["orphaned_files"]) == (2, 3, 1)
-    assert planned["postgres"]["partitions"]["old_rows"] == 1
+    assert planned["postgres"]["partitions"]["old_rows"] == 3
     assert len(planned["postgres"]["partitions"]["drop"]) == 2 * 4
     done = upkeep.run()
     for part in ("retention", "compaction"):

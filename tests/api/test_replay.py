@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from flask.testing import FlaskClient
 
 from netheal.contracts import contract
 from netheal.errors import Conflict, ServiceUnavailable
@@ -32,7 +33,7 @@ from netheal.store.replays import open_replay_batch
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from tests.api.quarantined import store_quarantined
-from tests.api.stored_rows import NOW
+from tests.api.stored_rows import NOW, read
 
 ROWS = 60
 DAY = timedelta(days=1)
@@ -160,6 +161,23 @@ def test_rows_that_postgres_does_not_serve_any_more_go_to_delta_alone(world: Wor
     report = world.replay().run(ReplayOptions())
     assert world.delta(verdicts_layout()).num_rows == report.accepted.total() > 0
     assert world.ask("select * from verdicts") == []
+
+
+def test_the_api_says_what_became_of_a_row(world: World, client: FlaskClient) -> None:
+    store_quarantined(world.database, world.settings, MESSAGES)
+    assert {(row["replayed_at"], row["replay_result"]) for row in read(client, "/quarantine")["rejected"]} == {
+        (None, None)
+    }
+    world.replay().run(ReplayOptions())
+    accepted = set(world.delta(verdicts_layout())["event_id"].to_pylist())
+    for row in read(client, "/quarantine", limit=ROWS)["rejected"]:
+        result = "accepted" if row["event_id"] in accepted else "rejected"
+        shown = read(client, f"/quarantine/{row['event_id']}")
+        assert row["replay_result"] == shown["replay_result"] == result
+        assert row["replayed_at"] == shown["replayed_at"] > "2026"
+    verdict = read(client, f"/predictions/{min(accepted)}")
+    assert verdict["batch"]["batch_id"] == 0
+    assert read(client, "/predictions/stats")["total_predictions"] == len(accepted)
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(world: World) -> None:

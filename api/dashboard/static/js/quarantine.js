@@ -50,7 +50,8 @@ export class Quarantine {
     const open = make("button", { type: "button", class: "open", tabindex: "-1", onclick: () => this.onOpen(row.event_id) },
       make("span", { class: "hidden" }, `Open rejected row ${row.event_id}, ${words(row.reason)}, of `), time(row.timestamp));
     const head = make("div", {}, row.head ? row.head.text.slice(0, HEAD_CHARS) : "no value");
-    return [open, make("span", { class: "badge warn" }, words(row.reason)), { cell: row.field.trim(), class: "field" }, { cell: row.detail, class: "field" }, { cell: head, class: "raw" }];
+    const reason = make("div", {}, make("span", { class: "badge warn" }, words(row.reason)), row.replay_result ? ` replayed: ${row.replay_result}` : "");
+    return [open, reason, { cell: row.field.trim(), class: "field" }, { cell: row.detail, class: "field" }, { cell: head, class: "raw" }];
   }
 }
 

@@ -146,6 +146,7 @@ function rejected(row) {
     facts([
       ["Reason", words(row.reason)], ["Field", row.field.trim()], ["Detail", row.detail], ["Time", instant(row.timestamp)],
       ["Topic", row.topic], ["Partition", String(row.partition)], ["Offset", String(row.offset)], ["Key", row.key?.text],
+      ["Replayed", row.replayed_at ? instant(row.replayed_at) : null], ["Result of the replay", row.replay_result],
     ]),
     row.note ? make("p", { class: "note" }, row.note) : null,
     make("h3", {}, row.value ? "The whole row" : "Its beginning"),
