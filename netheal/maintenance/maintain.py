@@ -21,7 +21,6 @@ from netheal.store.advisory_lock import take_lock
 from netheal.store.database import Connection
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.partitions import serving_since
-from netheal.telemetry import emit
 
 LOCK = "netheal-maintenance"
 
@@ -45,7 +44,6 @@ class Maintenance:
         for step in self._delta_steps():
             report["delta"][step.layout.name] = step.run()
         report["postgres"] = self._postgres_step().run()
-        emit("maintenance.done", **report)
         return report
 
     def plan(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -70,7 +70,7 @@ class QuarantineScorer:
 
         Raises ModelFailure where a model fails or is gone.
         """
-        loaded = {contract: self.models.get(key, lambda key=key: self.load(key)) for contract, key in pinned.items()}
+        loaded = {contract: self.models.get(key, partial(self.load, key)) for contract, key in pinned.items()}
         contracts = contracts_in_force(model.bundle.contract for model in loaded.values())
         decoded = MessageDecoder(vocabulary(contracts)).decode(_array(rows, "value"))
         origin = _StoredOrigin(rows)

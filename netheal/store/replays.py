@@ -109,10 +109,11 @@ def open_replay_batch(connection: Connection) -> ReplayPins | None:
         found = cursor.fetchone()
         if found is None:
             return None
+        batch_id, run_id, models, policy_version = found
         cursor.execute(
-            "select event_id, recorded_at from replayed where replay_batch_id = %s and result = 'open'", (found[0],)
+            "select event_id, recorded_at from replayed where replay_batch_id = %s and result = 'open'", (batch_id,)
         )
-        return ReplayPins(*found, dict(cursor.fetchall()))
+        return ReplayPins(batch_id, run_id, models, policy_version, dict(cursor.fetchall()))
 
 
 def earlier_replays(connection: Connection, events: Sequence[int]) -> dict[int, EarlierReplay]:
@@ -129,16 +130,19 @@ def earlier_replays(connection: Connection, events: Sequence[int]) -> dict[int, 
 def pin_replay(connection: Connection, wanted: ReplayPins, policy: dict[str, Any]) -> ReplayPins:
     """Open a batch, in one transaction; its pins with its id, which is above `wanted.id` and all there were.
 
-    Raises Conflict where an event was accepted by a replay already.
+    Raises Conflict where another batch is open, or an event was accepted by a replay already.
     """
     with transaction(connection) as cursor:
         record_policy(cursor, wanted.policy_version, policy)
         cursor.execute(
             "insert into replay_batches (id, run_id, models, policy_version, state)"
-            " select greatest(coalesce(max(id), 0), %s) + 1, %s, %s, %s, 'open' from replay_batches returning id",
+            " select greatest(coalesce(max(id), 0), %s) + 1, %s, %s, %s, 'open' from replay_batches"
+            " on conflict do nothing returning id",
             (wanted.id, wanted.run_id, Json(wanted.models), wanted.policy_version),
         )
-        (batch_id,) = cursor.fetchone() or (0,)
+        (batch_id,) = cursor.fetchone() or (None,)
+        if batch_id is None:
+            raise Conflict("another replay has a batch open: start this one again when it has ended")
         rows = [(event, at, batch_id, "open") for event, at in wanted.events.items()]
         execute_values(cursor, _PIN, rows, page_size=max(1, len(rows)))
         if cursor.rowcount != len(rows):

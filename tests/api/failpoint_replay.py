@@ -34,8 +34,8 @@ def main() -> None:
     """The entry point."""
     configure_logging()
     settings = load_settings()
-    module.pin_replay = then(module.pin_replay, "pinned")
-    module.close_replay = then(module.close_replay, "closed")
+    for name, step in (("pin_replay", "pinned"), ("close_replay", "closed")):
+        setattr(module, name, then(getattr(module, name), step))
     module.Replay._write_part = then(Replay._write_part, "part_written")  # type: ignore[method-assign]
     DeltaLog.commit = then(DeltaLog.commit, "committed")  # type: ignore[method-assign]
     paths = settings.paths

@@ -33,14 +33,16 @@ def store_quarantined(
     batch_id: int = 0,
     first: int = 0,
     state: str = "done",
+    topic: str = TOPIC,
+    partition: int = 0,
 ) -> list[int]:
-    """Let no model be active for these messages, of partition 0 from offset `first` on; their event ids."""
+    """Let no model be active for these messages, from offset `first` of a partition on; their event ids."""
     rows = len(messages)
-    columns = [[0] * rows, [*range(first, first + rows)], [at] * rows, [None] * rows, list(messages)]
+    columns = [[partition] * rows, [*range(first, first + rows)], [at] * rows, [None] * rows, list(messages)]
     records = pa.RecordBatch.from_pydict(dict(zip(RAW_SCHEMA.names, columns, strict=True)), RAW_SCHEMA)
     decoder = MessageDecoder(vocabulary(wire_contracts()))
     scorer = Scorer({}, read_policy(settings.paths.policy_path))
-    scored = RecordScorer(scorer, decoder, TOPIC, 0, at).score(records, batch_id)
+    scored = RecordScorer(scorer, decoder, topic, 0, at).score(records, batch_id)
     assert scored.verdicts.num_rows == 0
     writer = DeltaPartWriter(quarantine_layout(), settings.paths.delta_root, batch_id, "q")
     writer.write(scored.rejected)

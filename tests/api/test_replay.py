@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from flask.testing import FlaskClient
 
 from netheal.contracts import contract
+from netheal.contracts.event_id import UPLOAD_PARTITION
 from netheal.errors import Conflict, ServiceUnavailable
 from netheal.records.reasons import RejectionReason
 from netheal.registry.artefacts import Artefacts
@@ -161,6 +162,46 @@ def test_rows_that_postgres_does_not_serve_any_more_go_to_delta_alone(world: Wor
     report = world.replay().run(ReplayOptions())
     assert world.delta(verdicts_layout()).num_rows == report.accepted.total() > 0
     assert world.ask("select * from verdicts") == []
+
+
+def test_rows_of_a_file_are_no_traffic_of_the_stream(world: World) -> None:
+    store_quarantined(world.database, world.settings, MESSAGES, batch_id=4, topic="upload", partition=UPLOAD_PARTITION)
+    minutes = "select * from minute_counts where kind <> 'rejected'"
+    with transaction(world.database) as cursor:
+        cursor.execute(
+            "insert into uploads (id, batch_id, actor, source_name, models, policy_version, state)"
+            " overriding system value select 4, 'b', 'a', 'n', '{}', version, 'open' from policies"
+        )
+    assert world.replay().run(ReplayOptions()).skipped == {"batch_not_finished": ROWS}
+    with transaction(world.database) as cursor:
+        cursor.execute("update uploads set state = 'done'")
+    report = world.replay().run(ReplayOptions())
+    assert world.delta(verdicts_layout()).num_rows == report.accepted.total() > 0
+    assert world.sent == [] and world.ask(minutes) == []
+    assert world.ask("select sum(n)::int from total_counts where kind = 'prediction'") == [(report.accepted.total(),)]
+
+
+def test_the_command_tells_what_it_would_do(world: World) -> None:
+    store_quarantined(world.database, world.settings, MESSAGES)
+    env = {
+        "NETHEAL_VAR_DIR": str(world.settings.paths.var_dir),
+        "NETHEAL_POSTGRES_DSN": world.settings.postgres.dsn.get_secret_value(),
+        "NETHEAL_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+
+    def told(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", "from netheal.cli.app import main; main()", "replay", *options]
+        return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+
+    shown = told("--dry-run", "--since", "2020-01-01", "--reason", "no_active_model", "--limit", "7")
+    assert shown.stdout.startswith("7 rows would be accepted, "), shown.stderr
+    assert "7 had been rejected as no_active_model" in shown.stdout
+    wrong = told("--contract", "attack/v9")
+    assert wrong.returncode == 2 and "no contract 'attack/v9': name one of" in wrong.stderr
+    assert "is no ISO 8601 time" in told("--since", "yesterday").stderr
+    assert "is not 1 or more" in told("--limit", "0").stderr
+    assert "cannot be replayed" in told("--reason", "malformed_row").stderr
+    assert world.ask("select * from replayed") == []
 
 
 def test_the_api_says_what_became_of_a_row(world: World, client: FlaskClient) -> None:

@@ -6,10 +6,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from jobs.stages.retry import Backoff
+from jobs.stages.shutdown import ShutdownGate
 from netheal.settings import PROJECT_ROOT
 
 STUCK = """
@@ -35,6 +37,7 @@ gate.finish()
 DURING_AN_EXAMINATION = """
 import sys, threading
 from pathlib import Path
+from unittest.mock import Mock
 from netheal.background_task import BackgroundTask
 from netheal.registry import starters
 begun = threading.Event()
@@ -106,3 +109,25 @@ def test_a_stop_ends_the_pause() -> None:
     backoff = Backoff()
     for _ in range(50):
         backoff.wait("it fails", stop)
+
+
+def test_maintenance_runs_between_batches_only() -> None:
+    gate, ran = ShutdownGate(), threading.Event()
+    gate.between_batches(ran.set)
+    assert ran.is_set()
+
+    def batch(_records: object, _batch_id: int) -> None:
+        gate.between_batches(lambda: pytest.fail("a batch runs"))
+
+    gate.guard(batch)(Mock(), 0)
+    begun = threading.Thread(target=gate.guard(lambda _records, _batch_id: order.append("batch")), args=(Mock(), 1))
+    order: list[str] = []
+
+    def maintain() -> None:
+        begun.start()
+        begun.join(0.2)
+        order.append("maintenance")
+
+    gate.between_batches(maintain)
+    begun.join()
+    assert order == ["maintenance", "batch"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +77,36 @@ def test_appends_and_compactions_at_once_lose_nothing(log: DeltaLog) -> None:
         done.set()
         compacting.join()
     assert table_of(log)["event_id"].to_pylist() == list(range(60))
+
+
+def test_appends_and_deletions_of_other_days_at_once_lose_nothing(log: DeltaLog, tmp_path: Path) -> None:
+    done = threading.Event()
+    deleted: list[int] = []
+
+    def delete_until_done() -> None:
+        old = DeltaLog(LAYOUT, str(tmp_path))
+        while not done.is_set():
+            number = 1_000 + len(deleted)
+            path = Path(log.uri) / "date=2024-11-30" / f"{number}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            one = part(log, number)
+            (Path(log.uri) / one.path).rename(path)
+            assert old.commit(
+                [msgspec.structs.replace(one, path=f"date=2024-11-30/{path.name}", date="2024-11-30")], "old", number
+            )
+            old.delete("date < '2024-12-01'")
+            deleted.append(number)
+
+    deleting = threading.Thread(target=delete_until_done)
+    deleting.start()
+    try:
+        for number in range(40):
+            assert log.commit([part(log, number)], "app", number)
+    finally:
+        done.set()
+        deleting.join()
+    assert deleted
+    assert table_of(log)["event_id"].to_pylist() == list(range(40))
 
 
 def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> None:
