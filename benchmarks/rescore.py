@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -100,7 +100,15 @@ def run(command: Sequence[str | Path], log: Path) -> tuple[dict[str, Any], float
 def measure_netheal(files: Sequence[Path], model: Path, scratch: Path, rows: int) -> Figures:
     """The command as its user runs it, with the model in the place of the active one."""
     output = scratch / "rescored"
-    command = [PROJECT_ROOT / ".venv" / "bin" / "netheal", "rescore", *files, "--output", output, "--run-id", RUN_ID]
+    command: list[str | Path] = [
+        PROJECT_ROOT / ".venv" / "bin" / "netheal",
+        "rescore",
+        *files,
+        "--output",
+        output,
+        "--run-id",
+        RUN_ID,
+    ]
     command += ["--model", model, "--json", "--var", scratch / "var"]
     found, seconds, peaks = run(command, scratch / "netheal.log")
     counted = found["verdicts"] + found["rejected"]
@@ -134,7 +142,7 @@ def _parts_added(log: Path) -> Iterator[tuple[float, int]]:
 def measure_pandas(files: Sequence[Path], model: Path, scratch: Path, rows: int) -> Figures:
     """The plain script; warm is all but its start-up."""
     script = [sys.executable, "-m", "benchmarks.baselines.pandas_sklearn"]
-    command = [*script, *files, "--model", model, "--output", scratch / "pandas"]
+    command: list[str | Path] = [*script, *files, "--model", model, "--output", scratch / "pandas"]
     found, seconds, peaks = run(command, scratch / "pandas.log")
     if found["rows"] != rows:
         raise RuntimeError(f"of {rows} rows pandas read {found['rows']}")
@@ -144,7 +152,7 @@ def measure_pandas(files: Sequence[Path], model: Path, scratch: Path, rows: int)
 def as_table(found: dict[str, Figures]) -> Table:
     """A column a program."""
     table = Table("figure", *found, title="CSV to Delta, on this machine")
-    lines = {
+    lines: dict[str, Callable[[Figures], str]] = {
         "rows": lambda one: f"{one.rows:,}",
         "rows/s, warm": lambda one: "-" if one.warm_rows_per_s is None else f"{one.warm_rows_per_s:,.0f}",
         "rows/s, whole": lambda one: f"{one.whole_rows_per_s:,.0f}",

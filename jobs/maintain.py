@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobs.command_line import Report, job_parser, run_job
-from netheal.embedded.running import named_database
+from netheal.embedded.running import named_postgres
 from netheal.maintenance.maintain import Maintenance
 from netheal.settings import Settings
 from netheal.store.database import connect
@@ -20,7 +20,7 @@ _MIB = 2**20
 
 def maintain(settings: Settings, options: Namespace) -> Report:
     """Do it, or say what would be done; the report of `Maintenance`."""
-    named = named_database(settings)
+    named = named_postgres(settings)
     connection = connect(named.postgres.dsn.get_secret_value())
     try:
         require_head(connection)

@@ -75,10 +75,10 @@ class Archive:
 
         Raises ServiceUnavailable where the table cannot be read.
         """
-        wanted = np.sort(event_ids)
+        wanted, schema = np.sort(event_ids), self._layout.schema
         with self._readable():
-            found = [rows for path in self._parts_of(wanted, days) for rows in self._rows_among(path, wanted)]
-        return pa.concat_tables([self._layout.schema.empty_table(), *found])
+            found = [rows for path in self._parts_of(wanted, days) for rows in self._rows_among(path, wanted, schema)]
+        return pa.concat_tables([schema.empty_table(), *found])
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
