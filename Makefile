@@ -98,7 +98,7 @@ lock: .venv/.made
 	echo 'uv==0.13.9' | $(COMPILE) - -o var/requirements-tools.lock
 	@cmp -s var/requirements-tools.lock requirements-tools.lock || cp var/requirements-tools.lock requirements-tools.lock
 	$(COMPILE) pyproject.toml --extra setup -o requirements.lock
-	$(COMPILE) pyproject.toml --extra setup --extra dev --extra research -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra setup --extra dev --extra research --extra notebooks -c requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf .venv .tools var/cache var/jars *.egg-info build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

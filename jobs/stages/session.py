@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ _LOCAL_CHECKPOINTS = (
     "spark.sql.streaming.checkpointFileManagerClass",
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
 )
+
+READS_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+"""Properties of a session in which Spark itself reads Delta tables; the job, whose tasks do it, goes without."""
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _JVM_END_S = 2.0
@@ -59,10 +66,15 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def spark_session(settings: Settings) -> SparkSession:
-    """The session of spark-submit where there is one, else a local one with the jars of `settings`."""
+def spark_session(settings: Settings, properties: Mapping[str, str] | None = None) -> SparkSession:
+    """The session of spark-submit where there is one, else a local one with the jars of `settings`.
+
+    `properties` are Spark's, by name, beside those of `conf/spark.properties`.
+    """
     prepare_environment()
     builder = SparkSession.builder
+    for name, value in (properties or {}).items():
+        builder = builder.config(name, value)
     if not under_spark_submit():
         builder = _local(builder, settings)
     if "://" not in settings.paths.checkpoint:

@@ -189,6 +189,17 @@ def verify_command(
     raise typer.Exit(verify(settings_of(var), event_id, as_json))
 
 
+@app.command("notebook")
+def notebook_command(
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser, too.")] = True,
+    var: VarDir = None,
+) -> None:
+    """Open the notebooks for analysts in JupyterLab, on this machine alone and behind a token."""
+    from netheal.cli.notebook import open_notebooks
+
+    open_notebooks(settings_of(var), browser)
+
+
 @app.command("doctor")
 def doctor_command(var: VarDir = None) -> None:
     """Look for what this machine lacks, and whether netheal runs."""

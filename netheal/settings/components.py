@@ -234,3 +234,14 @@ class ClientSettings(Component):
 
 def _host_of(origin: str) -> str:
     return origin.rstrip("/").rpartition("//")[2]
+
+
+class NotebookSettings(Component):
+    """What the notebooks read; no other part of netheal does."""
+
+    prefix: ClassVar[str] = "notebook_"
+
+    data: str = Field(
+        "", description="Folder of public data, or of Delta tables that netheal wrote; empty: generated traffic"
+    )
+    rows: int = Field(20_000, ge=1_000, description="Rows of generated traffic")

@@ -27,6 +27,7 @@ from netheal.settings.components import (
     KafkaSettings,
     LocalSettings,
     ModelSettings,
+    NotebookSettings,
     PathSettings,
     PostgresSettings,
     RetentionSettings,
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     models: ModelSettings
     api: ApiSettings
     client: ClientSettings
+    notebooks: NotebookSettings
 
     @classmethod
     def of_flat(cls, values: Mapping[str, Any]) -> "Settings":
