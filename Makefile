@@ -1,6 +1,7 @@
 # make setup   everything netheal needs, inside this folder
 # make run     setup, then netheal on this machine with generated traffic (ARGS="…" for more)
 # make test    every test, and what was skipped and why (ARGS="…" for pytest)
+# make notebooks   every notebook of notebooks/ executed, as HTML in var/notebooks/
 # make lint    style, types and who may import whom
 # make lock    work out the pinned requirements anew
 # make clean   remove what setup made; data in var/ stay
@@ -33,7 +34,7 @@ ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: setup run test lint lock clean dev
+.PHONY: setup run test notebooks lint lock clean dev
 .NOTPARALLEL:
 
 setup: .venv/.installed .venv/.jars
@@ -51,9 +52,12 @@ ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile tests/unit tests/api tests/research
-	$(BIN)/pytest -n 2 --dist loadfile tests/spark tests/stack
+	$(BIN)/pytest -n 2 --dist loadfile tests/spark tests/stack tests/notebooks
 	$(BIN)/pytest tests/browser
 endif
+
+notebooks: dev
+	$(BIN)/python notebooks/execute_notebooks.py
 
 lint: dev
 	$(BIN)/ruff check .

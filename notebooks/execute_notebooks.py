@@ -27,7 +27,7 @@ def main() -> int:
     settings = load_settings()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", metavar="NOTEBOOK", type=Path, nargs="*", help="default: all of them")
-    parser.add_argument("--html", metavar="DIR", type=Path, default=settings.paths.var_dir / "notebooks" / "html")
+    parser.add_argument("--html", metavar="DIR", type=Path, default=settings.paths.var_dir / "notebooks")
     options = parser.parse_args()
     os.environ.update(jupyter_environment(settings))
     options.html.mkdir(parents=True, exist_ok=True)

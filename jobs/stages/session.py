@@ -26,6 +26,7 @@ _LOCAL_CHECKPOINTS = (
 READS_DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "2",  # 50 tasks for a log that one reads in no time, else
 }
 """Properties of a session in which Spark itself reads Delta tables; the job, whose tasks do it, goes without."""
 
