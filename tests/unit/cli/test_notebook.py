@@ -56,7 +56,7 @@ def test_jupyter_listens_on_loopback_and_keeps_its_token(
         became.append((program, arguments, environment))
         raise SystemExit
 
-    monkeypatch.setattr(notebook.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(os, "execve", become)
     with pytest.raises(SystemExit):
         notebook.open_notebooks(settings, browser=False)
