@@ -1,26 +1,27 @@
 """Flow files as they exist in the wild, read in chunks under the names of the wire.
 
-CSV (plain or gzip), Parquet, and NSL-KDD's text without a header.
+CSV (plain, gzip or zstd), Parquet, and NSL-KDD's text without a header.
 """
 
-import codecs
 import csv
-import gzip
-import io
-import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from netheal.contracts import Contract, Feature, known_features, wire_contracts
 from netheal.errors import ContractError, SettingsError
-from netheal.records.headers import header_fault, lacking_features, wire_headers
+from netheal.records.flow_meters import FlowMeter, meter_of
+from netheal.records.flow_text import BREAKS, TextBlock, TextBlocks, is_packed, unpacked
+from netheal.records.headers import header_fault, header_line_fault, lacking_features, wire_headers
 from netheal.records.text_cells import numbers_and_words
 from netheal.wording import quoted
 
@@ -35,10 +36,39 @@ dst_host_same_srv_rate dst_host_diff_srv_rate dst_host_same_src_port_rate dst_ho
 dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_rerror_rate class
 difficulty""".split()
 """The order of columns in KDDTrain+.txt and KDDTest+.txt (Tavallaee et al. 2009), which have no header."""
+DELIMITERS = ",;\t"
 
-_BLOCK_BYTES = 1 << 20
-_BREAKS = (EOFError, gzip.BadGzipFile, zlib.error, csv.Error)
-"""What reading text raises where a file breaks off, or is none."""
+_PARQUET = b"PAR1"
+_SPAN_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a flow file that can be read by itself; its first row is in line `first_line`.
+
+    `begin` and `end` are bytes of a CSV, and row groups of a Parquet file, whose rows are numbered in place of lines.
+    `end` is None for the whole of a file, from its first row on.
+    """
+
+    begin: int = 0
+    end: int | None = None
+    first_line: int = 1
+
+
+WHOLE = Span()
+
+
+@dataclass(frozen=True)
+class FlowRows:
+    """n rows under wire names, cells as they were read, or a table of `MALFORMED`; `lines` int64 [n] of the file."""
+
+    table: pa.Table
+    lines: npt.NDArray[np.int64]
+
+    @property
+    def malformed(self) -> bool:
+        """Whether these are rows whose number of cells is not the header's."""
+        return self.table.column_names == [MALFORMED]
 
 
 def read_flow_file(
@@ -53,103 +83,190 @@ def read_flow_file(
     Features are those that are known, and those of `contracts`.
     """
     columns = _Columns(path, tuple(wire_contracts() if contracts is None else contracts))
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-            file.seek(0)
-            chunks = _parquet(file, chunk_rows) if magic == b"PAR1" else _csv(columns, file, magic)
-            for chunk in chunks:
-                yield from columns.renamed(chunk)
-    except (pa.ArrowInvalid, *_BREAKS) as error:
-        raise ContractError(f"{path.name} is damaged or no flow file: {error}") from error
-    except OSError as error:
-        raise SettingsError(f"cannot read {path.name}: {error.strerror or error}") from error
+    for rows in _rows_of(columns, WHOLE, chunk_rows):
+        if rows.malformed:
+            yield rows.table
+        else:
+            yield from as_numbers(rows.table, columns.features)
+
+
+def flow_rows(
+    path: Path, contracts: Sequence[Contract], span: Span = WHOLE, chunk_rows: int = 20_000
+) -> Iterator[FlowRows]:
+    """The same rows with their lines, cells of a CSV as strings; raises likewise."""
+    yield from _rows_of(_Columns(path, tuple(contracts)), span, chunk_rows)
+
+
+def flow_spans(path: Path, contracts: Sequence[Contract], span_bytes: int) -> list[Span]:
+    """Pieces of about `span_bytes` that together are the file; a packed file is one. Raises as `read_flow_file`.
+
+    A CSV is read once for that, as lines are counted; one with quotes is one piece, as a line may end within them.
+    """
+    columns = _Columns(path, tuple(contracts))
+    with _opened(columns) as (file, magic):
+        if magic == _PARQUET:
+            source = pyarrow.parquet.ParquetFile(file)
+            columns.require_contract(columns.wire_names(source.schema_arrow.names))
+            return _row_group_spans(source.metadata)
+        header = _read_header(columns, file, magic)
+        columns.require_contract(header.names)
+        if is_packed(magic) or _size(file) <= span_bytes:
+            return [WHOLE]
+        return _line_spans(file, header, span_bytes)
+
+
+def label_column(names: Sequence[str]) -> str | None:
+    """The column of a flow file that says what a row truly is, if it has one."""
+    return next((name for name in names if name.strip().lower() in ("label", "class")), None)
 
 
 class _Columns:
     """What the columns of a file are: features, by whatever spelling, and others."""
 
     def __init__(self, path: Path, contracts: Sequence[Contract]) -> None:
-        self._path = path
+        self.path = path
         self._contracts = contracts
         of_contracts = {feature.name: feature for contract in contracts for feature in contract.features}
-        self._features = {**known_features(), **of_contracts}.values()
+        self.features = {**known_features(), **of_contracts}.values()
+        self._names = {feature.name for feature in self.features}
+        self._meter: FlowMeter | None = None
 
     def wire_names(self, headers: Sequence[str]) -> list[str]:
-        """The names on the wire; raises ContractError for what is no header."""
-        fault = header_fault(headers)
+        """The names on the wire, to be asked for before rows; raises ContractError for what is no header."""
+        self.require_short(header_fault(headers))
+        self._meter = meter_of(headers)
+        return wire_headers(headers, self.features)
+
+    def require_short(self, fault: str | None) -> None:
+        """Raise ContractError for a fault of the header."""
         if fault is not None:
-            raise ContractError(f"{self._path.name} is damaged or no flow file: {fault}")
-        return wire_headers(headers, self._features)
+            raise ContractError(f"{self.path.name} is damaged or no flow file: {fault}")
 
-    def renamed(self, chunk: pa.Table) -> Iterator[pa.Table]:
-        """The rows under wire names, numbers as numbers; raises ContractError where they fit no contract."""
-        if chunk.column_names == [MALFORMED]:
-            yield chunk
-            return
-        names = self.wire_names(chunk.column_names)
-        _require_contract(self._path, names, self._contracts)
-        yield from as_numbers(chunk.rename_columns(names), self._features)
+    def in_wire_units(self, rows: FlowRows) -> FlowRows:
+        """The rows in the units of the contracts."""
+        if self._meter is None or rows.malformed:
+            return rows
+        return replace(rows, table=self._meter.in_wire_units(rows.table))
+
+    def known(self, headers: Sequence[str]) -> int:
+        """How many of these headers are those of features."""
+        return 0 if header_fault(headers) else len(self._names & set(wire_headers(headers, self.features)))
+
+    def require_contract(self, names: Sequence[str]) -> None:
+        """Raise ContractError where the names are those of no contract."""
+        lacking = lacking_features(names, self._contracts)
+        if all(lacking.values()):
+            nearest = min(lacking, key=lambda contract_id: len(lacking[contract_id]))
+            raise ContractError(
+                f"{self.path.name} has the columns of none of {', '.join(lacking)}. Nearest is {nearest}, for which "
+                f"these are missing: {', '.join(map(quoted, lacking[nearest]))}. A header may differ in case, "
+                "spaces and punctuation, or be a spelling that the contract file lists"
+            )
 
 
-def _require_contract(path: Path, names: Sequence[str], contracts: Sequence[Contract]) -> None:
-    lacking = lacking_features(names, contracts)
-    if all(lacking.values()):
-        nearest = min(lacking, key=lambda contract_id: len(lacking[contract_id]))
-        raise ContractError(
-            f"{path.name} has the columns of none of {', '.join(lacking)}. Nearest is {nearest}, for which "
-            f"these are missing: {', '.join(map(quoted, lacking[nearest]))}. A header may differ in case, "
-            "spaces and punctuation, or be a spelling that the contract file lists"
-        )
+@contextmanager
+def _opened(columns: _Columns) -> Iterator[tuple[IO[bytes], bytes]]:
+    """The file and its first bytes; what reading raises inside becomes an error of ours."""
+    try:
+        with columns.path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            yield file, magic
+    except (pa.ArrowInvalid, *BREAKS) as error:
+        raise ContractError(f"{columns.path.name} is damaged or no flow file: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot read {columns.path.name}: {error.strerror or error}") from error
 
 
-def _parquet(file: IO[bytes], chunk_rows: int) -> Iterator[pa.Table]:
+def _rows_of(columns: _Columns, span: Span, chunk_rows: int) -> Iterator[FlowRows]:
+    with _opened(columns) as (file, magic):
+        read = _parquet(columns, file, span, chunk_rows) if magic == _PARQUET else _csv(columns, file, magic, span)
+        for rows in read:
+            yield columns.in_wire_units(rows)
+
+
+def _parquet(columns: _Columns, file: IO[bytes], span: Span, chunk_rows: int) -> Iterator[FlowRows]:
     source = pyarrow.parquet.ParquetFile(file)
-    empty = True
-    for batch in source.iter_batches(chunk_rows):
-        empty = False
-        yield pa.Table.from_batches([batch])
-    if empty:
-        yield source.schema_arrow.empty_table()
+    names = columns.wire_names(source.schema_arrow.names)
+    columns.require_contract(names)
+    groups = range(span.begin, source.metadata.num_row_groups if span.end is None else span.end)
+    row = span.first_line
+    for batch in source.iter_batches(chunk_rows, row_groups=list(groups)):
+        yield FlowRows(pa.Table.from_batches([batch]).rename_columns(names), np.arange(row, row + batch.num_rows))
+        row += batch.num_rows
+    if row == 1:
+        yield FlowRows(source.schema_arrow.empty_table().rename_columns(names), np.arange(0))
 
 
-def _csv(columns: _Columns, file: IO[bytes], magic: bytes) -> Iterator[pa.Table]:
-    plain = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if magic[:2] == b"\x1f\x8b" else file
-    source = _Utf8(plain)
-    text = io.BufferedReader(source, _BLOCK_BYTES)
-    headers = next(csv.reader([text.peek().split(b"\n", 1)[0].decode()]), [])
-    if not headers:
-        source.require_whole()
+@dataclass(frozen=True)
+class _Header:
+    """The wire names, the sign between cells, and the bytes and lines that the header takes: none where there is none."""
+
+    names: list[str]
+    delimiter: str
+    size: int
+    lines: int
+
+
+def _read_header(columns: _Columns, file: IO[bytes], magic: bytes) -> _Header:
+    """Of a file from its beginning, to which it goes back."""
+    blocks = TextBlocks(unpacked(file, magic))
+    first = next(iter(blocks), TextBlock(b"", 1)).text.split(b"\n", 1)[0].decode()
+    file.seek(0)
+    blocks.require_whole()
+    columns.require_short(header_line_fault(len(first)))
+    delimiter = max(DELIMITERS, key=lambda sign: columns.known(next(csv.reader([first], delimiter=sign), [])))
+    headers = next(csv.reader([first], delimiter=delimiter), [])
     if is_nsl_kdd(headers):
-        headers = NSL_KDD_COLUMNS[: len(headers)]
+        return _Header(columns.wire_names(NSL_KDD_COLUMNS[: len(headers)]), delimiter, 0, 0)
+    size = 0 if is_packed(magic) else len(file.readline())
+    file.seek(0)
+    return _Header(columns.wire_names(headers), delimiter, size, 1)
+
+
+def _csv(columns: _Columns, file: IO[bytes], magic: bytes, span: Span) -> Iterator[FlowRows]:
+    header = _read_header(columns, file, magic)
+    columns.require_contract(header.names)
+    if span.end is None:
+        blocks = TextBlocks(unpacked(file, magic))
     else:
-        text.readline()
-    names = columns.wire_names(headers)
-    no_rows = pa.table({name: pa.array([], pa.string()) for name in names})
-    yield from _csv_rows(cast(IO[bytes], text), names) if text.peek() else [no_rows]
-    source.require_whole()
+        file.seek(span.begin)
+        blocks = TextBlocks(file, span.first_line, span.end - span.begin)
+    empty = True
+    for block in blocks:
+        if block.first_line == 1 and header.lines:
+            block = TextBlock(block.text.partition(b"\n")[2], 2)
+        for rows in _block_rows(block, header):
+            empty = False
+            yield rows
+    if empty:
+        yield FlowRows(pa.table({name: pa.array([], pa.string()) for name in header.names}), np.arange(0))
+    blocks.require_whole()
 
 
-def _csv_rows(text: IO[bytes], names: list[str]) -> Iterator[pa.Table]:
-    malformed: list[str] = []
+def _block_rows(block: TextBlock, header: _Header) -> Iterator[FlowRows]:
+    if not block.text.strip(b"\r\n"):
+        return
+    malformed: dict[int, str] = {}
 
     def keep(row: pyarrow.csv.InvalidRow) -> str:
-        malformed.append(row.text)
+        malformed[row.number - 1] = row.text
         return "skip"
 
-    reader = pyarrow.csv.open_csv(
-        text,
-        pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK_BYTES),
-        pyarrow.csv.ParseOptions(invalid_row_handler=keep),
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(block.text),
+        pyarrow.csv.ReadOptions(column_names=header.names, use_threads=False, block_size=len(block.text)),
+        pyarrow.csv.ParseOptions(delimiter=header.delimiter, invalid_row_handler=keep),
         pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+            column_types=dict.fromkeys(header.names, pa.string()), strings_can_be_null=True, null_values=[""]
         ),
     )
-    for batch in reader:
-        yield pa.Table.from_batches([batch])
-        if malformed:
-            yield pa.table({MALFORMED: malformed})
-            malformed.clear()
+    lines = block.row_lines(table.num_rows + len(malformed))
+    places = list(malformed)
+    if table.num_rows:
+        yield FlowRows(table, np.delete(lines, places))
+    if malformed:
+        yield FlowRows(pa.table({MALFORMED: list(malformed.values())}), lines[places])
 
 
 def is_nsl_kdd(cells: Sequence[str]) -> bool:
@@ -157,62 +274,35 @@ def is_nsl_kdd(cells: Sequence[str]) -> bool:
     return len(cells) in (42, 43) and cells[1] in ("tcp", "udp", "icmp") and cells[4].isdecimal()
 
 
-class _Utf8(io.RawIOBase):
-    """Text as UTF-8 without a byte order mark; a line that is none is taken as cp1252, or else latin-1.
-
-    It ends where the source breaks off, behind the last whole line before: a reader that reads ahead would otherwise
-    lose rows that it has read to an error that comes after them. `require_whole` then raises it.
-    """
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._break: Exception | None = None
-        self._left = b""
-        self._begun = False
-
-    def readable(self) -> bool:
-        return True
-
-    def require_whole(self) -> None:
-        """Raise what the source broke off with, if it did."""
-        if self._break is not None:
-            raise self._break
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._left and self._break is None:
-            try:
-                self._left = self._next_lines()
-            except _BREAKS as error:
-                self._break = error
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
-        return size
-
-    def _next_lines(self) -> bytes:
-        rest = self._source.readline(_BLOCK_BYTES) if (block := self._source.read(_BLOCK_BYTES)) else b""
-        if len(rest) == _BLOCK_BYTES and not rest.endswith(b"\n"):
-            raise csv.Error(f"a line has more than {_BLOCK_BYTES} bytes")
-        lines = block + rest
-        if not self._begun:
-            self._begun, lines = True, lines.removeprefix(codecs.BOM_UTF8)
-        return _as_utf8(lines)
+def _size(file: IO[bytes]) -> int:
+    size = file.seek(0, 2)
+    file.seek(0)
+    return size
 
 
-def _as_utf8(text: bytes) -> bytes:
-    try:
-        return text.decode().encode()
-    except UnicodeDecodeError:
-        return b"".join(decode_line(line).encode() for line in text.splitlines(keepends=True))
+def _line_spans(file: IO[bytes], header: _Header, span_bytes: int) -> list[Span]:
+    spans: list[Span] = []
+    begin, line = header.size, 1 + header.lines
+    file.seek(begin)
+    while block := file.read(span_bytes):
+        block += file.readline()
+        if b'"' in block:
+            return [WHOLE]
+        spans.append(Span(begin, begin + len(block), line))
+        begin, line = begin + len(block), line + block.count(b"\n")
+    return spans
 
 
-def decode_line(line: bytes) -> str:
-    """One line as text: UTF-8, or where it is none, cp1252, or else latin-1."""
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return line.decode("latin-1")
+def _row_group_spans(metadata: "pyarrow.parquet.FileMetaData") -> list[Span]:
+    """Row groups together until they have some 100,000 rows."""
+    spans: list[Span] = []
+    begin, first, row = 0, 1, 1
+    for group in range(metadata.num_row_groups):
+        row += metadata.row_group(group).num_rows
+        if row - first >= _SPAN_ROWS or group + 1 == metadata.num_row_groups:
+            spans.append(Span(begin, group + 1, first))
+            begin, first = group + 1, row
+    return spans or [WHOLE]
 
 
 def as_numbers(table: pa.Table, features: Collection[Feature]) -> Iterator[pa.Table]:

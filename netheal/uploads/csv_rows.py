@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import IO
 
-from netheal.records.flow_files import decode_line
+from netheal.records.flow_files import DELIMITERS
+from netheal.records.flow_text import decode_line
 from netheal.records.headers import header_line_fault
 from netheal.uploads.refusal import FileRefused
 
@@ -16,7 +17,6 @@ MAX_ROW_CHARS = 1 << 20
 """As of a message: a longer row is a quote that nobody closed, or no table at all."""
 MAX_LINES = 1_000_000
 """Empty ones, and those within quotes, are no rows, and yet somebody has to read them."""
-DELIMITERS = ",;\t"
 _HEAD_BYTES = 64 * 1024
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OTHER_KINDS = {
