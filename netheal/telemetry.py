@@ -18,6 +18,7 @@ Event = Literal[
     "model.loaded",
     "model.imported",
     "model.failed",
+    "registry.away",
     "batch.replayed",
     "batch.reread",
     "parts.removed",

@@ -50,7 +50,7 @@ def examine_starters(folder: Path, cache: Path) -> None:
     Raises BundleError where one is refused, ServiceUnavailable where the machine could not examine it now.
     """
     examinations = []
-    for starter in _starters(folder):
+    for starter in starter_folders(folder):
         examine = partial(_report_of, starter, read_served(starter).manifest, cache)
         examinations.append(BackgroundTask(f"examination of {starter.name}", examine))
     for examination in examinations:
@@ -58,7 +58,7 @@ def examine_starters(folder: Path, cache: Path) -> None:
 
 
 def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, cache: Path | None) -> None:
-    for starter in _starters(folder):
+    for starter in starter_folders(folder):
         committed = read_served(starter)
         if _never_had_one(connection, committed.manifest.model_type):
             bundle, upload = examined_starter(starter, committed, cache)
@@ -67,7 +67,7 @@ def _import_missing(connection: Connection, artefacts: Artefacts, folder: Path, 
             activate(connection, model.id, _REASON)
 
 
-def _starters(folder: Path) -> list[Path]:
+def starter_folders(folder: Path) -> list[Path]:
     """The bundle of each type that starts active: the folder that bears the type's name. Others are for uploading."""
     return [folder / name for name in sorted(MODEL_TYPES) if (folder / name / MANIFEST_FILE).is_file()]
 

@@ -40,6 +40,14 @@ class PathSettings(Component):
     artefacts_root: str = Field(
         "", description="Folder of the served models, shared by the job and the API; empty: under var_dir"
     )
+    rescored_root: str = Field(
+        "", description="Folder of the tables of rescored rows and of their reports; empty: under var_dir"
+    )
+
+    @property
+    def rescored_dir(self) -> Path:
+        """Where runs of `netheal rescore` write to."""
+        return Path(self.rescored_root) if self.rescored_root else self.var_dir / "rescored"
 
     @property
     def delta_root(self) -> str:

@@ -2,10 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,12 +54,21 @@ class DeltaPartWriter:
 
     The first dates have their files open to the end. Rows of others are kept, up to a bound, and then written date
     by date, so that such a date may get a file more than once. Files are named after their `owner` and its batch.
+    `constants` are columns that have one value in all rows, for the log's statistics.
     """
 
-    def __init__(self, layout: Layout, root: str, batch_id: int, owner: str = "batch") -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        root: str,
+        batch_id: int,
+        owner: str = "batch",
+        constants: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._location = layout.uri(root)
         self._files, self._folder = filesystem_of(self._location)
         self._prefix = part_prefix(owner, batch_id)
+        self._constants = constants
         self._paths: list[str] = []
         self._open: dict[date, _OpenPart] = {}
         self._kept: list[pa.Table] = []
@@ -134,8 +144,8 @@ class DeltaPartWriter:
             date=day.isoformat(),
             rows=part.rows,
             modified_ms=int(time.time() * 1000),
-            lowest={"event_id": min(part.event_ids), "recorded_at": min(part.recorded)},
-            highest={"event_id": max(part.event_ids), "recorded_at": max(part.recorded)},
+            lowest={"event_id": min(part.event_ids), "recorded_at": min(part.recorded), **self._constants},
+            highest={"event_id": max(part.event_ids), "recorded_at": max(part.recorded), **self._constants},
         )
 
 

@@ -1,7 +1,8 @@
 """The Delta tables: their layouts, and one commit a micro-batch and table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -254,6 +255,37 @@ class DeltaLog:
             return self._table.to_pyarrow_dataset().to_table(filter=inside)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
+    def rows_with(self, column: str, value: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows in which a column, which the parts' statistics have, is `value`; some of the columns, or all.
+
+        A part at a time, so that memory does not grow with the table. Raises ServiceUnavailable where the store fails.
+        """
+        try:
+            self._table.update_incremental()
+            if not self._table.file_uris():
+                return
+            batches = self._table.to_pyarrow_dataset().to_batches(
+                columns=columns, filter=pc.field(column) == value, batch_readahead=1, fragment_readahead=1
+            )
+            for batch in batches:
+                yield pa.Table.from_batches([batch])
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+
+    def parts_since(self, since: datetime | None) -> list[tuple[str, int, int]]:
+        """Where the parts are that may have rows recorded at `since` or later, with their rows and bytes, by path."""
+        try:
+            self._table.update_incremental()
+            actions = pa.table(self._table.get_add_actions(flatten=True))
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
+        if since is not None and actions.num_rows:
+            newest = actions["max.recorded_at"].cast(pa.timestamp("us", "UTC"))
+            may = pc.fill_null(pc.greater_equal(newest, pa.scalar(since, newest.type)), True)
+            actions = actions.filter(may)
+        rows = zip(*(actions[name].to_pylist() for name in ("path", "num_records", "size_bytes")), strict=True)
+        return sorted((f"{self.uri}/{path}", rows_there, size) for path, rows_there, size in rows)
 
     def delete(self, predicate: str) -> None:
         """Remove the rows for which an SQL predicate holds; raises ServiceUnavailable where the store fails."""

@@ -1,0 +1,12 @@
+"""Score what the stream stored once more, its verdicts untouched: verdicts and rejected rows in Delta, and a report.
+
+Runs by `netheal rescore --stored` on one machine and by spark-submit on a cluster. A run that was killed goes on where it was when it
+is started again with the same --run-id.
+"""
+
+import sys
+
+from jobs.stages.rescoring import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], stored=True))
