@@ -1,7 +1,7 @@
 """Score flow files of any size: CSV and Parquet in, verdicts and rejected rows in Delta, and a report.
 
-Runs by `netheal rescore` on one machine and by spark-submit on a cluster. A run that was killed goes on where it was when it
-is started again with the same --run-id.
+Runs by `netheal rescore` on one machine and by spark-submit on a cluster. A run that was killed, started again with
+its --run-id, goes on.
 """
 
 import sys

@@ -2,10 +2,11 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str], stored: bool) -> int:
         prepare_environment()
         run_id = found.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         run = Run(settings, Path(found.output) if found.output else settings.paths.rescored_dir, run_id)
-        with ProgressBar(run_id, errors) as bar:
-            plan, progress = run.complete(request_of(found), SparkMapper(settings), bar.show)
+        with ProgressBar(run_id, errors) as bar, SparkMapper(settings) as mapper:
+            plan, progress = run.complete(request_of(found), mapper, bar.show)
     except ServiceUnavailable as error:
         errors.print(f"[red]netheal:[/red] {error}", soft_wrap=True)
         return _FAILED
@@ -55,15 +56,24 @@ def main(arguments: Sequence[str], stored: bool) -> int:
 
 
 class SparkMapper:
-    """Scores the units of a run in Spark tasks; the session is made when the first is."""
+    """Scores the units of a run in Spark tasks; the session is made when the first is, and stopped at the end."""
 
-    def __init__(self, settings: Settings, session: Callable[[Settings], SparkSession] = spark_session) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._session = session
+        self._spark: SparkSession | None = None
+
+    def __enter__(self) -> Self:
+        """Begin nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the session, if one was made."""
+        if self._spark is not None:
+            self._spark.stop()
 
     def __call__(self, work: Work, units: Sequence[Unit]) -> Iterator[UnitReceipt]:
         """The receipts, in the order of the units."""
-        spark = self._session(self._settings)
+        self._spark = spark = spark_session(self._settings)
         shared = spark.sparkContext.broadcast(work)
 
         def score(unit: Unit) -> UnitReceipt:

@@ -20,7 +20,7 @@ import pyarrow.parquet
 from netheal.contracts import Contract, Feature, known_features, wire_contracts
 from netheal.errors import ContractError, SettingsError
 from netheal.records.flow_meters import FlowMeter, meter_of
-from netheal.records.flow_text import BREAKS, TextBlock, TextBlocks, is_packed, unpacked
+from netheal.records.flow_text import BREAKS, TextBlock, TextBlocks, has_line_end_in_quotes, is_packed, unpacked
 from netheal.records.headers import header_fault, header_line_fault, lacking_features, wire_headers
 from netheal.records.text_cells import numbers_and_words
 from netheal.wording import quoted
@@ -100,7 +100,7 @@ def flow_rows(
 def flow_spans(path: Path, contracts: Sequence[Contract], span_bytes: int) -> list[Span]:
     """Pieces of about `span_bytes` that together are the file; a packed file is one. Raises as `read_flow_file`.
 
-    A CSV is read once for that, as lines are counted; one with quotes is one piece, as a line may end within them.
+    A CSV is read once for that, as lines are counted; one that has line ends within quotes is one piece.
     """
     columns = _Columns(path, tuple(contracts))
     with _opened(columns) as (file, magic):
@@ -200,7 +200,7 @@ def _parquet(columns: _Columns, file: IO[bytes], span: Span, chunk_rows: int) ->
 
 @dataclass(frozen=True)
 class _Header:
-    """The wire names, the sign between cells, and the bytes and lines that the header takes: none where there is none."""
+    """The wire names, the sign between cells, and the bytes and lines of the header: none where there is none."""
 
     names: list[str]
     delimiter: str
@@ -286,7 +286,7 @@ def _line_spans(file: IO[bytes], header: _Header, span_bytes: int) -> list[Span]
     file.seek(begin)
     while block := file.read(span_bytes):
         block += file.readline()
-        if b'"' in block:
+        if has_line_end_in_quotes(block):
             return [WHOLE]
         spans.append(Span(begin, begin + len(block), line))
         begin, line = begin + len(block), line + block.count(b"\n")

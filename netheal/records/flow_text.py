@@ -44,6 +44,19 @@ def _quoted_rows(text: str) -> Iterator[tuple[int, list[str]]]:
         begin = reader.line_num
 
 
+def has_line_end_in_quotes(text: bytes) -> bool:
+    """Whether a line of the text, which begins with a line, goes on within quotes.
+
+    >>> has_line_end_in_quotes(b'"a","b"\\n1,"2"\\n'), has_line_end_in_quotes(b'1,"2\\n3"\\n')
+    (False, True)
+    """
+    if b'"' not in text:
+        return False
+    signs = np.frombuffer(text, np.uint8)
+    quotes_before = np.searchsorted(np.flatnonzero(signs == ord('"')), np.flatnonzero(signs == ord("\n")))
+    return bool((quotes_before % 2).any())
+
+
 def is_packed(magic: bytes) -> bool:
     """Whether a file that begins with `magic` is gzip or zstd, which nobody can enter in the middle."""
     return magic.startswith((_GZIP, _ZSTD))

@@ -8,7 +8,7 @@ from netheal.rescoring.plan import Request
 
 
 def parse_arguments(arguments: Sequence[str], stored: bool | None = None) -> Namespace:
-    """`inputs`, `stored`, `since`, `output`, `run_id`, `models`, `compare`, `as_json`, `var`; ends the process for others.
+    """The arguments by name; ends the process for such as are none.
 
     `stored` is whether they are of stored rows, None where `--stored` says so.
     """
@@ -36,9 +36,7 @@ def parse_arguments(arguments: Sequence[str], stored: bool | None = None) -> Nam
     found = parser.parse_args(list(arguments))
     found.stored = found.stored if stored is None else stored
     if found.stored == bool(found.inputs):
-        parser.error(
-            "give files, or --stored, and not both" if found.stored else "give files, folders or globs, or --stored"
-        )
+        parser.error("give either files, folders and globs, or --stored")
     if found.since is not None and not found.stored:
         parser.error("--since goes with --stored")
     return found

@@ -1,7 +1,6 @@
 """Which files a run reads, and in which units."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from glob import glob
 from pathlib import Path
 
 from netheal.contracts import Contract
@@ -20,7 +19,7 @@ def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
 
     Raises SettingsError where a name is that of nothing, or no file is found.
     """
-    found = sorted({path.absolute() for pattern in patterns for path in _files_of(pattern)})
+    found = sorted({path for pattern in patterns for path in _files_of(pattern)})
     if not found:
         raise SettingsError(f"no flow files in {', '.join(patterns)}: their names end in {', '.join(_SUFFIXES)}")
     files = []
@@ -31,7 +30,8 @@ def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
 
 
 def _files_of(pattern: str) -> Iterator[Path]:
-    named = [Path(pattern)] if Path(pattern).exists() else [Path(name) for name in glob(pattern, recursive=True)]
+    path = Path(pattern).absolute()
+    named = [path] if path.exists() else list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if not named:
         raise SettingsError(f"there is no file, folder or match of {pattern}")
     for path in named:

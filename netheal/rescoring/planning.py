@@ -1,6 +1,5 @@
 """The plan of a new run."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from netheal.bundles.served import ServedBundle
@@ -42,11 +41,7 @@ def new_plan(settings: Settings, run_id: str, request: Request) -> tuple[RunPlan
         models=_hashes(models),
         policy=read_document(settings.paths.policy_path),
         compared=None if compared is None else _hashes(compared),
-        compared_with=_names(compared.values())
-        if compared is not None
-        else STORED_VERDICTS
-        if request.stored
-        else None,
+        compared_with=_compared_with(request, compared),
     )
     return plan, bundles
 
@@ -80,9 +75,11 @@ def _compared(models: Bundles, active: Bundles, name: str) -> Bundles:
     return compared
 
 
+def _compared_with(request: Request, compared: Bundles | None) -> str | None:
+    if compared is not None:
+        return ", ".join(sorted(bundle.manifest.version for bundle in compared.values()))
+    return STORED_VERDICTS if request.stored else None
+
+
 def _hashes(bundles: Bundles) -> dict[str, str]:
     return {contract_id: bundle.hash for contract_id, bundle in sorted(bundles.items())}
-
-
-def _names(bundles: Iterable[ServedBundle]) -> str:
-    return ", ".join(sorted(bundle.manifest.version for bundle in bundles))

@@ -1,7 +1,7 @@
 """A run: planned once, scored unit by unit, committed in order, reported from what is stored.
 
-1. The plan is written to `runs/ID/plan.json`: inputs with sizes and times, units, models by hash, policy; the models lie
-   beside it. A run that is there already goes on by its plan.
+1. The plan is written to `runs/ID/plan.json`: inputs with sizes and times, units, models by hash, policy; the models
+   lie beside it. A run that is there already goes on by its plan.
 2. Parts that an earlier attempt left behind are removed.
 3. Units are scored by whoever maps them, some at once; each gives a receipt of parts that nobody sees.
 4. In the order of units: a Delta commit to each table with (app id of the run, number of the unit), which a table
@@ -81,9 +81,7 @@ class Run:
     def _alone(self) -> FolderLock:
         lock = FolderLock(self.folder)
         if lock.held_elsewhere():
-            raise SettingsError(
-                f"run {self.run_id} is being done by another process: wait for it, or give another --run-id"
-            )
+            raise SettingsError(f"another process does run {self.run_id}: wait for it, or give another --run-id")
         return lock
 
     def _work(self, request: Request) -> Work:

@@ -116,9 +116,8 @@ class UnitScorer:
     def _score(self, chunk: RowChunk) -> ScoredBatch:
         origin, raw_rows = _origin(chunk), _raw_rows(chunk)
         if chunk.malformed:
-            faults = [
-                Rejection(place, RejectionReason.MALFORMED_ROW, "", _WIDTH) for place in range(chunk.table.num_rows)
-            ]
+            places = range(chunk.table.num_rows)
+            faults = [Rejection(place, RejectionReason.MALFORMED_ROW, detail=_WIDTH) for place in places]
             rejected = rejected_rows(origin, faults, raw_rows)
             return ScoredBatch(pa.table({}), _stored_beside(rejected, chunk.columns), np.zeros(0, np.int16))
         scored = self._scorer.score(decode_table(self._vocabulary, chunk.table, chunk.words), origin, raw_rows)
