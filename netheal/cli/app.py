@@ -164,11 +164,7 @@ def maintain_command(context: typer.Context) -> None:
     run_job("jobs.maintain", context.args)
 
 
-@app.command(
-    "rescore",
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-)
+@app.command("rescore", context_settings=JOB_OPTIONS, add_help_option=False)
 def rescore_command(context: typer.Context) -> None:
     """Score flow files, or the rows that the stream stored, of any size: tables of verdicts and a report."""
     from netheal.cli.rescore import rescore
