@@ -18,6 +18,8 @@ from netheal.errors import BundleError
 from netheal.wording import shape_text
 
 _LEAF = -1
+MOST_LEVELS = 2_000
+"""Reading a graph recurses into its trees: one of some hundred thousand levels ends the process that loads it."""
 _MOST_NODES = 2**24  # leaf numbers travel as float32
 _NODES_AT_A_TIME = 2**17
 _LEAF_BYTES = 24
@@ -199,7 +201,20 @@ def _check(tree: Tree) -> None:
         raise BundleError("the tree's nodes are not each the child of one other: the file is damaged")
     if (children <= np.tile(np.flatnonzero(inner), 2)).any():
         raise BundleError("a node of the tree comes before its parent: the file is damaged")
+    if not _depth_within(tree, MOST_LEVELS):
+        raise BundleError(f"a tree has more than {MOST_LEVELS:,} levels: train it again with a smaller max_depth")
     if not np.isfinite(tree.threshold[inner]).all():
         raise BundleError("a threshold of the tree is not finite: train it again")
     if not np.isfinite(tree.value).all():
         raise BundleError("a value of the tree is not finite: train it again")
+
+
+def _depth_within(tree: Tree, most: int) -> bool:
+    """Whether no leaf lies deeper than `most` levels below the root."""
+    level = np.zeros(1, np.int64)
+    for _ in range(most + 1):
+        inner = level[tree.left[level] != _LEAF]
+        if not len(inner):
+            return True
+        level = np.concatenate([tree.left[inner], tree.right[inner]])
+    return False
