@@ -68,7 +68,7 @@ class FlowRows:
     @property
     def malformed(self) -> bool:
         """Whether these are rows whose number of cells is not the header's."""
-        return list(self.table.column_names) == [MALFORMED]
+        return bool(self.table.column_names == [MALFORMED])
 
 
 def read_flow_file(

@@ -1,4 +1,7 @@
-"""Flow meters whose columns have other units than the contracts: told by a file's header, converted as it is read."""
+"""Flow meters that write other columns than the contracts name: told by a file's header.
+
+Their names become the rows' `extractor`, and values in other units are converted as they are read.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -58,11 +61,11 @@ def _text_times(cell: str | None, factor: float) -> str | None:
 def _meters() -> tuple[FlowMeter, ...]:
     text = (files("netheal.contracts") / "data" / "flow_meters.json").read_text("utf-8")
     return tuple(
-        FlowMeter(entry["name"], frozenset(entry["has"]), frozenset(entry["lacks"]), entry["factors"])
+        FlowMeter(entry["name"], frozenset(entry["has"]), frozenset(entry["lacks"]), entry.get("factors", {}))
         for entry in json.loads(text)["meters"]
     )
 
 
 def meter_of(headers: Sequence[str]) -> FlowMeter | None:
-    """The meter whose columns these are, if its units are not those of the contracts."""
+    """The meter whose columns these are, if it is one of `flow_meters.json`."""
     return next((meter for meter in _meters() if meter.wrote(headers)), None)

@@ -71,11 +71,26 @@ def unpacked(file: IO[bytes], magic: bytes) -> IO[bytes]:
     return file
 
 
+class _LeftOpen(io.RawIOBase):
+    """A file that stays open when this is closed: Arrow closes what it reads as it is forgotten."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        read = self._file.read(len(buffer))
+        buffer[: len(read)] = read
+        return len(read)
+
+
 class _Zstd(io.RawIOBase):
     """Frames of zstd; where they break off it raises EOFError, as gzip does."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._plain = pa.CompressedInputStream(file, "zstd")
+        self._plain = pa.CompressedInputStream(_LeftOpen(file), "zstd")
 
     def readable(self) -> bool:
         return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ PROPERTIES = {
 """A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
+_STATISTICS_STEP = timedelta(milliseconds=1)
+"""Parts that a compaction wrote have their times cut to milliseconds in the log."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ class DeltaLog:
             raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
         if since is not None and actions.num_rows:
             newest = actions["max.recorded_at"].cast(pa.timestamp("us", "UTC"))
-            may = pc.fill_null(pc.greater_equal(newest, pa.scalar(since, newest.type)), True)
+            may = pc.fill_null(pc.greater_equal(newest, pa.scalar(since - _STATISTICS_STEP, newest.type)), True)
             actions = actions.filter(may)
         rows = zip(*(actions[name].to_pylist() for name in ("path", "num_records", "size_bytes")), strict=True)
         return sorted((f"{self.uri}/{path}", rows_there, size) for path, rows_there, size in rows)

@@ -21,6 +21,7 @@ from netheal.records.decode_table import decode_table
 from netheal.records.decoded import DecodedFlows
 from netheal.records.encode import encode_rows, encode_rows_at
 from netheal.records.flow_files import MALFORMED, NSL_KDD_COLUMNS, is_nsl_kdd
+from netheal.records.flow_meters import FlowMeter, meter_of
 from netheal.records.headers import header_fault, known_places, lacking_features, wire_headers
 from netheal.records.reasons import Rejection, RejectionReason
 from netheal.records.text_cells import Words, numbers_and_words
@@ -68,6 +69,7 @@ class FlowFile:
     _vocabulary: Vocabulary
     _rows: Iterator[Row]
     _bounded: bool
+    _meter: FlowMeter | None
 
     def chunks(self) -> Iterator[FlowChunk]:
         """All rows, once; raises FileRefused where there are none, or more than `MAX_ROWS` in a bounded file."""
@@ -102,6 +104,8 @@ class FlowFile:
         places = known_places(self.names, self._vocabulary.contracts)
         columns = [pa.array([cells[place] or None for cells in rows], pa.string()) for place in places]
         table = pa.table(dict(zip([self.names[place] for place in places], columns, strict=True)))
+        if self._meter is not None:
+            table = self._meter.in_wire_units(table)
         return numbers_and_words(table, self._vocabulary.features)
 
 
@@ -127,7 +131,7 @@ def open_flows(file: IO[bytes], contracts: Sequence[Contract], bounded: bool = T
     if is_nsl_kdd(headers):
         headers, rows = NSL_KDD_COLUMNS[: len(headers)], chain([header], rows)
     names = wire_headers(headers, known.features)
-    return FlowFile(names, _complete(names, contracts), known, rows, bounded)
+    return FlowFile(names, _complete(names, contracts), known, rows, bounded, meter_of(headers))
 
 
 def _known_headers(cells: Sequence[str], known: Vocabulary) -> int:

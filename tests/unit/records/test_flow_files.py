@@ -14,7 +14,7 @@ from netheal.contracts import Contract, contract, known_features, wire_contracts
 from netheal.contracts.declared_features import declared_features
 from netheal.contracts.own_contract import contract_for
 from netheal.errors import ContractError, SettingsError
-from netheal.records.flow_files import MALFORMED, read_flow_file
+from netheal.records.flow_files import MALFORMED, WHOLE, Span, flow_rows, flow_spans, read_flow_file
 from netheal.records.headers import wire_headers
 from tests.unit.steps import steps_of
 
@@ -211,3 +211,85 @@ def test_published_files_are_read_whole(name: str, contract_id: str, rows: int) 
         for feature in wire.features:
             kind = table.schema.field(feature.name).type
             assert pa.types.is_string(kind) if feature.category else not pa.types.is_string(kind)
+
+
+def lines_of(path: Path, span: Span = WHOLE) -> list[tuple[int, bool]]:
+    """Line and whether it is malformed, of every row."""
+    return sorted(
+        (line, rows.malformed) for rows in flow_rows(path, wire_contracts(), span) for line in rows.lines.tolist()
+    )
+
+
+def test_rows_know_their_lines_beside_empty_and_malformed_ones(tmp_path: Path) -> None:
+    row = ",".join(cells())
+    text = "\n".join([",".join(THREAT.names), row, "", "1,2", row, "", "", row, f"{row},more"]) + "\n"
+    expected = [(2, False), (4, True), (5, False), (8, False), (9, True)]
+    assert lines_of(written(tmp_path, text)) == expected
+    assert lines_of(written(tmp_path, text.replace("\n", "\r\n"))) == expected
+    assert lines_of(written(tmp_path, text.removesuffix("\n"))) == expected
+
+
+def test_rows_know_their_lines_behind_line_ends_within_quotes(tmp_path: Path) -> None:
+    header, row = csv_text([*THREAT.names, "note"]), ",".join(cells())
+    text = f'{header}{row},"a\nb"\n{row},c\n\n{row},"d"\n'
+    assert lines_of(written(tmp_path, text)) == [(2, False), (4, False), (6, False)]
+
+
+def test_rows_of_nsl_kdd_and_of_parquet_are_numbered_from_one(tmp_path: Path) -> None:
+    kdd = ",".join(["0", "tcp", "http", "SF", "1", *["0"] * 36, "normal", "21"])
+    assert lines_of(written(tmp_path, f"{kdd}\n{kdd}\n", "KDD.txt")) == [(1, False), (2, False)]
+    columns = dict(zip(THREAT.names, ([cell] * 5 for cell in cells()), strict=True))
+    pq.write_table(pa.table(columns), tmp_path / "flows.parquet", row_group_size=2)
+    assert lines_of(tmp_path / "flows.parquet") == [(line, False) for line in range(1, 6)]
+    assert lines_of(tmp_path / "flows.parquet", Span(1, 3, 3)) == [(line, False) for line in range(3, 6)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_spans_of_a_file_are_its_rows(tmp_path: Path, end: str) -> None:
+    text = csv_text([*THREAT.names, "Label"], *([*cells(str(n)), f'"W{n}"'] for n in range(1_000)))
+    path = written(tmp_path, b"\xef\xbb\xbf" + text.replace("\n", end).encode())
+    spans = flow_spans(path, wire_contracts(), 5_000)
+    assert len(spans) > 5
+    pieces = [rows for span in spans for rows in flow_rows(path, wire_contracts(), span)]
+    assert [line for rows in pieces for line in rows.lines.tolist()] == list(range(2, 1_002))
+    whole = pa.concat_tables(rows.table for rows in flow_rows(path, wire_contracts()))
+    assert pa.concat_tables(rows.table for rows in pieces).equals(whole)
+
+
+def test_a_file_that_cannot_be_entered_in_the_middle_is_one_span(tmp_path: Path) -> None:
+    text = csv_text([*THREAT.names, "note"], *([*cells(), '"a\nb"'] for _ in range(1_000)))
+    assert flow_spans(written(tmp_path, text), wire_contracts(), 5_000) == [WHOLE]
+    plain = csv_text(list(THREAT.names), *(cells() for _ in range(1_000)))
+    packed = written(tmp_path, pa.compress(plain.encode(), "zstd", asbytes=True), "flows.csv.zst")
+    assert flow_spans(packed, wire_contracts(), 50) == [WHOLE]
+
+
+def test_a_zstd_file_is_read_and_one_that_breaks_off_gives_its_rows_first(tmp_path: Path) -> None:
+    rows = [cells(str(number)) for number in range(100_000)]
+    packed = pa.compress(csv_text(list(THREAT.names), *rows).encode(), "zstd", asbytes=True)
+    assert sum(table.num_rows for table in read_flow_file(written(tmp_path, packed))) == 100_000
+    read = read_flow_file(written(tmp_path, packed[: len(packed) * 9 // 10]))
+    assert next(read).num_rows > 1000
+    with pytest.raises(ContractError, match="damaged"):
+        list(read)
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_other_signs_between_cells(tmp_path: Path, sign: str) -> None:
+    text = csv_text(list(THREAT.names), cells("3")).replace(",", sign)
+    (table,) = read_flow_file(written(tmp_path, text))
+    assert table["count"].to_pylist() == [3]
+
+
+def test_a_meter_of_other_units_is_converted_and_named(tmp_path: Path) -> None:
+    own = contract_for([" Flow Duration", "Active Mean", " Flow IAT Mean"], "threat_detector", {})
+    names = ["flow_duration", "active_mean", "flow_iat_mean", "flow_byts_s", "totlen_fwd_pkts", "cwe_flag_count"]
+    row = ["0.25", "0.5", "3", "1", "1", "0"]
+    (table,) = read_flow_file(written(tmp_path, csv_text(names, row)), [own])
+    assert table.select(own.names).to_pylist() == [dict(zip(own.names, (250_000.0, 500_000.0, 3), strict=True))]
+    assert table["extractor"].to_pylist() == ["cicflowmeter-py/seconds"]
+    (other,) = read_flow_file(written(tmp_path, csv_text([*names, "fwd_byts_b_avg"], [*row, "0"])), [own])
+    assert other[" Flow Duration"].to_pylist() == [0.25]
+    assert other["extractor"].to_pylist() == ["CICFlowMeter/short names"]
+    (named,) = read_flow_file(written(tmp_path, csv_text([*names, "extractor"], [*row, "mine"])), [own])
+    assert named["extractor"].to_pylist() == ["mine"]
