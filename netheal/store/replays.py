@@ -94,10 +94,10 @@ def finished_rows(connection: Connection) -> FinishedRows:
     """As of now."""
     with transaction(connection) as cursor:
         cursor.execute("select topic, offset_base, done_offsets from topics order by adopted_at")
-        # The newest incarnation of a topic comes last; all places of those before it are below its own.
-        ends = {
-            topic: {partition: base + end for partition, end in done.items()} for topic, base, done in cursor.fetchall()
-        }
+        ends: dict[str, Offsets] = {}
+        # The newest incarnation of a topic comes last: all places of those before it are below its own.
+        for topic, base, done in cursor.fetchall():
+            ends.setdefault(topic, {}).update({partition: base + end for partition, end in done.items()})
         cursor.execute("select id from uploads where state = 'open'")
         return FinishedRows(ends, frozenset(upload for (upload,) in cursor.fetchall()))
 

@@ -31,6 +31,7 @@ from netheal.settings.components import PROJECT_ROOT
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.replays import open_replay_batch
+from netheal.store.topics import adopt_topic
 from netheal.traffic.generator import TrafficGenerator
 from netheal.verdicts.counts import count_rows
 from tests.api.quarantined import store_quarantined
@@ -238,6 +239,13 @@ def test_rows_of_a_batch_that_is_open_wait(world: World) -> None:
     report = world.replay().run(ReplayOptions())
     assert report.document()["skipped"] == {"batch_not_finished": ROWS}
     assert report.accepted == report.rejected_again == {}
+
+
+def test_rows_of_a_topic_that_was_made_again_are_still_taken(world: World) -> None:
+    rejected = store_quarantined(world.database, world.settings, MESSAGES)
+    adopt_topic(world.database, "network-traffic", "another")
+    assert world.replay().run(ReplayOptions()).accepted.total() > 0
+    world.assert_consistent(rejected)
 
 
 def test_two_replays_at_once_are_refused(world: World, other: Connection) -> None:
