@@ -3,6 +3,7 @@
 Safe beside the running stream: `netheal/maintenance/maintain.py` says why.
 """
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from netheal.store.database import connect
 from netheal.store.progress import require_head
 
 _MIB = 2**20
+_NICENESS = 10
 
 
 def maintain(settings: Settings, options: Namespace) -> Report:
@@ -73,6 +75,7 @@ def _mib(size_bytes: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point."""
+    os.nice(_NICENESS)  # the stream's workers need the cores more
     description = "Delete what is kept no longer, compact, VACUUM, make and drop days, prune the ledger, ANALYZE."
     return run_job(job_parser("netheal maintain", description), arguments, maintain, _in_words)
 
