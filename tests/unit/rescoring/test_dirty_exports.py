@@ -3,6 +3,7 @@
 import gzip
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +73,7 @@ def test_a_dash_of_any_code_page_stays_in_the_label(settings: Settings, tmp_path
 def test_bad_rows_are_rejected_each_with_line_and_reason(settings: Settings, tmp_path: Path) -> None:
     good, header = csv_of(ROWS[:1]).splitlines()[1], ",".join(NAMES)
     first = contract("attack/v1").names[0]
-    bad = {
+    bad: dict[str, dict[str, Any]] = {
         "NaN": {first: "NaN"},
         "words": {first: "http"},
         "empty": {first: ""},
@@ -84,7 +85,7 @@ def test_bad_rows_are_rejected_each_with_line_and_reason(settings: Settings, tmp
         header,
         "1,2,3",
         good + ",more",
-        *(csv_of([ROWS[0] | row]).splitlines()[1] for row in bad.values()),
+        *(csv_of([{**ROWS[0], **row}]).splitlines()[1] for row in bad.values()),
     ]
     (tmp_path / "a.csv").write_text("\n".join([*lines, "", good]) + "\n")
     rescored(settings, "r", tmp_path / "a.csv")
