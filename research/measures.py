@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    confusion_matrix,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from netheal.contracts.verdict import is_attack_score
-
-_BINS = 10
+from netheal.scoring.calibration import calibration_figures as figures_of_calibration
+from netheal.scoring.class_figures import class_figures as figures_of_classes
 
 
 @dataclass(frozen=True)
@@ -44,19 +38,8 @@ def share(hits: NDArray[np.bool_]) -> Share:
 
 
 def calibration_figures(attack: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, Any]:
-    """How far scores [N] are probabilities of 1 and not 0 [N].
-
-    `bins` give rows, the mean score and the share of attacks of each tenth of the scale that has rows;
-    `calibration_error` is the mean distance of the two, by rows.
-    """
-    tenth = np.minimum((scores * _BINS).astype(np.int64), _BINS - 1)
-    bins = [
-        {"rows": int(part.sum()), "mean_score": float(scores[part].mean()), "attacks": float(attack[part].mean())}
-        for part in (tenth == number for number in range(_BINS))
-        if part.any()
-    ]
-    distance = sum(one["rows"] * abs(one["mean_score"] - one["attacks"]) for one in bins) / max(len(scores), 1)
-    return {"brier": float(brier_score_loss(attack, scores)), "calibration_error": float(distance), "bins": bins}
+    """How far scores [N] are probabilities of 1 and not 0 [N], as `netheal.scoring.calibration` has it."""
+    return figures_of_calibration(scores, 1 - attack, attack)
 
 
 def stability_index(reference: NDArray[np.float64], sample: NDArray[np.float64], bins: int = 10) -> float:
@@ -79,31 +62,8 @@ def stability_index(reference: NDArray[np.float64], sample: NDArray[np.float64],
 
 
 def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], benign: str) -> dict[str, Any]:
-    """Figures over class names [N] and [N]; `names` are those to list, `benign` the one that is no attack.
-
-    `macro_f1` is the mean over classes that occur in the truth; a false alarm is a benign row called anything
-    else; `detected` is the share of attack rows called any attack.
-    """
-    true, said = np.asarray(truth), np.asarray(answer)
-    precision, recall, f1, support = precision_recall_fscore_support(true, said, labels=list(names), zero_division=0)
-    present, quiet = support > 0, true == benign
-    return {
-        "rows": len(true),
-        "accuracy": float((true == said).mean()),
-        "macro_f1": float(f1[present].mean()),
-        "false_alarms_per_100k_benign": _share(said[quiet] != benign) * 100_000,
-        "detected": _share(said[~quiet] != benign),
-        "classes": {
-            name: {
-                "rows": int(support[i]),
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-            }
-            for i, name in enumerate(names)
-        },
-        "confusion": confusion_matrix(true, said, labels=list(names)).tolist(),
-    }
+    """Figures over class names [N] and [N], all of them among `names`, as `netheal.scoring.class_figures` has them."""
+    return figures_of_classes(confusion_matrix(truth, answer, labels=list(names)), names, benign)
 
 
 def score_figures(attack: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, Any]:
@@ -116,7 +76,3 @@ def score_figures(attack: NDArray[np.int64], scores: NDArray[np.float64], thresh
         "auc": float(roc_auc_score(attack, scores)) if both else None,
         "average_precision": float(average_precision_score(attack, scores)) if both else None,
     }
-
-
-def _share(hits: NDArray[np.bool_]) -> float:
-    return float(hits.mean()) if len(hits) else 0.0
