@@ -19,6 +19,7 @@ VARIABLES = ("ORT_DISABLE_TELEMETRY", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_CONFI
         "netheal.bundles.intake.validate_file",
         "api.app",
         "jobs.score_stream",
+        "jobs.rescore_csv",
         "udfs.pandas",
         "research.threat_classification",
         "research.fit_traffic_profiles",
