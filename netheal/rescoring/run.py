@@ -118,6 +118,7 @@ class Run:
 
     def _write_report(self, plan: RunPlan, progress: RunProgress) -> None:
         """From the run's rows, read back."""
+        from netheal.rescoring.report.columns import REJECTED_COLUMNS, VERDICT_COLUMNS
         from netheal.rescoring.report.run_report import RunReport
 
         report = RunReport(plan.compared_with)
@@ -126,10 +127,10 @@ class Run:
         verdicts, rejected = (DeltaLog(layout, str(self.output)) for layout in _LAYOUTS)
         no_verdicts, no_rejected = (layout.schema.empty_table() for layout in _LAYOUTS)
         there = [0, 0]
-        for rows in verdicts.rows_with("run_id", plan.run_id):
+        for rows in verdicts.rows_with("run_id", plan.run_id, VERDICT_COLUMNS):
             report.add(rows, no_rejected)
             there[0] += rows.num_rows
-        for rows in rejected.rows_with("run_id", plan.run_id):
+        for rows in rejected.rows_with("run_id", plan.run_id, REJECTED_COLUMNS):
             report.add(no_verdicts, rows)
             there[1] += rows.num_rows
         if there != [progress.verdicts, progress.rejected]:

@@ -268,7 +268,10 @@ class DeltaLog:
             if not self._table.file_uris():
                 return
             batches = self._table.to_pyarrow_dataset().to_batches(
-                columns=columns, filter=pc.field(column) == value, batch_readahead=1, fragment_readahead=1
+                columns=None if columns is None else list(columns),
+                filter=pc.field(column) == value,
+                batch_readahead=1,
+                fragment_readahead=1,
             )
             for batch in batches:
                 yield pa.Table.from_batches([batch])

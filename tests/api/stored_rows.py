@@ -144,7 +144,8 @@ def read(client: FlaskClient, path: str, **query: Any) -> dict[str, Any]:
     document = client.get("/api/v1/openapi.json").get_json()
     route = "/api/v1" + path
     if route not in document["paths"]:
-        (route,) = (known for known in document["paths"] if known.startswith(route.rpartition("/")[0] + "/{"))
+        begin, steps = route.rpartition("/")[0] + "/{", route.count("/")
+        (route,) = (known for known in document["paths"] if known.startswith(begin) and known.count("/") == steps)
     schema = document["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     Draft202012Validator({**schema, "components": document["components"]}).validate(answer.get_json())
     return dict(answer.get_json())
