@@ -46,7 +46,8 @@ def _executed(path: Path, folder: Path) -> bool:
         print(f"{path.name}: {error}", file=sys.stderr)
         return False
     finally:
-        page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+        exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+        page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
         written = folder / f"{path.stem}.html"
         written.write_text(page, "utf-8")
     print(f"{path.name}: {time.monotonic() - begun_s:.0f} s, {written}")

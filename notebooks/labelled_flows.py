@@ -51,7 +51,8 @@ def flows_by_meter(settings: Settings) -> dict[str, Rows]:
         paths = {meter: public_file(settings, name) for meter, name in FLOW_FILES.items()}
         return {meter: flow_rows(read_flows(path), wanted, path, Dropped()) for meter, path in paths.items()}
     frames = {meter: generated_flows(settings.notebooks.rows // 2, seed) for seed, meter in enumerate(FLOW_FILES)}
-    frames["other meter"] = pd.DataFrame(by_second_meter(frames["other meter"].to_dict("series")))
+    columns = {str(name): column for name, column in frames["other meter"].items()}
+    frames["other meter"] = pd.DataFrame(by_second_meter(columns))
     return {
         meter: flow_rows(frame.assign(**{METER: meter}), wanted, Path(f"generated, {meter}"), Dropped())
         for meter, frame in frames.items()
@@ -121,5 +122,5 @@ def _connection_labels(
 
 
 def _connection_frame(profile: Profile, values: Matrix, labels: NDArray[np.str_]) -> pd.DataFrame:
-    table = profile_table(profile, values, profile.features)
-    return table.to_pandas().assign(**{connections.LABEL: labels})
+    frame: pd.DataFrame = profile_table(profile, values, profile.features).to_pandas()
+    return frame.assign(**{connections.LABEL: labels})
