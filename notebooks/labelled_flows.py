@@ -38,8 +38,8 @@ def public_file(settings: Settings, name: str) -> Path:
     path = Path(settings.notebooks.data) / name
     if not path.is_file():
         raise SettingsError(
-            f"this notebook needs labelled rows, and there is no {path}: NETHEAL_NOTEBOOK_DATA names a folder with"
-            " cic-ids2017/ and nsl-kdd/, or nothing, for generated traffic"
+            f"there is no {path}: NETHEAL_NOTEBOOK_DATA names a folder with cic-ids2017/ and nsl-kdd/, or one with the"
+            " Delta tables of a netheal (notebooks 01, 04 and 06), or nothing, for generated traffic"
         )
     return path
 

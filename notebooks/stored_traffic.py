@@ -4,6 +4,7 @@ New ones are written as the stream writes them, by its scorer and its Delta writ
 Spark.
 """
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from deltalake import DeltaTable
 from labelled_flows import CONNECTION_FILES, FLOW_FILES, public_file
 from second_meter import by_second_meter
 
-from netheal.bundles.served import read_served
+from netheal.bundles.served import ServedBundle, read_served
 from netheal.contracts import contract, wire_contracts
 from netheal.contracts.schema import RAW_SCHEMA
-from netheal.healing.policy import read_policy
+from netheal.healing.policy import Policy, read_policy
 from netheal.records.decode import MessageDecoder
 from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
@@ -35,6 +36,7 @@ from netheal.verdicts.scorer import Scorer
 DAYS = 7
 """The rows of a new store lie as far apart as makes a week of them."""
 _STARTERS = ("threat_detector", "attack_classifier")
+_TOPIC = "network-traffic"
 _SEED = 4
 _CHUNK_ROWS = 10_000
 
@@ -43,25 +45,27 @@ def stored_traffic(settings: Settings) -> str:
     """The root of the Delta tables `verdicts` and `quarantine`.
 
     That is `notebook_data` where there are such tables. Otherwise a week of traffic is scored and stored under
-    `var_dir`, once: generated traffic whose last two days were measured by another meter, or the public files in
-    `notebook_data`, each in a random order, one behind the other.
+    `var_dir`, once for the same data, models and policy: generated traffic whose last two days were measured by another
+    meter, or the public files in `notebook_data`, each in a random order, one behind the other.
     """
     data = settings.notebooks.data
     if data and DeltaTable.is_deltatable(verdicts_layout().uri(data)):
         return data if "://" in data else str(Path(data).resolve())
-    root = settings.paths.var_dir / "notebooks" / ("store-public" if data else f"store-{settings.notebooks.rows}")
+    bundles, policy = _starters(settings), read_policy(settings.paths.policy_path)
+    made_of = [data or settings.notebooks.rows, policy.version, *(bundle.hash for bundle in bundles)]
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+    root = settings.paths.var_dir / "notebooks" / f"store-{digest}"
     if not root.is_dir():
         root.parent.mkdir(parents=True, exist_ok=True)
         messages = _public_messages(settings) if data else _generated_messages(settings.notebooks.rows)
         with tempfile.TemporaryDirectory(dir=root.parent) as folder:
-            _store(messages, settings, new := Path(folder) / "store")
+            _store(messages, _scorer(bundles, policy), new := Path(folder) / "store")
             new.rename(root)
     return str(root.resolve())
 
 
-def _store(messages: list[bytes], settings: Settings, root: Path) -> None:
+def _store(messages: list[bytes], scorer: RecordScorer, root: Path) -> None:
     """Score the messages, which are a week's, and commit them to new tables."""
-    scorer = _scorer(settings)
     layouts = verdicts_layout(), quarantine_layout()
     logs = [DeltaLog(layout, str(root)) for layout in layouts]
     writers = [DeltaPartWriter(layout, str(root), 0) for layout in layouts]
@@ -73,14 +77,18 @@ def _store(messages: list[bytes], settings: Settings, root: Path) -> None:
         log.commit(writer.receipt(), "notebooks", 0)
 
 
-def _scorer(settings: Settings) -> RecordScorer:
-    """The starter models and the policy, as the stream has them at its first start."""
-    bundles = [read_served(settings.paths.starter_models_dir / name) for name in _STARTERS]
+def _starters(settings: Settings) -> list[ServedBundle]:
+    """The models that the stream has at its first start."""
+    return [read_served(settings.paths.starter_models_dir / name) for name in _STARTERS]
+
+
+def _scorer(bundles: list[ServedBundle], policy: Policy) -> RecordScorer:
+    """As the stream has it."""
     models = {bundle.contract.id: ServedModel(bundle) for bundle in bundles}
     return RecordScorer(
-        scorer=Scorer(models, read_policy(settings.paths.policy_path)),
+        scorer=Scorer(models, policy),
         decoder=MessageDecoder(vocabulary(wire_contracts())),
-        topic=settings.stream.input_topic,
+        topic=_TOPIC,
         offset_base=0,
         read_at=START,
     )
