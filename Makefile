@@ -45,14 +45,14 @@ run: setup
 
 dev: setup .venv/.dev
 
-# The first wait for clients that stall as much as they compute, so that there are three at a time on two cores; those with
-# brokers and JVMs compute more. What a browser sees is seen by itself.
+# They wait for clients that stall, and for services to start, as well as they compute: there are three at a time on two
+# cores. What a browser sees is seen by itself.
 test: dev
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile tests/unit tests/api tests/research
-	$(BIN)/pytest -n 2 --dist loadfile tests/spark tests/stack tests/notebooks
+	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile tests/spark tests/stack tests/notebooks
 	$(BIN)/pytest tests/browser
 endif
 
