@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import count
 from typing import Self
@@ -61,15 +62,12 @@ def resident_mib(processes: list[psutil.Process]) -> float:
     return total / 2**20
 
 
-class CpuSampler:
-    """Notes the processor time of each role five times a second, between `with` and its end."""
+class Sampler(ABC):
+    """Samples processes in a thread of its own, between `with` and its end."""
 
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = pids
-        self._times: list[float] = []
-        self._seconds: dict[str, list[float]] = {role: [] for role in ROLES}
+    def __init__(self) -> None:
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="benchmark-cpu", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"benchmark-{type(self).__name__}", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -77,9 +75,23 @@ class CpuSampler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, after one more sample."""
+        """End, once `_run` has come back."""
         self._ended.set()
         self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Sample until `_ended` is set."""
+
+
+class CpuSampler(Sampler):
+    """Notes the processor time of each role five times a second, and once more at the end."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        super().__init__()
+        self._pids = pids
+        self._times: list[float] = []
+        self._seconds: dict[str, list[float]] = {role: [] for role in ROLES}
 
     def between(self, begin: float, end: float) -> dict[str, float]:
         """Processor seconds of each role between two instants (seconds since the epoch), interpolated."""

@@ -8,12 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 import psutil
@@ -23,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.flow_csv import write_flow_files
 from benchmarks.machine import machine
-from benchmarks.processes import resident_mib
+from benchmarks.processes import Sampler, resident_mib
 from netheal.settings import PROJECT_ROOT
 
 RUN_ID = "benchmark"
@@ -47,24 +46,13 @@ class Figures:
     peak_mib_by_quarter: list[float]
 
 
-class MemorySampler:
-    """Notes the resident memory of a process and all below it, between `with` and its end."""
+class MemorySampler(Sampler):
+    """Notes the resident memory of a process and all below it."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self._root = psutil.Process(pid)
         self._mib: list[float] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="benchmark-memory", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        self._ended.set()
-        self._thread.join()
 
     def peaks(self) -> list[float]:
         """MiB, the highest of each quarter of the time."""
