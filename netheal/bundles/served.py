@@ -11,6 +11,7 @@ the graph), and gives
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,12 @@ class ServedBundle:
         if self.contract.hash != self.manifest.contract_hash:
             raise BundleError("the manifest's contract does not have the hash it claims: build the bundle again")
 
-    @property
+    @cached_property
     def contract(self) -> Contract:
         """The features this model takes."""
         return parse_contract(self.manifest.contract)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Content hash of the whole bundle: the manifest names the graph's hash."""
         return hashlib.sha256(self.manifest.to_json()).hexdigest()

@@ -73,10 +73,9 @@ def _feature_columns(contracts: Iterable[Contract]) -> list[tuple[str, pa.DataTy
 def verdict_schema_of(contracts: Iterable[Contract]) -> pa.Schema:
     """`verdict_schema()`, and at its end the features of those of the contracts that are no shipped ones."""
     schema = verdict_schema()
-    for name, kind in _feature_columns(contracts):
-        if name not in schema.names:
-            schema = schema.append(pa.field(name, kind))
-    return schema
+    there = set(schema.names)
+    others = [pa.field(name, kind) for name, kind in _feature_columns(contracts) if name not in there]
+    return pa.schema([*schema, *others]) if others else schema
 
 
 @cache
