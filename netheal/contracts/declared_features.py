@@ -101,7 +101,7 @@ def _require_distinct(features: Mapping[str, Feature]) -> None:
     """Raises ContractError for a name that is a spelling of another, which a reader of files takes for the same."""
     taken = {header_key(s): f"the envelope's {quoted(s)}" for spelled in envelope_spellings().values() for s in spelled}
     for known in known_features().values():
-        for spelling in (known.name, known.column, *known.aliases):
+        for spelling in known.spellings:
             taken[header_key(spelling)] = f"the known feature {quoted(known.name)}"
     for name in features:
         key = header_key(name)

@@ -23,6 +23,11 @@ class Feature:
     unit: str = ""
     meaning: str = ""
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The names under which a file may have it."""
+        return (self.name, self.column, *self.aliases)
+
 
 def feature_document(feature: Feature) -> dict[str, Any]:
     """The JSON document of a feature, without its aliases; `parse_feature` reads it back."""

@@ -50,7 +50,7 @@ def is_readable(contract: Contract) -> bool:
 
 
 def _how_to_declare(names: Sequence[str]) -> str:
-    by_key = {header_key(s): f.name for f in known_features().values() for s in (f.name, f.column, *f.aliases)}
+    by_key = {header_key(s): f.name for f in known_features().values() for s in f.spellings}
     respelled = [(name, by_key[header_key(name)]) for name in names if header_key(name) in by_key]
     told = "; ".join(f"{quoted(name)} is spelled {quoted(known)}" for name, known in respelled[:_MOST_RESPELLED])
     return (

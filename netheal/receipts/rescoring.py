@@ -18,7 +18,7 @@ from netheal.records.stored_columns import wire_columns
 from netheal.records.vocabulary import vocabulary
 from netheal.scoring.model import ServedModel
 from netheal.verdicts.model_rows import model_rows
-from netheal.verdicts.scorer import Origin, Scorer
+from netheal.verdicts.scorer import Origin, Scorer, no_raw_rows
 
 Row = Mapping[str, Any]
 _PLACE = ("event_id", "recorded_at", "topic", "partition", "offset", "batch_id")
@@ -66,7 +66,7 @@ def score_again(stored: pa.Table, models: Mapping[str, ServedModel], policy: Pol
     """Score one stored row with these models (by contract id) and this policy; raises ModelFailure."""
     contracts = contracts_in_force(model.bundle.contract for model in models.values())
     decoded = decode_table(vocabulary(contracts), *wire_columns(stored, vocabulary(contracts)))
-    scored = Scorer(models, policy).score(decoded, _origin(stored), _no_raw_rows)
+    scored = Scorer(models, policy).score(decoded, _origin(stored), no_raw_rows)
     for found in scored.rejected.to_pylist():
         told = ": ".join(filter(None, (found["reason"], found["field"], found["detail"])))
         return Rescoring((), (), f"scored again, the row is rejected: {told}")
@@ -90,10 +90,6 @@ def _origin(stored: pa.Table) -> Origin:
         batch_id=place["batch_id"],
         offset_base=offset_of(place["event_id"]) - place["offset"],
     )
-
-
-def _no_raw_rows(place: pa.Array) -> dict[str, pa.Array]:
-    return {name: pa.nulls(len(place), pa.binary()) for name in ("key", "value")}
 
 
 def _same(stored: Any, rescored: Any) -> bool:

@@ -72,6 +72,6 @@ def _spellings(features: Iterable[Feature]) -> dict[str, str]:
         for spelling in fields:
             known.setdefault(header_key(spelling), spelling)
     for feature in features:
-        for spelling in (feature.name, feature.column, *feature.aliases):
+        for spelling in feature.spellings:
             known[header_key(spelling)] = feature.name
     return known

@@ -13,7 +13,7 @@ from netheal.healing.policy import Policy
 from netheal.records.decoded import DecodedFlows
 from netheal.scoring.model import ServedModel
 from netheal.uploads.flow_file import open_flows
-from netheal.verdicts.scorer import Origin, ScoredBatch, Scorer
+from netheal.verdicts.scorer import Origin, ScoredBatch, Scorer, no_raw_rows
 
 _OTHERS: dict[ModelType, str] = {"threat_detector": "attack_", "attack_classifier": "threat_"}
 """How columns begin that a model of this type leaves empty."""
@@ -32,7 +32,7 @@ def score_by_bundle(bundle: ServedBundle, policy: Policy, file: IO[bytes]) -> It
     scorer = Scorer({bundle.contract.id: ServedModel(bundle)}, policy)
     for chunk in open_flows(file, [bundle.contract], bounded=False).chunks():
         rows = len(chunk.lines)
-        scored = scorer.score(chunk.decoded, _origin(rows), _without_raw_rows)
+        scored = scorer.score(chunk.decoded, _origin(rows), no_raw_rows)
         yield _by_line(scored, chunk.decoded, chunk.lines, bundle.manifest.model_type)
 
 
@@ -45,10 +45,6 @@ def _origin(rows: int) -> Origin:
         recorded_at=pa.repeat(pa.scalar(0, TIMESTAMP), rows),
         batch_id=0,
     )
-
-
-def _without_raw_rows(place: pa.Array) -> dict[str, pa.Array]:
-    return {"key": pa.nulls(len(place), pa.binary()), "value": pa.nulls(len(place), pa.binary())}
 
 
 def _by_line(scored: ScoredBatch, decoded: DecodedFlows, lines: list[int], model_type: ModelType) -> pa.Table:

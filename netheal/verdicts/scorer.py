@@ -163,6 +163,11 @@ class Scorer:
         }
 
 
+def no_raw_rows(place: pa.Array) -> Columns:
+    """`RawRows` that keeps nothing, where rejected rows are not stored."""
+    return {name: pa.nulls(len(place), pa.binary()) for name in ("key", "value")}
+
+
 def constant(text: str | None, rows: int) -> pa.Array:
     """The same string in every row, stored once."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text], pa.string()))
