@@ -23,7 +23,7 @@ from netheal.host.child import Cancelled, Child, Command
 from netheal.host.lock import FolderLock
 from netheal.host.ports import reserve_port
 from netheal.settings import PROJECT_ROOT, Settings
-from netheal.settings.load import variable
+from netheal.settings.load import variable, without_secret_files
 from netheal.shutdown_budget import END_S, JOB_S, KILLED_S, SERVICES_S, SUPERVISORS_S
 from netheal.telemetry import emit
 
@@ -233,7 +233,7 @@ class LocalStack:
                 argv=(sys.executable, "-m", module),
                 log=settings.paths.log_dir / f"{files}.log",
                 record=settings.paths.var_dir / f"{files}.pid",
-                env={**os.environ, **job_environment(settings)},
+                env=without_secret_files(os.environ) | job_environment(settings),
                 cwd=PROJECT_ROOT,
             )
         )

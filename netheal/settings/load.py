@@ -6,7 +6,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -33,6 +33,7 @@ from netheal.settings.components import (
     RetentionSettings,
     StreamSettings,
 )
+from netheal.settings.secret_files import SUFFIX, read_secret_files
 
 _CONF_VARIABLE = "NETHEAL_CONF"
 _DATA_VARIABLE = "NETHEAL_SHARED_DATA"
@@ -96,21 +97,35 @@ def variable(outside_name: str) -> str:
     return f"NETHEAL_{outside_name.upper()}"
 
 
+def secret_variables() -> dict[str, str]:
+    """The environment variable of each secret -> its outside name; each may be read of a file, see `secret_files`."""
+    return {variable(name): name for name, info in outside_fields().items() if info.annotation is SecretStr}
+
+
+def without_secret_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child that is given the secrets themselves."""
+    files = {name + SUFFIX for name in secret_variables()}
+    return {name: value for name, value in environment.items() if name not in files}
+
+
 def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
     """The settings of this process; raises SettingsError with one sentence for each wrong one.
 
-    `overrides` by their outside names. They win over the environment, and that over the file `conf`, which is the one
-    that `NETHEAL_CONF` names, else `conf/netheal.toml`.
+    `overrides` by their outside names. They win over the environment (secrets may stand in files that it names), and
+    that over the file `conf`, which is the one that `NETHEAL_CONF` names, else `conf/netheal.toml`.
     """
     path = conf or Path(os.environ.get(_CONF_VARIABLE, PROJECT_ROOT / "conf" / "netheal.toml"))
     if _CONF_VARIABLE in os.environ and not path.is_file():
         raise SettingsError(f"{_CONF_VARIABLE} names {path}, which is no file: correct the path or unset it")
+    secrets = secret_variables()
     known = {variable(name) for name in outside_fields()} | {_CONF_VARIABLE, _DATA_VARIABLE}
+    known |= {name + SUFFIX for name in secrets}
     unknown = sorted(name for name in os.environ if name.startswith("NETHEAL_") and name not in known)
     if unknown:
         raise SettingsError(f"unknown setting {', '.join(unknown)}: correct its name or unset it")
+    of_files = {secrets[name]: secret for name, secret in read_secret_files(secrets).items()}
     try:
-        resolved = _flat_settings(path)(**overrides)
+        resolved = _flat_settings(path)(**of_files | overrides)
     except ValidationError as error:
         lines = [f"{variable('_'.join(map(str, e['loc'])))}: {e['msg']}" for e in error.errors()]
         raise SettingsError("invalid settings: " + "; ".join(lines)) from error

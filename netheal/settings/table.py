@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from netheal.settings.components import PROJECT_ROOT
-from netheal.settings.load import components, variable
+from netheal.settings.load import components, secret_variables, variable
 
 _HEAD = """# Settings
 
@@ -16,12 +16,16 @@ _HEAD = """# Settings
 Each setting is an environment variable, or a key of `conf/netheal.toml` (or of the file that `NETHEAL_CONF` names): the
 variable's name in lower case and without `NETHEAL_`. The environment wins. Lists and objects are JSON in the
 environment. An invalid setting aborts start-up with a one-line error that names it.
+
+A secret can also stand in a file, as container engines mount them, which its variable with `_FILE` behind it names:
+`NETHEAL_POSTGRES_DSN_FILE=/run/secrets/postgres_dsn`. This holds for SECRETS.
 """
 
 
 def page() -> str:
     """Every setting with its default and its meaning, a table a component, as Markdown."""
-    parts = [_HEAD]
+    secrets = ", ".join(f"`{name}`" for name in secret_variables())
+    parts = [_HEAD.replace("SECRETS", secrets)]
     for name, kind in components().items():
         rows = [
             f"| `{variable(kind.prefix + field)}` | {_shown(info.get_default(call_default_factory=True))} |"

@@ -6,7 +6,7 @@ import pytest
 
 from netheal.errors import SettingsError
 from netheal.settings import Settings, load_settings
-from netheal.settings.load import components, outside_fields
+from netheal.settings.load import components, outside_fields, without_secret_files
 from netheal.settings.table import page
 
 
@@ -48,6 +48,42 @@ def test_a_mapping_comes_as_a_table_or_as_json(conf: Path, monkeypatch: pytest.M
     assert load_settings(conf).kafka.options == {"security.protocol": "SASL_SSL"}
     monkeypatch.setenv("NETHEAL_KAFKA_OPTIONS", '{"security.protocol": "PLAINTEXT"}')
     assert load_settings(conf).kafka.options == {"security.protocol": "PLAINTEXT"}
+
+
+def test_a_secret_may_stand_in_a_file(conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "dsn"
+    file.write_text("postgresql://netheal:pass word@db/netheal\n")
+    monkeypatch.setenv("NETHEAL_POSTGRES_DSN_FILE", str(file))
+    conf.write_text('postgres_dsn = "postgresql://of-file"\n')
+    settings = load_settings(conf)
+    assert settings.postgres.dsn.get_secret_value() == "postgresql://netheal:pass word@db/netheal"
+    assert "pass word" not in repr(settings)
+    monkeypatch.setenv("NETHEAL_POSTGRES_DSN", "postgresql://other")
+    assert "both set" in sentence(conf)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "No such file"), (b"", "empty"), (b"\n", "empty"), (b"\xff", "UTF-8")]
+)
+def test_a_secret_file_that_holds_none_is_one_clear_sentence(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("NETHEAL_API_TOKEN_FILE", str(file))
+    told = sentence(conf)
+    assert "NETHEAL_API_TOKEN_FILE" in told and words in told
+
+
+def test_a_child_that_is_given_the_secrets_does_not_read_the_files(conf: Path) -> None:
+    named = {"NETHEAL_POSTGRES_DSN_FILE": "/run/secrets/dsn", "HOME": "/root"}
+    assert without_secret_files(named) == {"HOME": "/root"}
+
+
+def test_what_is_no_secret_is_read_of_no_file(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETHEAL_INPUT_TOPIC_FILE", "/etc/hostname")
+    assert "unknown setting NETHEAL_INPUT_TOPIC_FILE" in sentence(conf)
 
 
 def test_folders_that_are_named_win_over_those_under_var(conf: Path) -> None:
