@@ -43,7 +43,7 @@ setup: .venv/.installed .venv/.jars
 run: setup
 	exec $(BIN)/netheal up --traffic generated $(ARGS)
 
-dev: setup .venv/.dev
+dev: setup .venv/.dev .venv/.class_data
 
 # They wait for clients that stall, and for services to start, as well as they compute: there are three at a time on two
 # cores. What a browser sees is seen by itself.
@@ -96,6 +96,11 @@ lint: dev
 	@echo "== packages for tests and training: 1.5 GB more"
 	@$(UV) pip sync --require-hashes requirements-dev.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Tests start Spark some hundred times: what its JVM loads at each start is kept as it is in memory.
+.venv/.class_data: .venv/.dev .venv/.jars
+	@$(BIN)/python -m jobs.archive_classes
 	@touch $@
 
 lock: .venv/.made

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from netheal.host.class_data import archive_file, reading, writing
 from netheal.host.java import NO_PERF_DATA, contained
 from netheal.host.process import kill_children
 from netheal.onnx_telemetry import TELEMETRY_OFF
@@ -67,17 +68,21 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def spark_session(settings: Settings, properties: Mapping[str, str] | None = None) -> SparkSession:
+def spark_session(
+    settings: Settings, properties: Mapping[str, str] | None = None, write_classes: Path | None = None
+) -> SparkSession:
     """The session of spark-submit where there is one, else a local one with the jars of `settings`.
 
-    `properties` are Spark's, by name, beside those of `conf/spark.properties`.
+    `properties` are Spark's, by name, beside those of `conf/spark.properties`. A local session's JVM reads the
+    class-data archive beside the jars, or writes it into `write_classes`.
     """
     prepare_environment()
     builder = SparkSession.builder
     for name, value in (properties or {}).items():
         builder = builder.config(name, value)
     if not under_spark_submit():
-        builder = _local(builder, settings)
+        archive = writing(write_classes) if write_classes else reading(archive_file(settings.paths.tools_dir))
+        builder = _local(builder, settings, archive)
     if "://" not in settings.paths.checkpoint:
         builder = builder.config(*_LOCAL_CHECKPOINTS)
     spark = builder.getOrCreate()
@@ -98,29 +103,30 @@ def spark_ended() -> bool:
         return True
 
 
-def end_jvm() -> None:
+def end_jvm(wait_s: float = _JVM_END_S) -> None:
     """End the JVM of this process, and whatever else it has started.
 
-    A JVM that is asked to end while it starts, or makes its context, may stay for ever: it is killed.
+    A JVM that is asked to end while it starts, or makes its context, may stay for ever: it is killed after `wait_s`.
     """
     jvm = getattr(SparkContext._gateway, "proc", None)  # not there under spark-submit, nor while it is launched
     if jvm is not None:
         with suppress(OSError, subprocess.TimeoutExpired):
             jvm.stdin.close()  # what it takes as the request
-            jvm.wait(_JVM_END_S)
+            jvm.wait(wait_s)
     kill_children()
 
 
-def _local(builder: SparkSession.Builder, settings: Settings) -> SparkSession.Builder:
-    jars = ",".join(str(jar) for jar in sorted((settings.paths.tools_dir / "spark").glob("*.jar")))
+def _local(builder: SparkSession.Builder, settings: Settings, archive: Sequence[str]) -> SparkSession.Builder:
+    jars = os.pathsep.join(str(jar) for jar in sorted((settings.paths.tools_dir / "spark").glob("*.jar")))
     scratch = settings.paths.var_dir / "spark"
     properties = read_properties(settings.paths.conf_dir / "spark.properties")
-    java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, contained(Path(tempfile.gettempdir())))])
+    options = *contained(Path(tempfile.gettempdir())), *archive
+    java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, options)])
     for name, value in properties.items():
         builder = builder.config(name, value)
     return (
         builder.master(f"local[{settings.stream.scoring_tasks}]")
-        .config("spark.jars", jars)
+        .config("spark.driver.extraClassPath", jars)
         .config("spark.driver.memory", settings.stream.driver_memory)
         .config(_JAVA_OPTIONS, java_options)
         .config("spark.ui.enabled", "false")
