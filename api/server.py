@@ -24,6 +24,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
+from api.first_admin import make_first_admin
 from api.socket_timeouts import set_receive_timeout, set_send_timeout
 from api.worker import Worker
 from netheal.embedded.running import API_NOTE
@@ -79,11 +80,13 @@ def _check(settings: Settings) -> None:
         return
     connection = connect(dsn)
     try:
-        if not admin_exists(connection):
+        if settings.api.admin_token_file:
+            make_first_admin(connection, Path(settings.api.admin_token_file))
+        elif not admin_exists(connection):
             raise SettingsError(
-                "this API asks for tokens and there is no admin's: run it first on loopback, without"
-                " NETHEAL_API_TOKENS_REQUIRED and without other names in NETHEAL_API_HOSTS and NETHEAL_API_ORIGINS, and"
-                " `netheal tokens create NAME --role admin` there"
+                "this API asks for tokens and there is no admin's: name a file for one in NETHEAL_API_ADMIN_TOKEN_FILE;"
+                " or run it first on loopback, without NETHEAL_API_TOKENS_REQUIRED and without other names in"
+                " NETHEAL_API_HOSTS and NETHEAL_API_ORIGINS, and `netheal tokens create NAME --role admin` there"
             )
     finally:
         connection.close()

@@ -38,6 +38,7 @@ Event = Literal[
     "outage.began",
     "outage.ended",
     "outage.not_written",
+    "api.admin_token_made",
     "api.failed",
     "api.server",
     "api.started",

@@ -185,6 +185,11 @@ class ApiSettings(Component):
         description="Origins of web pages that may use the API, beside its own; any but loopback's needs tokens",
     )
     tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
+    admin_token_file: str = Field(
+        "",
+        description="File into which a start writes a new admin's token where tokens are asked for and no admin has"
+        " one; empty: such a start is refused",
+    )
     threads: int = Field(200, ge=4, description="Threads of the API at most; each open WebSocket holds one")
     sockets: int = Field(160, ge=1, description="Open WebSockets at most; a fifth of the threads is kept for REST")
     socket_rows_per_s: float = Field(200.0, gt=0, description="Rows a WebSocket gets; it is told how many it missed")

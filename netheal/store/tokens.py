@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -9,7 +10,7 @@ from typing import Literal, get_args
 import psycopg2.errors
 
 from netheal.errors import Conflict, NotFound
-from netheal.store.database import Connection, transaction
+from netheal.store.database import Connection, Cursor, transaction
 
 Role = Literal["viewer", "analyst", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -19,6 +20,7 @@ PREFIX = "nh_"
 _SECRET_BYTES = 32
 _FIELDS = "id, name, role, created_at, created_by, expires_at, revoked_at"
 _USABLE = "revoked_at is null and (expires_at is null or expires_at > now())"
+_ADMIN_EXISTS = f"select exists (select 1 from tokens where role = 'admin' and {_USABLE})"
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,29 @@ def create_token(
     connection: Connection, name: str, role: Role, created_by: str, expires_at: datetime | None
 ) -> tuple[Token, str]:
     """A new token, and its text, which nobody can read again; raises Conflict where the name is taken."""
-    text = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    text = _new_text()
     try:
         with transaction(connection) as cursor:
-            cursor.execute(
-                "insert into tokens (name, role, sha256, created_by, expires_at) values (%s, %s, %s, %s, %s)"
-                f" returning {_FIELDS}",
-                (name, role, digest(text), created_by, expires_at),
-            )
-            return Token(*(cursor.fetchone() or ())), text
+            return _insert(cursor, text, name, role, created_by, expires_at), text
     except psycopg2.errors.UniqueViolation as error:
         raise Conflict(f"there is, or was, a token {name!r}: take another name") from error
+
+
+def create_first_admin(connection: Connection, name: str, created_by: str, keep: Callable[[str], None]) -> Token | None:
+    """A token for an admin, handed to `keep`, unless an admin has one; None then. Two callers at once make one.
+
+    It is committed after `keep` has returned: what a crash leaves behind is a text that opens nothing, and no admin
+    whose token nobody knows. Whatever `keep` raises, there is no token then.
+    """
+    with transaction(connection) as cursor:
+        cursor.execute("lock table tokens in share row exclusive mode")
+        cursor.execute(_ADMIN_EXISTS)
+        if cursor.fetchone() == (True,):
+            return None
+        text = _new_text()
+        token = _insert(cursor, text, name, "admin", created_by, None)
+        keep(text)
+        return token
 
 
 def list_tokens(connection: Connection) -> list[Token]:
@@ -93,7 +107,7 @@ def usable_token_ids(connection: Connection) -> frozenset[int]:
 def admin_exists(connection: Connection) -> bool:
     """Whether anybody could manage an API that asks for tokens."""
     with transaction(connection) as cursor:
-        cursor.execute(f"select exists (select 1 from tokens where role = 'admin' and {_USABLE})")
+        cursor.execute(_ADMIN_EXISTS)
         return cursor.fetchone() == (True,)
 
 
@@ -107,3 +121,16 @@ def usable_digests(connection: Connection) -> frozenset[bytes]:
 def digest(text: str) -> bytes:
     """What is stored of a token with this text."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def _new_text() -> str:
+    return PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def _insert(cursor: Cursor, text: str, name: str, role: Role, created_by: str, expires_at: datetime | None) -> Token:
+    cursor.execute(
+        "insert into tokens (name, role, sha256, created_by, expires_at) values (%s, %s, %s, %s, %s)"
+        f" returning {_FIELDS}",
+        (name, role, digest(text), created_by, expires_at),
+    )
+    return Token(*(cursor.fetchone() or ()))
