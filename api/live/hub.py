@@ -96,6 +96,11 @@ class Limits:
     rate_per_s: float
 
     @property
+    def anonymous_sockets(self) -> int:
+        """Half of them: readers without a token cannot shut out who has one."""
+        return max(1, self.sockets // 2)
+
+    @property
     def capacity(self) -> int:
         """A second of rows: what waits longer is no longer live."""
         return max(1, round(self.rate_per_s))
@@ -108,26 +113,30 @@ class Hub:
         self.limits = limits
         self.counts: Counter[str] = Counter()
         self._clients: set[Client] = set()
+        self._anonymous: set[Client] = set()
         self._away: str | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._clients)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether another socket would take a thread that REST needs."""
+    def is_full(self, anonymous: bool = False) -> bool:
+        """Whether another socket would take a thread that REST needs, or, without a token, a place of who has one."""
+        if anonymous and len(self._anonymous) >= self.limits.anonymous_sockets:
+            return True
         return len(self._clients) >= self.limits.sockets
 
-    def add(self, subscription: Subscription) -> Client | None:
+    def add(self, subscription: Subscription, anonymous: bool = False) -> Client | None:
         """A new client, None where the hub is full."""
         with self._lock:
-            if self.is_full:
+            if self.is_full(anonymous):
                 return None
             client = Client(subscription, self.limits.capacity, self.limits.rate_per_s, time.monotonic())
             if self._away is not None:
                 client.tell(status_frame(datetime.now(UTC), "away", self._away))
             self._clients.add(client)
+            if anonymous:
+                self._anonymous.add(client)
             self.counts["opened"] += 1
             return client
 
@@ -135,6 +144,7 @@ class Hub:
         """It went, or was dropped, for a reason that is counted."""
         with self._lock:
             self._clients.discard(client)
+            self._anonymous.discard(client)
             if dropped:
                 self.counts[f"dropped {dropped}"] += 1
 

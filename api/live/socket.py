@@ -4,7 +4,7 @@ The client says what it wants in the URL, all of it optional: `only=attacks`, `c
 and `min_confidence=` (0 to 1), `sample=` (above 0, up to 1), `detail=full` (models, flow and policy version, too). What
 is wrong there, who may not, and one socket too many are answered with an error of the API, before the upgrade. Where
 tokens are asked for, `POST /api/v1/ws/ticket` gives a `ticket=` for the URL; what is no browser may send its token in a
-header.
+header. Who is let in by the setting api_anonymous_role needs neither.
 """
 
 import base64
@@ -67,7 +67,7 @@ def _admit() -> None:
     """All that can be refused is refused here, while the answer can be one of HTTP."""
     service = live_service()
     g.subscription = read_subscription(request.args)
-    g.watcher = known_caller() or _holder_of_ticket(service)
+    g.watcher = _watcher(service)
     # Here, as who holds a ticket is known here: behind a proxy, others could use up what they may do.
     count_request(g.watcher)
     if g.watcher is None and "Authorization" in request.headers:
@@ -79,16 +79,31 @@ def _admit() -> None:
             "unauthorized",
             "no token, and no ticket that is known, unused and not expired: POST /api/v1/ws/ticket gives one",
         )
-    if service.hub.is_full:
-        raise Refusal(
-            503, "too_many_sockets", f"{service.hub.limits.sockets} sockets are open: close some, or come later"
-        )
+    _check_room(service, g.watcher)
     _check_key(request.headers.get("Sec-WebSocket-Key", ""))
     # Each compressed connection would hold a window of its own, and frames could not be shared.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     name = next((name for name in _ENVIRON_SOCKETS if name in request.environ), None)
     if name is not None:
         g.connection = request.environ[name] = WebSocketConnection(request.environ[name], service.stall_s)
+
+
+def _watcher(service: LiveService) -> Caller | None:
+    """Who asks: of callers who sent no token, the holder of the ticket in the URL, if there is one there."""
+    found = known_caller()
+    if found is None or (found.is_anonymous and "ticket" in request.args):
+        return _holder_of_ticket(service)
+    return found
+
+
+def _check_room(service: LiveService, watcher: Caller) -> None:
+    if not service.hub.is_full(watcher.is_anonymous):
+        return
+    limits = service.hub.limits
+    if service.hub.is_full():
+        raise Refusal(503, "too_many_sockets", f"{limits.sockets} sockets are open: close some, or come later")
+    told = f"{limits.anonymous_sockets} sockets without a token are open: send a token, or come later"
+    raise Refusal(503, "too_many_sockets", told)
 
 
 def _holder_of_ticket(service: LiveService) -> Caller | None:
@@ -128,7 +143,7 @@ def _client_disconnected(_: OSError) -> ResponseReturnValue:
 def watch(ws: Server) -> None:
     """Serve one client until it goes, is dropped, or the process ends."""
     service, connection, subscription = live_service(), g.connection, g.subscription
-    client = service.hub.add(subscription)
+    client = service.hub.add(subscription, g.watcher.is_anonymous)
     if client is None:
         _say_goodbye(ws, connection, _TRY_LATER, "too many sockets are open")
         connection.cut()

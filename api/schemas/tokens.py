@@ -7,7 +7,7 @@ from apiflask.fields import Boolean, Integer, List, Nested, String
 from apiflask.validators import NoneOf, OneOf, Range, Regexp
 
 from api.schemas.times import iso_utc
-from api.security.identity import LOCAL
+from api.security.identity import ANONYMOUS, LOCAL
 from netheal.store.tokens import ROLES, Token
 
 _MOST_DAYS = 3650
@@ -18,7 +18,10 @@ class TokenRequest(Schema):
 
     name = String(
         required=True,
-        validate=[Regexp(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"), NoneOf([LOCAL], error="this name means no token")],
+        validate=[
+            Regexp(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"),
+            NoneOf([LOCAL, ANONYMOUS], error="this name means no token"),
+        ],
         metadata={"description": "Who holds it, as histories will name them"},
     )
     role = String(required=True, validate=OneOf(ROLES))

@@ -179,8 +179,11 @@ def _is_visit() -> bool:
 
 def _check_role(requirements: Requirements) -> None:
     role = requirements.role_for(request.method)
-    if role is not None and not caller().may(role):
-        raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
+    if role is None or caller().may(role):
+        return
+    if caller().is_anonymous:
+        raise Refusal(401, "unauthorized", f"this takes the role {role}: send a token, Authorization: Bearer nh_…")
+    raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
 
 
 def _count(rates: RateLimits, key: str, upload: bool = False) -> None:

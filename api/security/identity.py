@@ -12,6 +12,7 @@ from netheal.store.pool import Pool
 from netheal.store.tokens import ROLES, Role, usable_token
 
 LOCAL = "local"
+ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Caller:
     role: Role
     rate_key: str
     token_id: int | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether they are let in by the setting api_anonymous_role alone."""
+        return self.name == ANONYMOUS and self.token_id is None
 
     def may(self, role: Role) -> bool:
         """Whether their role is this one, or above it."""
@@ -53,13 +59,16 @@ def identify(request: Request, settings: Settings, pool: Pool, wait_s: float) ->
     `wait_s`: how long to wait for a connection of the pool.
 
     Who sends a token is taken at that, also on loopback. Without one, a peer on loopback is a person on this machine,
-    unless a proxy passed the request on. What forwarding headers claim about addresses is never believed.
+    unless a proxy passed the request on. What forwarding headers claim about addresses is never believed. Anybody
+    else without one has the role of the setting api_anonymous_role, if it names one.
     """
     text = sent_token(request)
     if text is not None:
         return _holder(text, pool, wait_s)
     if not settings.api.asks_for_tokens and is_loopback(request.remote_addr or "") and not is_forwarded(request):
         return Caller(LOCAL, "admin", f"{LOCAL} {_program(request)}")
+    if settings.api.anonymous_role:
+        return Caller(ANONYMOUS, settings.api.anonymous_role, anonymous_key(request))
     return None
 
 

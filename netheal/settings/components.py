@@ -6,7 +6,7 @@ It is the field's name behind the component's `prefix`: `kafka.bootstrap_servers
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -185,6 +185,10 @@ class ApiSettings(Component):
         description="Origins of web pages that may use the API, beside its own; any but loopback's needs tokens",
     )
     tokens_required: bool = Field(False, description="Ask for tokens on loopback, too")
+    anonymous_role: Literal["", "viewer"] = Field(
+        "",
+        description="Role of callers without a token where tokens are asked for: viewer, who may read; empty: none",
+    )
     admin_token_file: str = Field(
         "",
         description="File into which a start writes a new admin's token where tokens are asked for and no admin has"

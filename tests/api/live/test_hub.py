@@ -95,10 +95,21 @@ def test_a_client_that_does_not_take_keeps_a_second_of_rows(hub: Hub) -> None:
 
 def test_one_socket_too_many_is_refused_until_one_goes(hub: Hub) -> None:
     clients = [add(hub) for _ in range(3)]
-    assert hub.is_full and hub.add(Subscription()) is None
+    assert hub.is_full() and hub.add(Subscription()) is None
     hub.remove(clients[0], "stalled")
     assert hub.add(Subscription()) is not None
     assert hub.counts["opened"] == 4 and hub.counts["dropped stalled"] == 1
+
+
+def test_who_has_no_token_gets_half_of_the_sockets() -> None:
+    hub = Hub(Limits(sockets=4, rate_per_s=10))
+    anonymous = [hub.add(Subscription(), anonymous=True) for _ in range(2)]
+    assert None not in anonymous and hub.is_full(anonymous=True) and not hub.is_full()
+    assert hub.add(Subscription(), anonymous=True) is None
+    assert hub.add(Subscription()) is not None and hub.add(Subscription()) is not None and hub.is_full()
+    assert anonymous[0] is not None
+    hub.remove(anonymous[0])
+    assert hub.add(Subscription(), anonymous=True) is not None
 
 
 def test_the_brokers_state_is_told_now_and_to_whoever_comes_while_it_is_away(hub: Hub) -> None:

@@ -7,7 +7,7 @@ const DOWNLOAD_MS = 600_000;
 const listeners = new Set();
 let reachable = true;
 let asking = null;
-let askForToken = async () => null;
+let askForToken = async () => false;
 
 /** What the API refused, or that it did not answer (status 0). */
 export class ApiError extends Error {
@@ -20,7 +20,8 @@ export class ApiError extends Error {
 export const token = () => sessionStorage.getItem(KEY);
 export const setToken = (text) => (text ? sessionStorage.setItem(KEY, text) : sessionStorage.removeItem(KEY));
 
-/** `ask(message)` is called where the API wants a token; it resolves once there is one. */
+/** `ask(message, needed)` is called where the API wants a token; it resolves to whether there is one now.
+ * Not `needed`: the page may go on without one. */
 export function onTokenNeeded(ask) {
   askForToken = ask;
 }
@@ -49,8 +50,8 @@ function errorOf(status, body) {
 }
 
 /** One question to a person, however many requests wait for it. */
-function tokenFromPerson(message) {
-  asking ??= askForToken(message).finally(() => { asking = null; });
+function tokenFromPerson(message, needed) {
+  asking ??= askForToken(message, needed).finally(() => { asking = null; });
   return asking;
 }
 
@@ -66,12 +67,18 @@ async function send(path, options) {
   }
 }
 
+/** After a 401: where nobody has given another token meanwhile, a person is asked for one; raises ApiError without. */
+async function anotherToken(used, body, reads) {
+  const refused = errorOf(401, body);
+  if (used === token() && !await tokenFromPerson(used || !reads ? refused.message : "", reads && !used)) throw refused;
+}
+
 async function answered(path, options = {}) {
   const used = token();
   const answer = await send(path, options);
   if (answer.status !== 401) return answer;
   const body = await answer.json().catch(() => null);
-  if (used === token()) await tokenFromPerson(used ? errorOf(401, body).message : "");
+  await anotherToken(used, body, !options.method);
   return answered(path, options);
 }
 
@@ -138,7 +145,18 @@ export function asQuery(query) {
 }
 
 /** Send a form with files; `onProgress` gets the share that was sent. fetch cannot tell that. */
-export function upload(path, form, onProgress) {
+export async function upload(path, form, onProgress) {
+  const used = token();
+  const { status, response } = await sendForm(path, form, onProgress);
+  if (status === 401) {
+    await anotherToken(used, response, false);
+    return upload(path, form, onProgress);
+  }
+  if (status < 300) return response;
+  throw errorOf(status, response);
+}
+
+function sendForm(path, form, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", PREFIX + path);
@@ -149,8 +167,7 @@ export function upload(path, form, onProgress) {
     request.onerror = () => reject(unreachable());
     request.onload = () => {
       setReachable(true);
-      if (request.status < 300) resolve(request.response);
-      else reject(errorOf(request.status, request.response));
+      resolve(request);
     };
     request.send(form);
   });

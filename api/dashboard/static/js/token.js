@@ -7,20 +7,25 @@ import { find } from "./dom.js";
 export function useTokens(onChange) {
   const dialog = find("token-dialog");
   const forget = find("forget-token");
+  const cancel = find("token-cancel");
   forget.hidden = !token();
   forget.addEventListener("click", () => {
     setToken(null);
     location.reload();
   });
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
-  onTokenNeeded((message) => new Promise((resolve) => {
+  cancel.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("cancel", (event) => cancel.hidden && event.preventDefault());
+  onTokenNeeded((message, needed) => new Promise((resolve) => {
     find("token-text").textContent = message;
     find("token-input").value = "";
+    cancel.hidden = needed;
+    dialog.returnValue = "";
     dialog.addEventListener("close", () => {
-      setToken(find("token-input").value.trim());
-      forget.hidden = false;
-      resolve();
-      onChange();
+      const given = dialog.returnValue === "use";
+      setToken(given ? find("token-input").value.trim() : null);
+      forget.hidden = !given;
+      resolve(given);
+      if (given) onChange();
     }, { once: true });
     if (!dialog.open) dialog.showModal();
   }));
