@@ -1,4 +1,4 @@
-"""`conf/proxy/nginx.conf` in a real nginx, in front of a real API."""
+"""`conf/proxy/nginx.conf.template` in a real nginx, in front of a real API."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.api.served import Serve, Served, answer
 from tests.api.uploads.conftest import THREAT_CSV
 from tests.deadlines import DEADLINE_S, REQUEST_S, STOP_S
 
-CONF = PROJECT_ROOT / "conf" / "proxy" / "nginx.conf"
+CONF = PROJECT_ROOT / "conf" / "proxy" / "nginx.conf.template"
 MAIN = """
 daemon off;
 master_process off;
@@ -68,18 +68,18 @@ class Proxy:
     def _configuration(self) -> str:
         """The lines marked "yours" changed, and nothing else."""
         own = {
-            "server 127.0.0.1:8000;": f"server {self.api.address['host']}:{self.api.address['port']};",
-            "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port} ssl http2;",
-            "server_name netheal.example;": "server_name localhost;",
-            "ssl_certificate /etc/ssl/netheal/certificate.pem;": "ssl_certificate certificate.pem;",
-            "ssl_certificate_key /etc/ssl/netheal/key.pem;": "ssl_certificate_key key.pem;",
+            "PROXY_UPSTREAM": f"{self.api.address['host']}:{self.api.address['port']}",
+            "PROXY_LISTEN": f"127.0.0.1:{self.port}",
+            "PROXY_NAME": "localhost",
+            "PROXY_CERTIFICATE": "certificate.pem",
+            "PROXY_KEY": "key.pem",
         }
-        lines = CONF.read_text().splitlines()
-        assert sum("# yours" in line for line in lines) == len(own)
-        for before, after in own.items():
-            (at,) = [number for number, line in enumerate(lines) if line.strip().startswith(before)]
-            lines[at] = lines[at].replace(before, after)
-        return "\n".join(lines)
+        text = CONF.read_text()
+        assert text.count("# yours") == len(own)
+        for name, value in own.items():
+            assert text.count(f"${{{name}}}") == 1
+            text = text.replace(f"${{{name}}}", value)
+        return text
 
     def wait_ready(self) -> "Proxy":
         wait_until(lambda: self.process.poll() is not None or answers(self.port))
