@@ -5,7 +5,7 @@ client that stalls, in its request or in reading its answer, is dropped after `a
 thread. Requests with a body hold at most half of REST's threads, those of one caller a quarter. So a few slow clients
 delay nobody; more than there are threads delay the others until that timeout.
 
-What takes a reverse proxy, see `conf/proxy/nginx.conf.template`: TLS, and bounds on clients that keep sending a little, on the
+What takes a reverse proxy, see `conf/proxy/nginx.conf.template`: TLS, and bounds on clients that send a little, on the
 connections of an address, and on how fast it sends requests.
 
 Exit status 2: it refuses to start, and the last line on stderr says why in one sentence.
