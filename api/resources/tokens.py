@@ -5,8 +5,9 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from api.schemas.tokens import NewToken, TokenFacts, TokenRequest, Tokens, token_document
+from api.schemas.tokens import NewToken, TokenFacts, TokenHolder, TokenRequest, Tokens, token_document
 from api.security import actor, requires
+from api.security.guard import caller
 from api.services import services
 from netheal.store.tokens import create_token, list_tokens, revoke_token
 
@@ -20,6 +21,14 @@ def list_all() -> dict[str, Any]:
     """Name every token there is or was; their texts are stored nowhere."""
     with services().pool.connection() as connection:
         return {"tokens": [token_document(token) for token in list_tokens(connection)]}
+
+
+@tokens.get("/tokens/own")
+@requires("viewer", anonymous=False)
+@tokens.output(TokenHolder)
+def own() -> dict[str, Any]:
+    """Say who the caller is: whose token was sent, and what it may do."""
+    return {"name": caller().name, "role": caller().role}
 
 
 @tokens.post("/tokens")

@@ -28,6 +28,13 @@ class TokenRequest(Schema):
     expires_days = Integer(strict=True, validate=Range(1, _MOST_DAYS), metadata={"description": "None: it stays valid"})
 
 
+class TokenHolder(Schema):
+    """Who a token makes of its sender."""
+
+    name = String()
+    role = String()
+
+
 class TokenFacts(Schema):
     """A token, without its text."""
 

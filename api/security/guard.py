@@ -179,11 +179,13 @@ def _is_visit() -> bool:
 
 def _check_role(requirements: Requirements) -> None:
     role = requirements.role_for(request.method)
-    if role is None or caller().may(role):
+    if role is None:
         return
-    if caller().is_anonymous:
+    who = caller()
+    if who.is_anonymous and not (requirements.anonymous and who.may(role)):
         raise Refusal(401, "unauthorized", f"this takes the role {role}: send a token, Authorization: Bearer nh_…")
-    raise Refusal(403, "forbidden", f"this takes the role {role}, the token {caller().name} has {caller().role}")
+    if not who.may(role):
+        raise Refusal(403, "forbidden", f"this takes the role {role}, the token {who.name} has {who.role}")
 
 
 def _count(rates: RateLimits, key: str, upload: bool = False) -> None:

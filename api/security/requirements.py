@@ -17,9 +17,13 @@ READING = ("GET", "HEAD", "OPTIONS")
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a handler asks: `role` None is that of the method, see `role_for`."""
+    """What a handler asks: `role` None is that of the method, see `role_for`.
+
+    `anonymous`: whoever is let in without a token by the setting api_anonymous_role will do, if their role does.
+    """
 
     role: Role | None = None
+    anonymous: bool = True
     public: bool = False
     body_bytes: int = DEFAULT_BODY_BYTES
     upload: bool = False
@@ -35,9 +39,9 @@ class Requirements:
         return self.role or ("viewer" if method in READING else "admin")
 
 
-def requires[Handler: Callable[..., Any]](role: Role) -> Callable[[Handler], Handler]:
-    """The caller's token must have this role, or one above it."""
-    return lambda handler: _marked(handler, role=role)
+def requires[Handler: Callable[..., Any]](role: Role, anonymous: bool = True) -> Callable[[Handler], Handler]:
+    """The caller's token must have this role, or one above it; not `anonymous`: it takes a token whatever the role."""
+    return lambda handler: _marked(handler, role=role, anonymous=anonymous)
 
 
 def public[Handler: Callable[..., Any]](handler: Handler) -> Handler:

@@ -191,6 +191,18 @@ def test_a_large_body_without_a_token_is_refused_before_it_is_sent(proxy: Proxy,
     assert head.startswith(b"HTTP/1.1 401 ") and json.loads(body)["error"]["code"] == "unauthorized"
 
 
+def test_where_readers_need_no_token_a_large_body_still_does(proxy: Proxy, serve: Serve) -> None:
+    proxy.api.process.terminate()
+    proxy.api.process.wait(STOP_S)
+    port = str(proxy.api.address["port"])
+    serve(NETHEAL_API_HOSTS='["localhost"]', NETHEAL_API_ANONYMOUS_ROLE="viewer", NETHEAL_API_PORT=port).wait_ready()
+    assert proxy.get(STATS).status_code == 200
+    head = proxy.head("/api/v1/upload/csv", f"Content-Length: {16 * 2**20}", "Connection: close")
+    nobody = b"".join(line for line in head.splitlines(keepends=True) if not line.startswith(b"Authorization"))
+    with proxy.connect(nobody) as stranger:
+        assert answer(stranger).startswith(b"HTTP/1.1 401 ")
+
+
 def test_slow_clients_hold_no_thread_and_are_cut(proxy: Proxy) -> None:
     """Three times as many of each kind as the API has threads."""
     body = proxy.head("/api/v1/traffic", "Content-Type: application/json", "Content-Length: 1000") + b"[{"
