@@ -125,7 +125,7 @@ def _warm(site: Site) -> None:
 
 
 @contextmanager
-def empty_site(site: Site) -> Iterator[tuple[str, str]]:
+def empty_site(site: Site, **settings: Any) -> Iterator[tuple[str, str]]:
     """An API that nothing ever came in to, and that asks for tokens; its address, and a token."""
     postgres = site.settings.postgres.dsn.get_secret_value().rpartition("/")[0]
     name = f"empty{time.monotonic_ns()}"
@@ -139,6 +139,7 @@ def empty_site(site: Site) -> Iterator[tuple[str, str]]:
         "output_topic": f"out-{name}",
         "api_port": choose_port(),
         "api_tokens_required": True,
+        **settings,
     }
     world = World(site.settings.replaced(**changed))
     world.settings.paths.var_dir.mkdir()

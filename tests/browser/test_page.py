@@ -315,6 +315,35 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
         watched.faults.clear()
 
 
+def test_who_needs_no_token_to_read_is_asked_for_one_to_change_something(
+    site: Site, open_page: Callable[..., Watched], tmp_path: Path
+) -> None:
+    file = tmp_path / "flows.csv"
+    file.write_text("no flow\n1\n")
+    with empty_site(site, api_anonymous_role="viewer") as (url, token):
+        watched = open_page(url, ready="#socket-state[data-state=good]")
+        page, dialog = watched.page, watched.page.locator("#token-dialog")
+        expect(page.locator("#models-list")).to_contain_text("There is none")
+        expect(dialog).to_be_hidden()
+        page.locator("#file-form input[type=file]").set_input_files(file)
+        page.locator("#file-form [type=submit]").click()
+        expect(page.locator("#token-text")).to_contain_text("this takes the role analyst")
+        page.get_by_role("button", name="Go on without").click()
+        expect(dialog).to_be_hidden()
+        expect(page.locator("#file-note")).to_contain_text("this takes the role analyst")
+        page.locator("#file-form [type=submit]").click()
+        page.locator("#token-input").fill("nh_wrong")
+        page.get_by_role("button", name="Use token").click()
+        expect(page.locator("#token-text")).to_contain_text("not known")
+        page.locator("#token-input").fill(token)
+        page.get_by_role("button", name="Use token").click()
+        expect(page.locator("#file-note")).to_contain_text("the header has the columns of none of")
+        expect(page.locator("#forget-token")).to_be_visible()
+        page.goto("about:blank")
+        assert all(re.search("status of (400|401|422)", fault) for fault in watched.faults), watched.faults
+        watched.faults.clear()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_it_stays_small_and_smooth_under_load(
