@@ -35,10 +35,12 @@ from labelled_flows import FLOW_FILES, generated_flows
 from matplotlib.dates import ConciseDateFormatter
 from stored_traffic import stored_traffic
 
+from netheal.bundles.training_histograms import learn_features
 from netheal.contracts import attack_classes, contract
+from netheal.drift.stability import stability_index
+from netheal.drift.window import ALARM_PSI
 from netheal.settings import load_settings
 from research.flows import LABEL, read_flows
-from research.measures import stability_index
 from research.tables import Dropped, valid_rows
 
 settings = load_settings()
@@ -69,23 +71,29 @@ print(f"{len(training):,} benign rows of training, {len(traffic):,} stored rows 
 # ## Day by day
 #
 # Benign rows against benign rows: how many attacks there are changes every hour, and is no drift. A mean PSI of 0.5
-# over all features separated the two meters of CIC-IDS2017 from days of the same meter (the model's card); below it,
-# look at the features one by one.
+# over all features separated the two meters of CIC-IDS2017 from days of the same meter (docs/drift.md); below it, look
+# at the features one by one. The stream counts the same bins, over all rows, and compares them with the bundle's.
 
 # %%
-index = np.array(
-    [
-        [stability_index(training[:, place], rows[feature.column].to_numpy()) for place, feature in enumerate(features)]
-        for rows in (traffic.filter((pl.col("date") == day) & (pl.col("attack_class") == BENIGN)) for day in days)
-    ]
-)
+histograms = learn_features(training, contract("attack/v1"))
+
+
+def feature_psi(rows: pl.DataFrame) -> list[float]:
+    """PSI of each feature against training."""
+    columns = (rows[feature.column].to_numpy() for feature in features)
+    pairs = zip(histograms, columns, strict=True)
+    return [stability_index(histogram.counts, histogram.count(column)) for histogram, column in pairs]
+
+
+benign = traffic.filter(pl.col("attack_class") == BENIGN)
+index = np.array([feature_psi(benign.filter(pl.col("date") == day)) for day in days])
 mean = index.mean(axis=1)
 
 figure, axes = plt.subplots()
-bars = axes.bar(days, mean, color=["C1" if value >= 0.5 else "C0" for value in mean], width=0.7)
+bars = axes.bar(days, mean, color=["C1" if value >= ALARM_PSI else "C0" for value in mean], width=0.7)
 axes.bar_label(bars, fmt="%.2f", padding=2)
-axes.axhline(0.5, color="#333333", lw=1.2, ls="--")
-axes.annotate(" train again", (0.0, 0.5), xycoords=("axes fraction", "data"), va="bottom")
+axes.axhline(ALARM_PSI, color="#333333", lw=1.2, ls="--")
+axes.annotate(" train again", (0.0, ALARM_PSI), xycoords=("axes fraction", "data"), va="bottom")
 axes.set(title="How far traffic lies from training", xlabel="day recorded (UTC)", ylabel="mean PSI over 42 features")
 axes.set_ylim(0, max(0.65, 1.15 * mean.max()))
 axes.grid(axis="x", visible=False)

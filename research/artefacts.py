@@ -11,8 +11,8 @@ from typing import Any
 
 import joblib
 
+from netheal.bundles import training_histograms, training_ranges
 from netheal.bundles.served import ServedBundle
-from netheal.bundles.training_ranges import PROFILE_KEY, with_ranges
 
 CARD_FILE = "MODEL_CARD.md"
 
@@ -36,16 +36,21 @@ def save(
     layout: Mapping[str, Any],
     profile: Mapping[str, Any],
     serve: Callable[[str], ServedBundle],
+    histograms: Callable[[ServedBundle], Mapping[str, Any]],
 ) -> ServedBundle:
-    """Write the layout and the profile, then the bundle that `serve` makes of the layout file's sha256.
+    """Write the layout, the bundle that `serve` makes of the layout file's sha256, and the profile.
 
-    The bundle has the profile's training ranges.
+    The bundle has the profile's training ranges; both have the document of the bundle's training `histograms`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     layout_file = folder / files.layout
     joblib.dump(dict(layout), layout_file, compress=("xz", 6))
-    (folder / files.profile).write_text(profile_text(profile), "utf-8")
-    bundle = with_ranges(serve(hashlib.sha256(layout_file.read_bytes()).hexdigest()), profile[PROFILE_KEY])
+    bundle = serve(hashlib.sha256(layout_file.read_bytes()).hexdigest())
+    bundle = training_ranges.with_ranges(bundle, profile[training_ranges.PROFILE_KEY])
+    document = histograms(bundle)
+    bundle = training_histograms.with_histograms(bundle, document)
+    text = profile_text({**profile, training_histograms.PROFILE_KEY: document})
+    (folder / files.profile).write_text(text, "utf-8")
     bundle.write(folder)
     return bundle
 
@@ -69,7 +74,7 @@ def profile(
             "selected_features": list(features),
             "scaler_type": scaler,
         },
-        PROFILE_KEY: dict(ranges),
+        training_ranges.PROFILE_KEY: dict(ranges),
     }
 
 

@@ -25,6 +25,7 @@ from research.assessment import Bands
 from research.datasets import Rows, first_of_each, flow_rows, joined
 from research.flows import candidate_features, correlated, read_flows
 from research.forest import served_form, train_forest
+from research.histograms_of_bundle import add_histograms
 from research.measures import class_figures
 from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
@@ -121,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.novelty_of is not None:
         add_novelty(options.novelty_of, recipe, contract, rows, tests, options)
         return
+    if options.histograms_of is not None:
+        add_histograms(options.histograms_of, contract, rows, tests, options)
+        return
     found = run(recipe, contract, rows, tests, options)
     _save(found, options, removed, files, dropped)
 
@@ -175,6 +179,7 @@ def _save(found: Run, options: argparse.Namespace, removed: list[str], files: li
             options.definitions,
         ),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
+        found.histograms_document,
     )
     introduction = _introduction(trained, facts, options, removed)
     found.write(bundle, introduction, dropped, options, Path(__file__).name)

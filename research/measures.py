@@ -42,25 +42,6 @@ def calibration_figures(attack: NDArray[np.int64], scores: NDArray[np.float64]) 
     return figures_of_calibration(scores, 1 - attack, attack)
 
 
-def stability_index(reference: NDArray[np.float64], sample: NDArray[np.float64], bins: int = 10) -> float:
-    """The population stability index (PSI) of values [M] against a reference [N]: 0 where both are alike, no bound.
-
-    Over bins that each hold as much of the reference as ties allow, and one for values below all of it and above; an
-    empty bin counts as half a value. By custom 0.1 is a small shift and 0.25 a large one (Siddiqi 2006, Credit Risk
-    Scorecards).
-
-    >>> stability_index(np.arange(100.0), np.arange(100.0)), stability_index(np.ones(100), np.zeros(100)) > 1
-    (0.0, True)
-    """
-    inner = np.quantile(reference, np.linspace(0, 1, bins + 1)[1:])
-    edges = np.unique([np.nextafter(reference.min(), -np.inf), *inner])
-    expected, found = (
-        np.maximum(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1), 0.5) / len(values)
-        for values in (reference, sample)
-    )
-    return float(np.sum((found - expected) * np.log(found / expected)))
-
-
 def class_figures(truth: ArrayLike, answer: ArrayLike, names: Sequence[str], benign: str) -> dict[str, Any]:
     """Figures over class names [N] and [N], all of them among `names`, as `netheal.scoring.class_figures` has them."""
     return figures_of_classes(confusion_matrix(truth, answer, labels=list(names)), names, benign)

@@ -18,7 +18,7 @@ def write_metrics(folder: Path, bundle: ServedBundle, assessed: Mapping[str, Any
     manifest = bundle.manifest
     measured = {"figures": manifest.training["figures"], "parity": manifest.parity, **assessed}
     measured["threshold"] = manifest.threshold
-    hidden = {"command", "output_dir", "train_files", "test_files"}
+    hidden = {"command", "output_dir", "train_files", "test_files", "histograms_of"}
     params = {name: str(value) for name, value in sorted(vars(options).items()) if name not in hidden}
     params |= {"model_type": manifest.model_type, "contract": bundle.contract.id}
     _write(folder, {"metrics": dict(_flat(measured, ())), "params": params})

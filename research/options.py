@@ -39,6 +39,8 @@ def training_parser(description: str | None, kinds: dict[str, str], folder: str)
     add("--output-dir", "--output_dir", type=Path, default=output, help="where everything is written")
     novelty = "add training ranges and figures of novelty to the model in this folder, which these options trained"
     add("--novelty-of", type=Path, metavar="FOLDER", help=f"{novelty}; nothing is trained in its place")
+    told = "add histograms of the training rows to the model in this folder, which these options trained"
+    add("--histograms-of", type=Path, metavar="FOLDER", help=f"{told}; nothing is trained in its place")
     add("--version", help="the model's version; default: its kind, v1 and today")
     return parser
 
@@ -54,13 +56,14 @@ def parsed(
         parser.error("--repeats must be at least 1")
     if options.output_dir.resolve().is_relative_to(STARTERS):
         parser.error(f"{options.output_dir} holds committed starter models: train into another folder, and copy it")
-    if options.novelty_of is not None and not (options.novelty_of / MANIFEST_FILE).is_file():
-        parser.error(f"there is no {MANIFEST_FILE} of a trained model in {options.novelty_of}")
+    trained = options.novelty_of or options.histograms_of
+    if trained is not None and not (trained / MANIFEST_FILE).is_file():
+        parser.error(f"there is no {MANIFEST_FILE} of a trained model in {trained}")
     for path in (*options.train_files, *options.test_files):
         if not path.is_file():
             parser.error(f"there is no file {path}")
     options.definitions, options.declared = _declared(parser, options.feature_definitions)
-    _require_writable(parser, options.output_dir if options.novelty_of is None else options.novelty_of)
+    _require_writable(parser, trained or options.output_dir)
     return options
 
 

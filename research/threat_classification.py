@@ -32,6 +32,7 @@ from research.connections import (
 from research.datasets import Rows, connection_rows, first_of_each, joined
 from research.detectors import EnsembleDetector, ForestDetector, ThreatDetector
 from research.forest import train_forest
+from research.histograms_of_bundle import add_histograms
 from research.measures import score_figures
 from research.novelty_of_bundle import add_novelty
 from research.options import parsed, training_parser
@@ -74,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = _recipe(contract, encoders, options)
     if options.novelty_of is not None:
         add_novelty(options.novelty_of, recipe, contract, rows, tests, options)
+        return
+    if options.histograms_of is not None:
+        add_histograms(options.histograms_of, contract, rows, tests, options)
         return
     found = run(recipe, contract, rows, tests, options)
     bundle = _save(found, options, files, dropped)
@@ -143,6 +147,7 @@ def _save(found: Run, options: argparse.Namespace, files: list[DataFile], droppe
             options.definitions,
         ),
         lambda sha256: trained.serve(Origin(options.version, sha256, facts), found.proof),
+        found.histograms_document,
     )
     found.write(bundle, _introduction(bundle, options), dropped, options, Path(__file__).name)
     return bundle

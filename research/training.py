@@ -25,6 +25,7 @@ from research.assessment import (
 )
 from research.datasets import Rows, split
 from research.evaluation import Fit
+from research.histograms import training_histograms
 from research.metrics import write_metrics
 from research.novelty import RangedModel, marked_novel, marked_unlike_training, with_limit
 from research.tables import DataFile, Dropped
@@ -55,6 +56,7 @@ class Run:
     recipe: Recipe
     ranged: RangedModel
     seen: Rows
+    held: Rows
     parts: Mapping[str, Rows]
     figures: dict[str, Document]
     assessed: Document
@@ -68,6 +70,10 @@ class Run:
     def ranges_document(self) -> Document:
         """What the profile says of the training rows."""
         return self.ranged.ranges.document(self.trained.contract)
+
+    def histograms_document(self, bundle: ServedBundle) -> Document:
+        """What the profile says of how the training rows were distributed; `bundle` is the model, served."""
+        return training_histograms(bundle, self.seen, self.held).document(bundle.contract)
 
     @property
     def proof(self) -> NDArray[np.float64]:
@@ -124,7 +130,7 @@ def run(recipe: Recipe, contract: Contract, rows: Rows, tests: Mapping[str, Rows
         assessed["seeds"] = {"first": seed, "runs": options.repeats}
         assessed["spread"] = spread(fit, rows, seeds, recipe.figures, tests)
     figures = {name: recipe.figures(trained, part) for name, part in parts.items()}
-    return Run(recipe, ranged, seen, parts, figures, assessed)
+    return Run(recipe, ranged, seen, held, parts, figures, assessed)
 
 
 def parts_by_name(held: Rows, tests: Mapping[str, Rows]) -> dict[str, Rows]:

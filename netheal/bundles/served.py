@@ -23,7 +23,7 @@ from netheal.errors import BundleError
 FORMAT = 1
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
-_MAY_BE_ABSENT = ("confidence_kind", "training_ranges")
+_MAY_BE_ABSENT = ("confidence_kind", "training_ranges", "training_histograms")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Manifest:
     categories in the order of their codes. `classes` are canonical names by output index (None for a
     threat detector), `threshold` is where a score becomes an attack (None for an attack classifier).
     `confidence_kind` is what its score or confidence is, `training_ranges` the document of
-    `training_ranges.parse_ranges`; both are None where the bundle does not say.
+    `training_ranges.parse_ranges`, `training_histograms` that of `training_histograms.parse_histograms`; they are None
+    where the bundle does not say.
     """
 
     model_type: ModelType
@@ -51,12 +52,13 @@ class Manifest:
     parity: dict[str, Any] = field(default_factory=dict)
     confidence_kind: ConfidenceKind | None = None
     training_ranges: dict[str, Any] | None = None
+    training_histograms: dict[str, Any] | None = None
     format: int = FORMAT
 
     def to_json(self) -> bytes:
         """Canonical bytes: the same manifest is the same text.
 
-        What it does not say of confidence and ranges is left out: a bundle's hash stays what it was before there
+        What it does not say of confidence and training is left out: a bundle's hash stays what it was before there
         were such fields.
         """
         document = asdict(self)

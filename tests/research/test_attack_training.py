@@ -100,6 +100,7 @@ def test_the_bundle_carries_attack_v1_the_14_classes_and_parity(trained: Path) -
 def test_the_profile_has_exactly_its_keys(trained: Path) -> None:
     profile = json.loads((trained / OUTPUTS[1]).read_text("utf-8"))
     keys = {"expected_features", "class_labels", "preprocessing_notes", "preprocessing_pipeline", "training_ranges"}
+    keys |= {"training_histograms"}
     pipeline = profile["preprocessing_pipeline"]
     assert set(profile) == keys and profile["expected_features"] == pipeline["selected_features"]
     assert set(pipeline) == {"steps", "n_features_selected", "selected_features", "scaler_type"}

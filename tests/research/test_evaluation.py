@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from research.assessment import Bands, chosen_threshold, found_in, operating_points, spread, unlike_training, unseen_by
 from research.datasets import Rows
 from research.evaluation import threshold_at
-from research.measures import calibration_figures, share, stability_index
+from research.measures import calibration_figures, share
 from research.metrics import metric_name
 
 
@@ -52,20 +52,6 @@ def test_an_operating_point_has_at_most_its_share_of_false_alarms(rate: float, e
     scores = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     threshold = threshold_at(scores, rate)
     assert (scores >= threshold).mean() <= rate and threshold == pytest.approx(expected)
-
-
-def test_the_stability_index_is_that_of_equal_bins() -> None:
-    reference, sample = np.arange(100.0), np.concatenate([np.full(40, 5.0), np.arange(10.0, 70.0)])
-    shares = np.array([0.4, *[0.1] * 6, *[0.005] * 3])  # an empty bin counts as half a value of 100
-    by_hand = float(np.sum((shares - 0.1) * np.log(shares / 0.1)))
-    assert stability_index(reference, sample) == pytest.approx(by_hand)
-
-
-@pytest.mark.parametrize("value", [-5.0, 7.0])
-def test_values_outside_a_constant_reference_are_a_shift(value: float) -> None:
-    constant = np.ones(50)
-    assert stability_index(constant, constant) == 0.0
-    assert stability_index(constant, np.full(50, value)) > 1.0
 
 
 def test_scores_that_are_shares_of_attacks_are_calibrated() -> None:

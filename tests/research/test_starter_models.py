@@ -96,6 +96,7 @@ def test_the_intake_makes_the_committed_graph_and_threshold_of_the_committed_lay
     assert found.bundle.manifest.threshold == committed.manifest.threshold
     assert found.bundle.manifest.encoders == committed.manifest.encoders
     assert found.bundle.manifest.training_ranges == committed.manifest.training_ranges is not None
+    assert found.bundle.manifest.training_histograms == committed.manifest.training_histograms is not None
     assert found.bundle.manifest.confidence_kind == committed.manifest.confidence_kind
 
 

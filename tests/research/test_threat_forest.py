@@ -13,6 +13,7 @@ import pytest
 
 from netheal.bundles.intake.examine import ExaminationRequest, examine
 from netheal.bundles.served import read_served
+from netheal.bundles.training_histograms import histograms_of
 from netheal.contracts import contract
 from research import threat_classification
 
@@ -89,6 +90,35 @@ def test_a_forest_says_that_its_score_is_a_vote_share_and_how_often_a_missed_att
     limit, rows = metrics["novelty/limit"], metrics["novelty/families/missed/rows"]
     assert limit == manifest.training_ranges["limit"] and f"is marked novel above {limit:.4f}" in text
     assert rows > 0 and f" of {rows:,.0f}) that are missed" in text
+
+
+def test_the_profile_has_histograms_of_the_training_rows_and_of_the_held_out_answers(trained: Path) -> None:
+    manifest = read_served(trained).manifest
+    histograms, rows = histograms_of(manifest), manifest.training["rows"]
+    assert histograms is not None
+    assert {int(histogram.counts.sum()) for histogram in histograms.features} == {rows["train"]}
+    held = sum(n for name, n in rows.items() if name.startswith("held out"))
+    assert histograms.score.counts.sum() == sum(histograms.classes.values()) == held
+    assert set(histograms.classes) == {"attack", "normal"} and min(histograms.classes.values()) > 0
+    profile = json.loads((trained / "threat_detector_profile.json").read_text("utf-8"))
+    assert profile["training_histograms"] == manifest.training_histograms
+
+
+def test_histograms_are_added_to_a_model_that_is_there_as_its_training_would_have(
+    data: Path, trained: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "model"
+    shutil.copytree(trained, bare)
+    profile = bare / "threat_detector_profile.json"
+    document = json.loads(profile.read_text("utf-8"))
+    del document["training_histograms"]
+    profile.write_text(json.dumps(document), "utf-8")
+    (bare / "manifest.json").write_bytes(replace(read_served(bare).manifest, training_histograms=None).to_json())
+    train(data, tmp_path / "unused", "--test-files", str(data), "--histograms-of", str(bare))
+    for name in ("threat_detector_profile.json", "MODEL_CARD.md", "metrics.json", "manifest.json", "model.onnx"):
+        assert (bare / name).read_bytes() == (trained / name).read_bytes(), name
+    with pytest.raises(SystemExit, match="these options did not train"):
+        train(data, tmp_path / "unused", "--histograms-of", str(bare))
 
 
 def test_novelty_is_added_to_a_model_that_is_there_as_its_training_would_have(

@@ -125,6 +125,7 @@ def test_the_profile_has_exactly_its_keys_and_the_models_features(trained: Path)
         "preprocessing_notes",
         "preprocessing_pipeline",
         "training_ranges",
+        "training_histograms",
     }
     pipeline = profile["preprocessing_pipeline"]
     assert set(pipeline) == {"steps", "n_features_selected", "selected_features", "scaler_type"}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netheal.bundles import training_histograms, training_ranges
 from netheal.bundles.build import Origin
 from netheal.bundles.intake.conversion import serve
 from netheal.bundles.intake.decompress import is_hdf5, plain_bytes
@@ -25,7 +26,6 @@ from netheal.bundles.intake.unpickle import unpickle
 from netheal.bundles.intake.warnings import model_warnings
 from netheal.bundles.parity import Answers, LoadedGraph
 from netheal.bundles.served import ServedBundle
-from netheal.bundles.training_ranges import PROFILE_KEY, with_ranges
 from netheal.contracts import Contract
 from netheal.contracts.contract import ModelType
 from netheal.contracts.own_contract import contract_for
@@ -159,9 +159,7 @@ def _test_prediction(work: _Work) -> str:
     facts = {"layout": work.parts.layout, "model": work.parts.model}
     facts |= {name: fact for name, fact in told.items() if fact is not None}
     bundle, graph = serve(work.parts, work.contract, Origin(version, sha256, facts))
-    if work.profile is not None and PROFILE_KEY in work.profile:
-        bundle = with_ranges(bundle, work.profile.get(PROFILE_KEY))
-    work.bundle = bundle
+    work.bundle = bundle = _with_training(bundle, work.profile)
     rows = typical_rows(work.contract, work.parts.scaler.scaling, work.parts.encoders)
     answers, rows_per_s = _timed(graph, rows)
     work.warnings = model_warnings(work.parts, work.contract, bundle.manifest, answers, rows_per_s)
@@ -177,6 +175,15 @@ def _test_prediction(work: _Work) -> str:
     parity = bundle.manifest.parity
     error = f"{parity['max_abs_error']:.1e}"
     return f"{parity['rows']} made-up rows, graph against plain numpy: every class the same, scores within {error}"
+
+
+def _with_training(bundle: ServedBundle, profile: Fields | None) -> ServedBundle:
+    """With what the profile says of the training rows."""
+    if profile is not None and training_ranges.PROFILE_KEY in profile:
+        bundle = training_ranges.with_ranges(bundle, profile.get(training_ranges.PROFILE_KEY))
+    if profile is not None and training_histograms.PROFILE_KEY in profile:
+        bundle = training_histograms.with_histograms(bundle, profile.get(training_histograms.PROFILE_KEY))
+    return bundle
 
 
 def _timed(graph: LoadedGraph, rows: NDArray[np.float64]) -> tuple[Answers, int]:

@@ -1,0 +1,1 @@
+"""How far traffic lies from a model's training rows: counts that add up, figures, windows."""
