@@ -15,6 +15,7 @@ from api.query_parameters import register_query_check
 from api.resources.alerts import alerts
 from api.resources.batches import batches
 from api.resources.contracts import contracts
+from api.resources.drift import drift
 from api.resources.health import health_blueprint
 from api.resources.models import models
 from api.resources.outages import outages
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> APIFlask:
         quarantine,
         alerts,
         outages,
+        drift,
         policies,
         contracts,
         models,

@@ -9,6 +9,7 @@ from api.observer import Observed
 from api.probe import Unavailable
 from netheal.contracts import MODEL_TYPES, wire_contracts
 from netheal.records.check import no_active_model
+from netheal.store.drift import ActiveDrift
 from netheal.store.progress import ActiveVersion, Progress, head_revision
 from netheal.store.stream_health import StreamHealth, still_s, stream_health
 from netheal.store.stream_state import StreamState
@@ -51,6 +52,23 @@ def problems(observed: Observed) -> list[Problem]:
             found += _of_models(progress.active)
         found += _of_other_outages(progress)
     return found
+
+
+def notes(observed: Observed) -> list[str]:
+    """What somebody should look at while every row is scored all the same: it makes nothing degraded."""
+    progress = observed.progress
+    if isinstance(progress, Unavailable):
+        return []
+    return [_of_drift(found) for found in progress.drift if found.state != "ok"]
+
+
+def _of_drift(found: ActiveDrift) -> str:
+    far = "far from" if found.state == "alarm" else "at some distance from"
+    features = ", ".join(name.strip() for name in found.at_fault)
+    return (
+        f"traffic of {found.version} lies {far} its training (mean PSI {found.mean_psi:.2f}), most of all {features}:"
+        " see docs/drift.md"
+    )
 
 
 def status(found: Iterable[Problem]) -> Status:

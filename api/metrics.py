@@ -18,6 +18,7 @@ from api.observer import Observer
 from api.probe import Unavailable
 from api.security import requires
 from netheal import metrics as names
+from netheal.drift.window import STATES
 from netheal.metrics import Metric
 from netheal.store.progress import Progress
 
@@ -95,10 +96,23 @@ def _of_progress(progress: Progress) -> Iterator[Family]:
             counter.add_metric([name], n)
         yield counter
     yield _info(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])
+    yield from _of_drift(progress)
     if progress.closed_age_s is not None:
         yield _single(names.BATCH_AGE, progress.closed_age_s)
         yield _single(names.BATCH_SECONDS, progress.last_s)
         yield _single(names.BATCH_ROWS, progress.last_rows)
+
+
+def _of_drift(progress: Progress) -> Iterator[Family]:
+    """Of active models whose traffic was judged: how many series there are does not grow with time."""
+    mean, state, features = map(_gauge, (names.DRIFT_PSI, names.DRIFT_STATE, names.DRIFT_FEATURE_PSI))
+    for found in progress.drift:
+        labels = [found.model_type, found.version]
+        mean.add_metric(labels, found.mean_psi)
+        state.add_metric(labels, STATES.index(found.state))
+        for feature, psi in zip(found.at_fault, found.worst_psi, strict=True):
+            features.add_metric([*labels, feature], psi)
+    yield from (mean, state, features)
 
 
 def _gauge(metric: Metric) -> GaugeMetricFamily:

@@ -63,6 +63,7 @@ def _postgres_lines(figures: dict[str, Any]) -> Iterator[str]:
     days = figures["partitions"]
     yield f"days: {len(days['make'])} made, {len(days['drop'])} dropped, {days['old_rows']} old rows outside of them"
     yield f"ledger: {figures['ledger']['rows']} rows; replays: {figures['replays']['rows']} rows"
+    yield f"drift: {figures['drift']['windows']} windows"
     yield f"statistics: {len(figures['analyze'])} tables"
     for when in ("before", "after"):
         if when in figures:

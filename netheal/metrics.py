@@ -40,6 +40,21 @@ BATCH_ROWS = Metric("netheal_last_batch_rows", "gauge", "Rows of the last micro-
 SERVICE_UP = Metric("netheal_service_up", "gauge", "1 where a service answers the API, else 0", labels=("service",))
 READY = Metric("netheal_ready", "gauge", "1 where /health/ready answers 200, else 0")
 MODEL = Metric("netheal_active_model", "info", "Models that score", labels=("model_type", "version", "bundle_hash"))
+DRIFT_PSI = Metric(
+    "netheal_drift_mean_psi",
+    "gauge",
+    "Mean PSI of a model's features in its last judged window, against training",
+    labels=("model_type", "version"),
+)
+DRIFT_STATE = Metric(
+    "netheal_drift_state", "gauge", "0 ok, 1 note, 2 alarm, of that window", labels=("model_type", "version")
+)
+DRIFT_FEATURE_PSI = Metric(
+    "netheal_drift_feature_psi",
+    "gauge",
+    "PSI of the five features that moved most in that window",
+    labels=("model_type", "version", "feature"),
+)
 BUILD = Metric("netheal_build", "info", "What runs", labels=("version", "python"))
 LIVE_CLIENTS = Metric("netheal_live_clients", "gauge", "Open WebSockets")
 LIVE_ROWS = Metric("netheal_live_rows", "counter", "Rows read from the output topic while somebody watched")
@@ -59,5 +74,6 @@ COUNTED = {
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, *COUNTED.values(), LAG, BATCH_AGE, BATCH_SECONDS, BATCH_ROWS),
     *(SERVICE_UP, READY, MODEL, BUILD),
+    *(DRIFT_PSI, DRIFT_STATE, DRIFT_FEATURE_PSI),
     *(LIVE_CLIENTS, LIVE_ROWS, LIVE_SKIPPED, LIVE_UNREADABLE, LIVE_DROPPED),
 )

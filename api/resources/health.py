@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from api.health import problems, status
+from api.health import notes, problems, status
 from api.observer import Observed, Observer
 from api.probe import Unavailable
 from api.schemas.health import Health, Live, Ready
@@ -56,6 +56,7 @@ def _state(observer: Observer) -> dict[str, Any]:
     state: dict[str, Any] = {"status": status(found), "ready": not found}
     if _may_know(observed):
         state["reasons"] = [problem.reason for problem in found]
+        state["notes"] = notes(observed)
         lately = observed.progress.outages if isinstance(observed.progress, Progress) else ()
         state["recent_outages"] = [outage_document(outage) for outage in lately[:_SHOWN_OUTAGES]]
     return state

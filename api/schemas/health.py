@@ -23,6 +23,9 @@ class Ready(Schema):
     )
     ready = Boolean(metadata={"description": "Whether the status is ok"})
     reasons = List(String(), metadata={"description": "Why it is not ready; told only to callers who may read"})
+    notes = List(
+        String(), metadata={"description": "What to look at while every row is scored all the same; told likewise"}
+    )
     recent_outages = List(
         Nested(OutageDocument),
         metadata={"description": "Of the last day, newest first, whether over or not; told likewise"},

@@ -16,7 +16,8 @@
    statistics.
 6. Commit: one Delta commit a table, verdicts first, under (query, batch). Where an earlier attempt made it, this
    attempt's parts are removed. The log is synced.
-7. Close: one Postgres transaction marks the row `done`, moves the end of the done offsets, and adds the counts.
+7. Close: one Postgres transaction marks the row `done`, moves the end of the done offsets, and adds the counts, those
+   of drift among them.
 8. Go on: Spark notes in its checkpoint that the batch is finished, and plans the next one.
 
 docs/architecture.md says what a crash after each of them leaves, and what the replay makes of it.
@@ -31,15 +32,18 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.stages.batch_attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
+from jobs.stages.drift_report import report_drift
 from jobs.stages.receipt import TaskReceipt
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
+from netheal.drift.window import WindowRules
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.healing.policy import parse_policy, read_document
 from netheal.registry.models import active_models
 from netheal.store.database import Connection, transaction
 from netheal.store.delta import DeltaLog
+from netheal.store.drift import BatchDrift, added
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry, read_policy_document
 from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
@@ -65,6 +69,7 @@ class MicroBatch:
     topic: str
     topic_id: str
     app_id: str
+    drift_rules: WindowRules
     current: int | None = None
     """The batch that was begun last."""
 
@@ -164,4 +169,6 @@ class MicroBatch:
         for receipt in receipts:
             counts.update({(minute, kind, name): n for minute, kind, name, n in receipt.counts})
         verdicts, rejected = sum(r.verdicts for r in receipts), sum(r.rejected for r in receipts)
-        self.ledger.close_batch(batch_id, verdicts, rejected, counts)
+        drift = BatchDrift(added(r.drift for r in receipts), self.scoring.bundles, self.drift_rules)
+        for window in self.ledger.close_batch(batch_id, verdicts, rejected, counts, drift):
+            report_drift(window)

@@ -18,6 +18,8 @@ class TaskReceipt(msgspec.Struct, frozen=True):
     verdict_parts: list[Part]
     quarantine_parts: list[Part]
     counts: list[tuple[int, str, str, int]]
+    drift: dict[str, list[int]] = {}
+    """Bundle hash -> `DriftCounts.values` of the rows that went to the model, where its bundle has histograms."""
     failure: tuple[str, str] | None = None
     """Why a model failed, and its bundle's hash; the task then made nothing durable."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+from msgspec import structs
 
 from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
@@ -15,6 +16,7 @@ from netheal.sinks.output_topic import OutputTopicWriter
 from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.verdicts.counts import MinuteCounts, count_rows
+from netheal.verdicts.drift import DriftCounter
 from netheal.verdicts.scorer import ScoredBatch
 from udfs.arrow import ScoringPlan
 
@@ -86,7 +88,7 @@ class ScoreTask:
         try:
             receipt = self._score_and_write(batches if self.reader is None else self.reader(batches))
         except ModelFailure as failure:
-            receipt = TaskReceipt(0, 0, 0, [], [], [], (failure.message, failure.bundle_hash))
+            receipt = TaskReceipt(0, 0, 0, [], [], [], failure=(failure.message, failure.bundle_hash))
         yield receipt.to_batch()
 
     def _score_and_write(self, batches: Iterator[pa.RecordBatch]) -> TaskReceipt:
@@ -100,6 +102,7 @@ class ScoreTask:
     def _write_all(self, batches: Iterator[pa.RecordBatch], sinks: Sinks) -> TaskReceipt:
         scorer = self.plan.scorer()
         counts: MinuteCounts = Counter()
+        drift = DriftCounter(scorer.scorer.models)
         verdicts = rejected = 0
         for batch in batches:
             try:
@@ -110,6 +113,7 @@ class ScoreTask:
                 raise
             sinks.write(scored)
             counts.update(count_rows(scored.verdicts, scored.rejected))
+            drift.add(scored)
             verdicts += scored.verdicts.num_rows
             rejected += scored.rejected.num_rows
-        return sinks.receipt(verdicts, rejected, counts)
+        return structs.replace(sinks.receipt(verdicts, rejected, counts), drift=drift.by_bundle())

@@ -1,6 +1,6 @@
 """A micro-batch through the tasks, with the models it is pinned to, and with others where one of them fails."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,11 @@ class Scoring:
     rows_per_task: int = 5_000
     _bundles: dict[str, ServedBundle] = field(default_factory=dict)
     _broadcasts: dict[frozenset[str], "Broadcast[dict[str, ServedBundle]]"] = field(default_factory=dict)
+
+    @property
+    def bundles(self) -> Mapping[str, ServedBundle]:
+        """By hash, those that the last batch was scored with."""
+        return self._bundles
 
     def score(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[TaskReceipt]:
         """Score and write in the tasks: all sinks but the Delta commit.

@@ -14,6 +14,7 @@ from jobs.stages.score_task import OpenSinks, SinkPlan, Sinks
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
+from netheal.drift.window import WindowRules
 from netheal.healing.policy import read_policy
 from netheal.kafka.topics import topic_id
 from netheal.recovery.checkpoint import checkpoint_folder
@@ -105,6 +106,7 @@ class Stream:
             topic=self.topic.name,
             topic_id=self.topic.id,
             app_id=application_id(query_id),
+            drift_rules=WindowRules(settings.drift.window_rows, 60.0 * settings.drift.window_minutes),
         )
 
 

@@ -62,7 +62,8 @@ class Maintenance:
     def _postgres_step(self) -> PostgresMaintenance:
         days = self.settings.retention.quarantine_days
         oldest: datetime | None = serving_since(days) if days else None
-        return PostgresMaintenance(self.connection, self.settings.stream.serving_days, oldest)
+        settings = self.settings
+        return PostgresMaintenance(self.connection, settings.stream.serving_days, oldest, settings.drift.keep_days)
 
     def _require_retention(self) -> None:
         """Postgres serves no row that Delta does not have."""

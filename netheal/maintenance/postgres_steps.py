@@ -7,6 +7,7 @@ from typing import Any
 from psycopg2 import sql
 
 from netheal.store.database import Connection, transaction
+from netheal.store.drift import count_windows_before, forget_windows_before
 from netheal.store.ledger_pruning import count_prunable, prune_ledger
 from netheal.store.partitions import (
     PARTITIONED,
@@ -32,11 +33,15 @@ order by 1
 
 @dataclass(frozen=True)
 class PostgresMaintenance:
-    """`replays_from`: what became of rejected rows before it is forgotten, as the rows are; None keeps all."""
+    """`replays_from`: what became of rejected rows before it is forgotten, as the rows are; None keeps all.
+
+    `drift_days`: how long closed windows of drift are kept; 0 keeps all.
+    """
 
     connection: Connection
     serving_days: int
     replays_from: datetime | None
+    drift_days: int
 
     def plan(self) -> Figures:
         """What `run` would do, in numbers; changes nothing. Raises ServiceUnavailable."""
@@ -44,6 +49,7 @@ class PostgresMaintenance:
             "partitions": self._partitions(),
             "ledger": {"rows": count_prunable(self.connection, serving_since(self.serving_days))},
             "replays": {"rows": count_replays_before(self.connection, self.replays_from)},
+            "drift": {"windows": count_windows_before(self.connection, self.drift_days)},
             "analyze": sorted(self._sizes()),
             "before": self._sizes(),
         }
@@ -54,6 +60,7 @@ class PostgresMaintenance:
         maintain_partitions(self.connection, self.serving_days)
         pruned = prune_ledger(self.connection, serving_since(self.serving_days))
         forgotten = forget_replays_before(self.connection, self.replays_from)
+        windows = forget_windows_before(self.connection, self.drift_days)
         for name in before:
             # One by one: a lock on a table is held to the end of its transaction, and would keep a day from being made.
             with transaction(self.connection) as cursor:
@@ -62,6 +69,7 @@ class PostgresMaintenance:
             "partitions": _less(planned, self._partitions()),
             "ledger": {"rows": pruned},
             "replays": {"rows": forgotten},
+            "drift": {"windows": windows},
             "analyze": sorted(before),
             "before": before,
             "after": self._sizes(),

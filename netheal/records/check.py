@@ -72,7 +72,8 @@ def check(decoded: DecodedFlows, active: Mapping[str, Encoders]) -> Checked:
     served = [c for c in vocabulary.contracts if c.id in active]
     taken = np.logical_or.reduce([np.zeros(len(matrix), bool), *(fits[c.id] for c in served)])
     for contract in vocabulary.contracts:
-        faults.add(~taken & fits[contract.id], RejectionReason.NO_ACTIVE_MODEL, "", no_active_model(contract.id))
+        unserved = ~taken & fits[contract.id]
+        faults.add(unserved, RejectionReason.NO_ACTIVE_MODEL, "", no_active_model(contract.id), contract.id)
     good = faults.good
     accepted = np.flatnonzero(good)
     inputs = []
@@ -91,14 +92,14 @@ class _Faults:
         self.rejected: list[Rejection] = []
         self._position = decoded.position
 
-    def add(self, bad: BoolArray, reason: RejectionReason, field: str, detail: str) -> None:
+    def add(self, bad: BoolArray, reason: RejectionReason, field: str, detail: str, contract_id: str) -> None:
         """Reject the rows where `bad` holds, unless they are rejected already."""
         for row in np.flatnonzero(bad & self.good):
-            self.reject(row, reason, field, detail)
+            self.reject(row, reason, field, detail, contract_id)
 
-    def reject(self, row: np.int64, reason: RejectionReason, field: str, detail: str) -> None:
+    def reject(self, row: np.int64, reason: RejectionReason, field: str, detail: str, contract_id: str = "") -> None:
         """Reject one row, which is not rejected yet."""
-        self.rejected.append(Rejection(int(self._position[row]), reason, field, detail))
+        self.rejected.append(Rejection(int(self._position[row]), reason, field, detail, contract_id))
         self.good[row] = False
 
     def no_fit(self, unfit: BoolArray, present: BoolArray, vocabulary: Vocabulary) -> None:
@@ -111,7 +112,7 @@ class _Faults:
                 continue
             missing = [name for name, has in zip(best.names, there, strict=True) if not has]
             lacks = f"{best.id} lacks {len(missing)} {'feature' if len(missing) == 1 else 'features'}"
-            self.reject(row, RejectionReason.MISSING_FEATURE, missing[0], lacks)
+            self.reject(row, RejectionReason.MISSING_FEATURE, missing[0], lacks, best.id)
 
 
 def _encode(
@@ -130,10 +131,11 @@ def _encode(
         texts = decoded.categories[feature.name]
         is_text = np.zeros(len(matrix), bool) if texts is None else np.array([text is not None for text in texts], bool)
         if not feature.category:
-            faults.add(fit & is_text, RejectionReason.WRONG_TYPE, feature.name, f"{contract.id} takes a number")
+            told = f"{contract.id} takes a number"
+            faults.add(fit & is_text, RejectionReason.WRONG_TYPE, feature.name, told, contract.id)
             continue
         if feature.name not in encoders:
-            faults.add(fit & is_text, RejectionReason.UNKNOWN_CATEGORY, feature.name, _NO_ENCODER)
+            faults.add(fit & is_text, RejectionReason.UNKNOWN_CATEGORY, feature.name, _NO_ENCODER, contract.id)
             continue
         codes = encoders[feature.name]
         column = matrix[:, decoded.vocabulary.place[feature.name]]
@@ -141,7 +143,8 @@ def _encode(
             column[is_text] = [codes.get(text, np.nan) for text in texts if text is not None]
         is_code = np.isfinite(column) & (column >= 0) & (column == np.floor(column))
         unknown = fit & (is_text | is_code) & ~np.isin(column, list(codes.values()))
-        faults.add(unknown, RejectionReason.UNKNOWN_CATEGORY, feature.name, f"not among {len(codes)} known categories")
+        told = f"not among {len(codes)} known categories"
+        faults.add(unknown, RejectionReason.UNKNOWN_CATEGORY, feature.name, told, contract.id)
 
 
 def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit: BoolArray, faults: _Faults) -> None:
@@ -160,9 +163,8 @@ def _check_ranges(matrix: FloatArray, contract: Contract, places: list[int], fit
         row, column = rows[at], int(outside[at].argmax())
         if faults.good[row]:
             feature = contract.features[column]
-            faults.reject(
-                row, RejectionReason.OUT_OF_RANGE, feature.name, _how_outside(float(block[at, column]), feature)
-            )
+            told = _how_outside(float(block[at, column]), feature)
+            faults.reject(row, RejectionReason.OUT_OF_RANGE, feature.name, told, contract.id)
 
 
 def _how_outside(value: float, feature: Feature) -> str:

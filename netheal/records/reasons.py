@@ -50,9 +50,11 @@ class Rejection:
     """Row `position` of a batch is rejected.
 
     `field` is the feature at fault, or `timestamp` for the record's own time; empty where it is the whole row.
+    `contract_id` is the contract that the row does not satisfy; empty where that is not known.
     """
 
     position: int
     reason: RejectionReason
     field: str = ""
     detail: str = ""
+    contract_id: str = ""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from netheal.bundles.inference import GRAPH_FAILURES, GraphSession
 from netheal.bundles.served import ServedBundle
+from netheal.bundles.training_histograms import TrainingHistograms, histograms_of
 from netheal.bundles.training_ranges import TrainingRanges, parse_ranges
 from netheal.contracts import attack_classes
 from netheal.contracts.verdict import DEFAULT_THRESHOLD, is_novel, novelty
@@ -67,6 +68,11 @@ class ServedModel:
     def _ranges(self) -> TrainingRanges | None:
         document = self.bundle.manifest.training_ranges
         return None if document is None else parse_ranges(document, self.bundle.contract)
+
+    @cached_property
+    def histograms(self) -> TrainingHistograms | None:
+        """How the training rows were distributed; None where the bundle does not say."""
+        return histograms_of(self.bundle.manifest)
 
     @property
     def threshold(self) -> float:

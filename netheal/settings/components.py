@@ -145,6 +145,20 @@ class RetentionSettings(Component):
     )
 
 
+class DriftSettings(Component):
+    """Windows in which the stream compares a model's traffic with its training, see docs/drift.md."""
+
+    prefix: ClassVar[str] = "drift_"
+
+    window_rows: int = Field(10_000, ge=1_000, description="Scored rows that fill a window which is a minute old")
+    window_minutes: int = Field(
+        60, ge=1, le=100_000, description="Minutes after which a window of at least 1,000 rows is full, too"
+    )
+    keep_days: int = Field(
+        30, ge=0, le=36_500, description="Days that `netheal maintain` keeps closed windows; 0: for ever"
+    )
+
+
 class LocalSettings(Component):
     """`netheal up`: everything on one machine."""
 

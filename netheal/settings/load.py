@@ -24,6 +24,7 @@ from netheal.settings.components import (
     ApiSettings,
     ClientSettings,
     Component,
+    DriftSettings,
     KafkaSettings,
     LocalSettings,
     ModelSettings,
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     postgres: PostgresSettings
     stream: StreamSettings
     retention: RetentionSettings
+    drift: DriftSettings
     local: LocalSettings
     models: ModelSettings
     api: ApiSettings

@@ -14,6 +14,7 @@ from netheal.kafka.offsets import Offsets
 from netheal.store.advisory_lock import PATIENCE_S, take_lock
 from netheal.store.counts import Counts, add_counts
 from netheal.store.database import Connection, Cursor, transaction
+from netheal.store.drift import BatchDrift, JudgedWindow, add_to_windows
 
 REBUILD = (
     "Run 'netheal checkpoint rebuild', which rebuilds the checkpoint from the database: nothing is lost or read twice"
@@ -212,8 +213,13 @@ class Ledger:
         )
         take_back(cursor, batch_id, pins, offset_base)
 
-    def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
-        """Add the counts and mark the batch done, in one transaction; a batch that is done stays as it is."""
+    def close_batch(
+        self, batch_id: int, verdicts: int, rejected: int, counts: Counts, drift: BatchDrift | None = None
+    ) -> list[JudgedWindow]:
+        """Add the counts and mark the batch done, in one transaction; a batch that is done stays as it is.
+
+        Gives the windows of drift that it made full.
+        """
         with transaction(self._connection) as cursor:
             cursor.execute(
                 "update batches set state = 'done', closed_at = now(), verdicts = %s, rejected = %s"
@@ -222,9 +228,11 @@ class Ledger:
             )
             closed = cursor.fetchone()
             if closed is None:
-                return
+                return []
             _advance_done_offsets(cursor, *closed)
-            add_counts(cursor, counts)
+            judged = [] if drift is None else add_to_windows(cursor, drift)
+            add_counts(cursor, counts)  # last: uploads wait for the totals
+        return judged
 
 
 def begin_query(cursor: Cursor, topic: str, topic_id: str, end: LedgerEnd, start_at: Offsets, offset_base: int) -> None:

@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from netheal.errors import StreamRefused
 from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor, transaction
+from netheal.store.drift import ActiveDrift, last_judged
 from netheal.store.outages import Outage, outages_of_last_day
 from netheal.store.stream_state import StreamState, read_state
 from netheal.store.topics import done_offsets
@@ -38,7 +39,8 @@ class Progress:
 
     `batches` are the micro-batches of the streaming query, as Spark numbers them from its checkpoint's first on; the
     last one that is done had `last_rows` rows and took `last_s` seconds. `rows` are all rows ever counted. `stream` is
-    what the job last said of itself, None where no job ever did; `outages` are those of the last day.
+    what the job last said of itself, None where no job ever did; `outages` are those of the last day, `drift` the last
+    judged windows of active models.
     """
 
     revision: str = ""
@@ -52,6 +54,7 @@ class Progress:
     active: tuple[ActiveVersion, ...] = ()
     stream: StreamState | None = None
     outages: tuple[Outage, ...] = ()
+    drift: tuple[ActiveDrift, ...] = ()
 
 
 @cache
@@ -106,10 +109,10 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         (opened_age_s,) = cursor.fetchone() or (None,)
         rows = total_counts(cursor)
         active = _active(cursor)
-        outages = tuple(outages_of_last_day(cursor))
+        outages, drift = tuple(outages_of_last_day(cursor)), last_judged(cursor)
     stream = read_state(connection, topic)
     return Progress(
-        revision, done, opened_age_s, closed_age_s, batches, last_rows, last_s, rows, active, stream, outages
+        revision, done, opened_age_s, closed_age_s, batches, last_rows, last_s, rows, active, stream, outages, drift
     )
 
 

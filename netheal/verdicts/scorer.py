@@ -1,7 +1,7 @@
 """Check, score, decide: decoded rows in, verdicts and rejected rows out. Pure: it writes nothing."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from netheal.contracts.event_id import event_id
 from netheal.contracts.schema import category_column, rejected_schema, verdict_schema_of
 from netheal.contracts.verdict import NO_CLASS, is_attack, is_attack_score
 from netheal.healing.policy import Decisions, Policy
-from netheal.records.check import Checked, check
+from netheal.records.check import Checked, ContractRows, check
 from netheal.records.decoded import DecodedFlows
 from netheal.records.reasons import Rejection
 from netheal.scoring.model import Novelty, ServedModel
@@ -43,12 +43,15 @@ RawRows = Callable[[pa.Array], Columns]
 class ScoredBatch:
     """`verdicts` in `verdict_schema_of` the contracts, `rejected` in `rejected_schema()`.
 
-    `rule` int16: each verdict's rule.
+    `rule` int16: each verdict's rule. `inputs` are what each model got, their `rows` places in `verdicts`; `rejections`
+    are the reasons of rejected rows that were decoded or not, in no order.
     """
 
     verdicts: pa.Table
     rejected: pa.Table
     rule: npt.NDArray[np.int16]
+    inputs: tuple[ContractRows, ...] = ()
+    rejections: Sequence[Rejection] = ()
 
 
 class Provenance(Protocol):
@@ -111,7 +114,8 @@ class Scorer:
         columns |= predictions | self._actions(decisions)
         columns["is_attack"] = pa.array(is_attack(threat_attack, class_id))
         verdicts = _table(columns, verdict_schema_of(decoded.vocabulary.contracts), len(place))
-        return ScoredBatch(verdicts, rejected_rows(origin, checked.rejected, raw_rows), decisions.rule)
+        rejected = rejected_rows(origin, checked.rejected, raw_rows)
+        return ScoredBatch(verdicts, rejected, decisions.rule, checked.inputs, checked.rejected)
 
     def _predict(self, checked: Checked) -> tuple[Columns, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
         rows = len(checked.accepted)

@@ -26,6 +26,7 @@ from netheal.sinks.output_topic import OutputTopicWriter
 from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.counts import Counts
 from netheal.store.delta import DeltaLog, Layout, Part
+from netheal.store.drift import BatchDrift, JudgedWindow
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import configure_logging
 
@@ -117,9 +118,12 @@ class DyingLedger(Ledger):
             delete_first_records(pins)
         return entry
 
-    def close_batch(self, batch_id: int, verdicts: int, rejected: int, counts: Counts) -> None:
-        super().close_batch(batch_id, verdicts, rejected, counts)
+    def close_batch(
+        self, batch_id: int, verdicts: int, rejected: int, counts: Counts, drift: BatchDrift | None = None
+    ) -> list[JudgedWindow]:
+        judged = super().close_batch(batch_id, verdicts, rejected, counts, drift)
         reached("batch_closed", batch_id)
+        return judged
 
 
 PARTS = StreamParts(

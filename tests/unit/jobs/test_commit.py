@@ -11,6 +11,7 @@ from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.receipt import TaskReceipt
 from jobs.stages.score_task import SinkPlan
 from jobs.stages.scoring import Scoring
+from netheal.drift.window import WindowRules
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import DeltaLog, Layout, Part
 
@@ -33,7 +34,7 @@ def test_a_driver_that_was_killed_between_the_two_commits(tmp_path: Path) -> Non
     none: Any = None
     plan = SinkPlan(str(tmp_path), "", "", {}, "out", "query")
     scoring = Scoring(none, none, none, none, plan, logs, 0, 1)
-    batch = MicroBatch(none, none, none, scoring, *logs, none, none, "in", "id", "app")
+    batch = MicroBatch(none, none, none, scoring, *logs, none, none, "in", "id", "app", WindowRules())
     first = written(tmp_path)
     logs[0].commit(first.verdict_parts, "app", 4)
     scoring.remove_leftovers(4)
