@@ -72,6 +72,18 @@ def assert_exactly_once(world: World, events: Events | None = None, model_failed
     _assert_ledger(world, verdicts, quarantine)
 
 
+def assert_drift_counted_once(world: World) -> None:
+    """Of models whose bundles have histograms: windows have each scored row once, whatever was replayed."""
+    verdicts = world.verdicts()
+    scored: Counter[str] = Counter()
+    for kind in ("attack", "threat"):
+        scored.update(key for key in verdicts[f"{kind}_model_hash"].to_pylist() if key is not None)
+    counted = dict(world.ask("select bundle_hash, sum(rows)::bigint from drift_windows group by 1"))
+    assert counted == dict(scored)
+    windows = world.ask("select rows, counts[1] from drift_windows")
+    assert windows and all(rows == first for rows, first in windows)
+
+
 def assert_no_part_left_over(world: World) -> None:
     """Attempts that came to nothing left no file; for a stream that was neither compacted nor repaired."""
     for layout in (verdicts_layout(), quarantine_layout()):

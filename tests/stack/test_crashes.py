@@ -15,7 +15,12 @@ from netheal.bundles.served import ServedBundle, read_served
 from netheal.registry.artefacts import Artefacts
 from netheal.settings import PROJECT_ROOT
 from netheal.traffic.generator import TrafficGenerator
-from tests.stack.exactly_once import assert_exactly_once, assert_no_part_left_over, assert_nothing_twice
+from tests.stack.exactly_once import (
+    assert_drift_counted_once,
+    assert_exactly_once,
+    assert_no_part_left_over,
+    assert_nothing_twice,
+)
 from tests.stack.failpoint_job import STEPS, WORKER_DIES
 from tests.stack.harness import Job, World
 
@@ -105,6 +110,7 @@ def test_killed_after_each_step_in_turn(make_world: Callable[..., World], var_fo
     world.stop(job)
     assert pins(world).items() >= pinned.items()
     assert_exactly_once(world)
+    assert_drift_counted_once(world)
     assert_no_part_left_over(world)
     for column in ("attack_model_hash", "policy_version"):
         assert len(set(world.verdicts()[column].to_pylist()) - {None}) > 1, f"{column} never changed"
@@ -119,3 +125,4 @@ def test_a_killed_python_worker_costs_a_replay_and_not_the_job(make_world: Calla
     assert [event["batch_id"] for event in job.events("batch.replayed")] == [1]
     world.stop(job)
     assert_exactly_once(world)
+    assert_drift_counted_once(world)
