@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
 from netheal.bundles.served import ServedBundle
-from netheal.bundles.training_histograms import histograms_of
-from netheal.drift.counts import DriftCounts
 from netheal.drift.window import WindowRules
 from netheal.registry.artefacts import Artefacts
 from netheal.registry.changes import ChangeReason, activate
@@ -27,29 +24,10 @@ from netheal.store.drift import (
     page_of_windows,
 )
 from netheal.store.ledger import BatchPins, Ledger
+from tests.drift_traffic import traffic
 
 AT_ONCE = WindowRules(rows=1_000, least_s=0.0)
 WHY = ChangeReason("test", "")
-
-
-def traffic(bundle: ServedBundle, rows: int, moved: int = 0) -> list[int]:
-    """Counts of rows that are spread as training is, but for the first `moved` features, which lie above all of it."""
-    histograms = histograms_of(bundle.manifest)
-    assert histograms is not None
-    counts = DriftCounts.none_yet(histograms)
-    counts.values[0] = rows
-    counts.add_rejected(rows // 100, rows // 200)
-    training = [histogram.counts for histogram in (*histograms.features, histograms.score)]
-    training.append(np.array(list(histograms.classes.values())))
-    for at, (found, expected) in enumerate(
-        zip((*counts.features, counts.score, counts.classes), training, strict=True)
-    ):
-        found[:] = np.floor(expected / expected.sum() * rows)
-        found[int(expected.argmax())] += rows - found.sum()
-        if at < moved:
-            found[:] = 0
-            found[-1] = rows
-    return counts.values.tolist()
 
 
 class Stream:

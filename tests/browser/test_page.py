@@ -13,12 +13,17 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from netheal.store.database import connect
+from netheal.drift.window import WindowRules
+from netheal.registry.artefacts import Artefacts
+from netheal.registry.models import active_models
+from netheal.store.database import connect, transaction
+from netheal.store.drift import BatchDrift, add_to_windows
 from netheal.store.outages import begin_outage, end_outage, record_outage
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.pace import paced
 from tests.browser.conftest import Site, Watched, empty_site, line
 from tests.browser.plain_chromium import plain_page
+from tests.drift_traffic import traffic
 from tests.stack.harness import eventually
 
 pytestmark = pytest.mark.browser
@@ -234,6 +239,33 @@ def test_outages_are_listed_with_what_was_lost(site: Site, page: Page) -> None:
     expect(page.locator("#problems")).to_be_hidden(timeout=SEEN_MS)
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+def test_drift_of_each_model_is_shown_beside_its_training(
+    site: Site, open_page: Callable[..., Watched], width: int, scheme: str
+) -> None:
+    with closing(connect(site.settings.postgres.dsn.get_secret_value())) as database, transaction(database) as cursor:
+        artefacts = Artefacts(site.settings.paths.artefacts_dir)
+        bundles = {model.bundle_hash: artefacts.load(model.bundle_hash) for model in active_models(cursor)}
+        (bundle,) = (one for one in bundles.values() if one.manifest.classes)
+        drift = BatchDrift({bundle.hash: traffic(bundle, 5_000, moved=40)}, bundles, WindowRules(1_000, least_s=0.0))
+        assert len(add_to_windows(cursor, drift)) == 1
+    page = open_page(viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme).page
+    card = page.locator(".drift-model", has_text="attack classifier")
+    expect(card.locator(".badge")).to_have_text("far from training")
+    expect(card.locator("table").first.locator("tbody tr")).to_have_count(5)
+    expect(card.locator(".chart canvas")).to_have_count(1)
+    card.get_by_text("Histograms beside training").click()
+    expect(card).to_contain_text("Training")
+    told = {one["model_type"]: one for one in site.ask("/drift")["models"]}
+    first = told["attack_classifier"]["features"][0]
+    expect(card.locator("table").first.locator("tbody tr").first).to_have_text(
+        f"{first['name'].strip()}{first['psi']:.2f}"
+    )
+    expect(page.locator(".drift-model", has_text="threat detector").locator(".badge")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert serious_findings(page) == []
+
+
 def test_the_numbers_are_those_of_the_api(site: Site, page: Page) -> None:
     """Nothing comes in any more: page, totals and window say the same."""
     expect(page.locator("#tile-lag .value")).to_have_text("0", timeout=30_000)
@@ -305,6 +337,7 @@ def test_nothing_is_made_up_while_it_is_empty(site: Site, open_page: Callable[..
             "#batches": "No micro-batch yet",
             "#outages": "None so far",
             "#healing-actions": "No action so far",
+            "#drift-models": "No model is active",
             "#models-list": "There is none: upload one below",
         }.items():
             expect(page.locator(place)).to_contain_text(told)

@@ -2,6 +2,7 @@
 
 import { get, onReachable, orNull } from "./api.js";
 import { Charts } from "./charts.js";
+import { Drift } from "./drift.js";
 import { Feed, offerClasses } from "./feed.js";
 import { Healing } from "./healing.js";
 import { Health } from "./health.js";
@@ -28,6 +29,7 @@ const totals = new Totals();
 const charts = new Charts();
 const stream = new Stream();
 const outages = new Outages();
+const drift = new Drift();
 const healing = new Healing();
 const quarantine = new Quarantine((id) => rowDialog.openRejected(id));
 const models = new Models((id) => modelDialog.open(id));
@@ -60,6 +62,7 @@ every(3, async () => {
 });
 every(3, () => stream.refresh());
 every(5, () => outages.refresh());
+every(10, () => drift.refresh());
 every(5, () => quarantine.refresh());
 every(5, () => healing.refresh());
 every(8, () => models.refresh());
