@@ -64,7 +64,7 @@ def notes(observed: Observed) -> list[str]:
 
 def _of_drift(found: ActiveDrift) -> str:
     far = "far from" if found.state == "alarm" else "at some distance from"
-    features = ", ".join(name.strip() for name in found.at_fault)
+    features = ", ".join(name.strip() for name, _ in found.features)
     return (
         f"traffic of {found.version} lies {far} its training (mean PSI {found.mean_psi:.2f}), most of all {features}:"
         " see docs/drift.md"

@@ -110,7 +110,7 @@ def _of_drift(progress: Progress) -> Iterator[Family]:
         labels = [found.model_type, found.version]
         mean.add_metric(labels, found.mean_psi)
         state.add_metric(labels, STATES.index(found.state))
-        for feature, psi in zip(found.at_fault, found.worst_psi, strict=True):
+        for feature, psi in found.features:
             features.add_metric([*labels, feature], psi)
     yield from (mean, state, features)
 

@@ -27,10 +27,8 @@ from research.tables import Dropped
 
 SIZES = (1_000, 10_000)
 _SEED = 42
-_NO_MODEL = {
-    "score": Histogram(np.array([0.0, 1.0]), np.array([0, 1, 0])),
-    "classes": {"any": 1},
-}
+_ONE_SCORE = Histogram(np.array([0.0, 1.0]), np.array([0, 1, 0]))
+_ONE_CLASS = {"any": 1}
 """Of a model that gives each row the same answer: only the features are looked at here."""
 
 
@@ -70,7 +68,7 @@ def table(parts: Iterable[Part], wanted: Contract) -> str:
 
 def mean_psi_of_windows(part: Part, wanted: Contract, size: int) -> NDArray[np.float64]:
     """The mean PSI of each window of `size` rows of a part, in random order; rows that fill no window are left out."""
-    histograms = TrainingHistograms(learn_features(part.seen, wanted), _NO_MODEL["score"], _NO_MODEL["classes"])
+    histograms = TrainingHistograms(learn_features(part.seen, wanted), _ONE_SCORE, _ONE_CLASS)
     order = np.random.default_rng(_SEED).permutation(len(part.rows))
     windows = (part.rows[order[at : at + size]] for at in range(0, len(order) - size + 1, size))
     return np.array([_mean_psi(histograms, rows) for rows in windows])

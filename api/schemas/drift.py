@@ -125,25 +125,24 @@ def window_document(window: DriftWindow) -> dict[str, Any]:
     told = asdict(window)
     for name in ("counts", "feature_psi", "at_fault"):
         del told[name]
-    worst = sorted(window.feature_psi or [], reverse=True)
-    features = zip(window.at_fault or [], worst, strict=False)
     return {
         **told,
         "opened_at": iso_utc(window.opened_at),
         "closed_at": iso_utc(window.closed_at),
-        "features": [{"name": name, "psi": psi} for name, psi in features],
+        "features": [{"name": name, "psi": psi} for name, psi in window.features],
     }
 
 
 def model_drift_document(drift: ModelDrift) -> dict[str, Any]:
     """An active model as `ModelDriftDocument`."""
-    window, opened, histograms = drift.closed, drift.open, histograms_of(drift.manifest)
+    window, opened = drift.closed, drift.open
+    histograms = None if drift.manifest is None else histograms_of(drift.manifest)
     state = "waiting" if window is None else window.state
     return {
         "model_id": drift.model_id,
         "model_type": drift.model_type,
         "model_version": drift.model_version,
-        "contract_id": drift.manifest.contract["id"],
+        "contract_id": drift.contract_id,
         "bundle_hash": drift.bundle_hash,
         "state": "no_profile" if histograms is None else state,
         "window": None if window is None else window_document(window),
@@ -156,7 +155,7 @@ def _histograms(
     drift: ModelDrift, window: DriftWindow | None, histograms: TrainingHistograms | None
 ) -> dict[str, list[dict[str, Any]]]:
     """Those of a window beside those of training."""
-    if window is None or histograms is None:
+    if window is None or histograms is None or drift.manifest is None:
         return {"features": [], "score": [], "classes": []}
     counts = DriftCounts(histograms, np.array(window.counts, np.int64))
     names, encoders = parse_contract(drift.manifest.contract).names, drift.manifest.encoders

@@ -1,18 +1,18 @@
 """Windows of drift: batches add their counts to the open one of each bundle; a full one is judged and closed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from psycopg2 import sql
 
-from netheal.bundles.served import Manifest, ServedBundle
+from netheal.bundles.served import Manifest, ServedBundle, parse_manifest
 from netheal.bundles.training_histograms import histograms_of
 from netheal.drift.counts import DriftCounts
 from netheal.drift.window import DriftFigures, State, WindowRules, judge
-from netheal.errors import NotFound
+from netheal.errors import BundleError, NotFound
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.read_transaction import page, read_transaction
 
@@ -64,6 +64,11 @@ class DriftWindow:
     novel_share: float | None
     at_fault: list[str] | None
 
+    @property
+    def features(self) -> tuple[tuple[str, float], ...]:
+        """Those at fault, each with its PSI, the worst first."""
+        return _with_psi(self.at_fault or [], self.feature_psi or [])
+
 
 @dataclass(frozen=True)
 class ModelDrift:
@@ -72,8 +77,10 @@ class ModelDrift:
     model_id: int
     model_type: str
     model_version: str
-    manifest: Manifest
+    contract_id: str
     bundle_hash: str
+    manifest: Manifest | None
+    """None where it cannot be read: an earlier version wrote it."""
     closed: DriftWindow | None = None
     open: DriftWindow | None = None
 
@@ -86,9 +93,8 @@ class ActiveDrift:
     version: str
     state: State
     mean_psi: float
-    at_fault: tuple[str, ...]
-    worst_psi: tuple[float, ...]
-    """PSI of the features `at_fault`."""
+    features: tuple[tuple[str, float], ...]
+    """Those that moved most, each with its PSI, the worst first."""
 
 
 def added(parts: Iterable[Counts]) -> dict[str, list[int]]:
@@ -166,14 +172,17 @@ def _last_state(cursor: Cursor, bundle_hash: str) -> State | None:
         "select state from drift_windows where bundle_hash = %s and closed_at is not null order by id desc limit 1",
         (bundle_hash,),
     )
-    (state,) = cursor.fetchone() or (None,)
-    return state
+    row = cursor.fetchone()
+    return None if row is None else cast(State, row[0])
 
 
 def page_of_windows(
     connection: Connection, bundle_hash: str | None = None, before: int | None = None, limit: int = 100
 ) -> list[DriftWindow]:
-    """The newest `limit` closed windows, of a bundle where one is named, of those with an id below `before`."""
+    """The newest `limit` closed windows, of a bundle where one is named, of those with an id below `before`.
+
+    Without their `counts`, which a thousand windows have half a million of.
+    """
     conditions = [sql.SQL("closed_at is not null")]
     if bundle_hash is not None:
         conditions.append(sql.SQL("bundle_hash = %(bundle_hash)s"))
@@ -181,7 +190,7 @@ def page_of_windows(
         conditions.append(sql.SQL("id < %(before)s"))
     with read_transaction(connection) as cursor:
         named = {"bundle_hash": bundle_hash, "before": before, "limit": limit}
-        cursor.execute(page(_WINDOWS, conditions, ("id",)), named)
+        cursor.execute(page(_HISTORY, conditions, ("id",)), named)
         return [DriftWindow(*row) for row in cursor.fetchall()]
 
 
@@ -189,22 +198,31 @@ def drift_of_active_models(connection: Connection) -> list[ModelDrift]:
     """Each active model with its last windows, by type."""
     with read_transaction(connection, snapshot=True) as cursor:
         cursor.execute(
-            "select id, model_type, model_version, manifest, bundle_hash from models where state = 'active'"
-            " order by model_type"
+            "select id, model_type, model_version, coalesce(manifest -> 'contract' ->> 'id', ''), bundle_hash,"
+            " manifest::text from models where state = 'active' order by model_type"
         )
-        models = [(*row, Manifest(**manifest), key) for *row, manifest, key in cursor.fetchall()]
-        return [ModelDrift(*model, *_last_windows(cursor, model[-1])) for model in models]
+        models = [
+            ModelDrift(model_id, model_type, version, contract_id, bundle_hash, _manifest_of(text))
+            for model_id, model_type, version, contract_id, bundle_hash, text in cursor.fetchall()
+        ]
+        return [_with_last_windows(cursor, model) for model in models]
 
 
-def _last_windows(cursor: Cursor, bundle_hash: str) -> tuple[DriftWindow | None, DriftWindow | None]:
-    """The one closed last, and the open one."""
+def _manifest_of(text: str) -> Manifest | None:
+    try:
+        return parse_manifest(text.encode())
+    except BundleError:
+        return None
+
+
+def _with_last_windows(cursor: Cursor, model: ModelDrift) -> ModelDrift:
     found = []
     for which in ("closed_at is not null", "closed_at is null"):
         of_bundle = [sql.SQL("bundle_hash = %(bundle_hash)s"), sql.SQL(which)]
-        cursor.execute(page(_WINDOWS, of_bundle, ("id",)), {"bundle_hash": bundle_hash, "limit": 1})
+        cursor.execute(page(_WINDOWS, of_bundle, ("id",)), {"bundle_hash": model.bundle_hash, "limit": 1})
         row = cursor.fetchone()
         found.append(None if row is None else DriftWindow(*row))
-    return found[0], found[1]
+    return replace(model, closed=found[0], open=found[1])
 
 
 def bundle_hash_of(connection: Connection, model_id: int) -> str:
@@ -221,9 +239,14 @@ def last_judged(cursor: Cursor) -> tuple[ActiveDrift, ...]:
     """Of each active model that has one, in the caller's transaction."""
     cursor.execute(_LAST_JUDGED)
     return tuple(
-        ActiveDrift(*told, tuple(at_fault), tuple(sorted(feature_psi, reverse=True)[: len(at_fault)]))
-        for *told, at_fault, feature_psi in cursor.fetchall()
+        ActiveDrift(kind, version, state, mean_psi, _with_psi(at_fault, feature_psi))
+        for kind, version, state, mean_psi, at_fault, feature_psi in cursor.fetchall()
     )
+
+
+def _with_psi(at_fault: Sequence[str], feature_psi: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    """The features at fault are those with the largest PSI, in that order."""
+    return tuple(zip(at_fault, sorted(feature_psi, reverse=True), strict=False))
 
 
 def count_windows_before(connection: Connection, days: int) -> int:
@@ -242,10 +265,11 @@ def forget_windows_before(connection: Connection, days: int) -> int:
 
 
 _OLD = "%(days)s > 0 and coalesce(closed_at, opened_at) < now() - make_interval(days => %(days)s)"
-_WINDOWS = sql.SQL(
-    "select id, contract_id, bundle_hash, opened_at, closed_at, rows, counts, state, mean_psi, feature_psi,"
+_SELECT = (
+    "select id, contract_id, bundle_hash, opened_at, closed_at, rows, {}, state, mean_psi, feature_psi,"
     " score_psi, class_psi, unknown_share, rejected_share, novel_share, at_fault from drift_windows"
 )
+_WINDOWS, _HISTORY = (sql.SQL(_SELECT.format(counts)) for counts in ("counts", "'{}'::bigint[]"))
 _LAST_JUDGED = """
 select m.model_type, m.model_version, w.state, w.mean_psi, w.at_fault, w.feature_psi
 from models m cross join lateral (

@@ -77,7 +77,9 @@ def test_a_batch_that_is_closed_twice_counts_once(database: Connection, register
     assert window.rows == 1_100 and window.figures.state == "ok" and open_rows(database) == []
     (stored,) = page_of_windows(database)
     assert (stored.id, stored.rows, stored.state) == (window.id, 1_100, "ok")
-    assert stored.counts == added([counts, {registered.hash: traffic(registered, 700)}])[registered.hash]
+    (model,) = drift_of_active_models(database)
+    assert model.closed is not None
+    assert model.closed.counts == added([counts, {registered.hash: traffic(registered, 700)}])[registered.hash]
 
 
 def test_a_window_waits_for_its_rows_and_its_time(database: Connection, registered: ServedBundle) -> None:
@@ -179,6 +181,15 @@ def test_a_model_without_histograms_says_so(
     assert (told["state"], told["window"], told["features"]) == ("no_profile", None, [])
     (found,) = drift_of_active_models(database)
     assert found.closed is None and found.open is None
+
+
+def test_a_manifest_of_an_earlier_version_is_no_failure(
+    client: FlaskClient, database: Connection, registered: ServedBundle
+) -> None:
+    with transaction(database) as cursor:
+        cursor.execute("""update models set manifest = '{"format": 0}'""")
+    (told,) = client.get("/api/v1/drift").get_json()["models"]
+    assert (told["state"], told["contract_id"]) == ("no_profile", "")
 
 
 def test_counts_of_tasks_add_up() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_batch_counts_as_its_parts_do(scorer: RecordScorer, batches: list[Scor
     whole = counts_of(scorer, batches)
     parts = [counts_of(scorer, [batch]) for batch in batches]
     for contract_id, counts in whole.items():
-        assert counts.values.tolist() == sum(part[contract_id].values for part in parts).tolist()
+        assert counts.values.tolist() == np.sum([part[contract_id].values for part in parts], axis=0).tolist()
 
 
 def test_a_rejected_row_counts_for_the_contract_that_it_does_not_satisfy(
