@@ -23,7 +23,7 @@ THREAT_CLASSES = ("attack", "normal")
 
 BINS = 10
 _MOST_BINS = 64
-_MOST_ROWS = 2**53
+_MOST_ROWS_PER_BIN = 2**40
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -160,17 +160,17 @@ def _feature(document: Any, name: str) -> Histogram | CodeHistogram:
         raise BundleError(f"the histogram of {quoted(name)} has other fields than edges, or codes, and counts")
     codes = "codes" in document
     bounds = _numbers(document["codes" if codes else "edges"], name, least=1 if codes else 2)
-    # The first two edges may be one value: the least of training, which a whole bin holds.
-    if (np.diff(bounds if codes else bounds[1:]) <= 0).any() or bounds[0] > bounds[-1]:
-        raise BundleError(f"the edges or codes of {quoted(name)} do not ascend")
-    if not codes and bounds[0] > bounds[1]:
+    steps = np.diff(bounds)
+    if not codes and steps[0] == 0:  # the least of training, which a whole bin holds
+        steps = steps[1:]
+    if (steps <= 0).any():
         raise BundleError(f"the edges or codes of {quoted(name)} do not ascend")
     counts = document["counts"]
     if type(counts) is not list or len(counts) != len(bounds) + 1:
         raise BundleError(f"the counts of {quoted(name)} are not one more than its edges or codes")
     rows = np.array([_rows(value, name) for value in counts], dtype=np.int64)
-    if not 0 < rows.sum() <= _MOST_ROWS:
-        raise BundleError(f"the counts of {quoted(name)} are of no rows, or of too many")
+    if not rows.any():
+        raise BundleError(f"the counts of {quoted(name)} are of no rows")
     return CodeHistogram(bounds, rows) if codes else Histogram(bounds, rows)
 
 
@@ -184,7 +184,7 @@ def _numbers(values: Any, name: str, least: int) -> Doubles:
 
 
 def _rows(value: Any, name: str) -> int:
-    if type(value) is not int or not 0 <= value <= _MOST_ROWS // (_MOST_BINS + 1):
+    if type(value) is not int or not 0 <= value <= _MOST_ROWS_PER_BIN:
         raise BundleError(f"{PROFILE_KEY} has a count for {quoted(name)} that is no number of rows")
     return value
 
