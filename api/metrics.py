@@ -111,7 +111,7 @@ def _of_drift(progress: Progress) -> Iterator[Family]:
         mean.add_metric(labels, found.mean_psi)
         state.add_metric(labels, STATES.index(found.state))
         for feature, psi in found.features:
-            features.add_metric([*labels, feature], psi)
+            features.add_metric([*labels, feature.strip()], psi)
     yield from (mean, state, features)
 
 
