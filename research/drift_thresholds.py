@@ -15,21 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netheal.bundles.training_histograms import Histogram, TrainingHistograms, learn_features
 from netheal.contracts import Contract, attack_classes, contract
-from netheal.drift.counts import DriftCounts
-from netheal.drift.window import ALARM_PSI, NOTE_PSI, judge
+from netheal.drift.window import ALARM_PSI, NOTE_PSI
 from research import card
 from research.connections import fit_encoders, read_connections
 from research.datasets import Rows, connection_rows, first_of_each, flow_rows, joined, split
 from research.flows import read_flows
+from research.histograms import drift_of, features_alone
 from research.tables import Dropped
 
 SIZES = (1_000, 10_000)
 _SEED = 42
-_ONE_SCORE = Histogram(np.array([0.0, 1.0]), np.array([0, 1, 0]))
-_ONE_CLASS = {"any": 1}
-"""Of a model that gives each row the same answer: only the features are looked at here."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +64,10 @@ def table(parts: Iterable[Part], wanted: Contract) -> str:
 
 def mean_psi_of_windows(part: Part, wanted: Contract, size: int) -> NDArray[np.float64]:
     """The mean PSI of each window of `size` rows of a part, in random order; rows that fill no window are left out."""
-    histograms = TrainingHistograms(learn_features(part.seen, wanted), _ONE_SCORE, _ONE_CLASS)
+    histograms = features_alone(part.seen, wanted)
     order = np.random.default_rng(_SEED).permutation(len(part.rows))
     windows = (part.rows[order[at : at + size]] for at in range(0, len(order) - size + 1, size))
-    return np.array([_mean_psi(histograms, rows) for rows in windows])
-
-
-def _mean_psi(histograms: TrainingHistograms, rows: NDArray[np.float64]) -> float:
-    counts = DriftCounts.none_yet(histograms)
-    counts.add_scored(rows, np.zeros(len(rows)), np.array([len(rows)]), 0)
-    return judge(counts).mean_psi
+    return np.array([drift_of(rows, histograms).mean_psi for rows in windows])
 
 
 def _line(found: NDArray[np.float64], size: int) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.verdict import NOVELTY
+from netheal.drift.window import ALARM_PSI, NOTE_PSI
 from research import card
 from research.tables import DataFile, Dropped
 
@@ -14,6 +15,7 @@ _MISSED = 0.9
 """A class of which less is found is named at the top."""
 
 MISSED_TITLE = "## What it misses"
+CALIBRATION_TITLE = "## Calibration"
 _KINDS = {
     "vote_share": "a **vote share**, no probability: how much the training agrees, not how likely the answer is right",
     "probability": "what the model estimates as a **probability**",
@@ -42,6 +44,7 @@ def sections(bundle: ServedBundle, introduction: str, assessed: Document, data_s
         yield from unlike_sections(assessed["unlike"], benign)
     yield points_section(assessed["operating_points"])
     yield calibration_section(assessed["parts"])
+    yield drift_section(assessed["drift"])
     for name, figures in bundle.manifest.training["figures"].items():
         yield card.figures_section(f"Figures: {name}", figures)
 
@@ -260,10 +263,29 @@ def calibration_section(parts: Document) -> str:
         for tenth in one["calibration"]["bins"]
     ]
     return (
-        "## Calibration\n\n"
+        f"{CALIBRATION_TITLE}\n\n"
         + card.table(["part", "Brier score", "mean distance of score and share of attacks"], rows)
         + "\n\n"
         + card.table(["part", "rows", "mean score", "share of attacks"], bins)
+    )
+
+
+def drift_section(parts: Document) -> str:
+    """How far each part lies from the training rows."""
+    rows = [
+        [
+            part,
+            f"{one['rows']:,}",
+            f"{one['mean_psi']:.3f}",
+            one["state"],
+            ", ".join(f"`{name.strip()}`" for name in one["features"]),
+        ]
+        for part, one in parts.items()
+    ]
+    return (
+        "## Drift\n\nHow far the rows of each part lie from those of training: the mean over the features of their"
+        f" population stability index. The stream notes {NOTE_PSI} and alarms at {ALARM_PSI} (docs/drift.md).\n\n"
+        + card.table(["rows", "number", "mean PSI", "state", "features that moved most"], rows)
     )
 
 

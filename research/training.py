@@ -25,7 +25,7 @@ from research.assessment import (
 )
 from research.datasets import Rows, split
 from research.evaluation import Fit
-from research.histograms import training_histograms
+from research.histograms import drift_of_parts, training_histograms
 from research.metrics import write_metrics
 from research.novelty import RangedModel, marked_novel, marked_unlike_training, with_limit
 from research.tables import DataFile, Dropped
@@ -121,6 +121,7 @@ def run(recipe: Recipe, contract: Contract, rows: Rows, tests: Mapping[str, Rows
         "operating_points": operating_points(trained, quiet, parts),
         "trained_on": sorted({str(label) for label in seen.labels}),
         "novelty": marked_novel(ranged, parts),
+        "drift": drift_of_parts(seen, parts, contract),
     }
     if unseen is not None and options.thorough:
         assessed["unlike"] = unlike_training(fit, rows, unseen, threshold, seed)

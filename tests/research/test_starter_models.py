@@ -105,7 +105,7 @@ def test_a_card_begins_with_what_is_missed_and_gives_the_manifests_figures(folde
     training = bundle.manifest.training
     titles = re.findall("^## (.*)$", card, re.MULTILINE)
     assert titles[:3] == ["What it misses", "Confidence and novelty", "Traffic in bursts, slow traffic, and use"]
-    assert {"Range over 10 seeds", "Operating points", "Calibration"} < set(titles)
+    assert {"Range over 10 seeds", "Operating points", "Calibration", "Drift"} < set(titles)
     assert text_of("use", bundle) in card and text_of("defects", bundle) in card
     for file in training["files"]:
         assert f"`{file['name']}`" in card and f"`{file['sha256']}`" in card
