@@ -7,9 +7,8 @@ from importlib.metadata import version
 
 from apiflask import APIBlueprint
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
@@ -19,10 +18,9 @@ from api.probe import Unavailable
 from api.security import requires
 from netheal import metrics as names
 from netheal.drift.window import STATES
-from netheal.metrics import Metric
+from netheal.metric_families import counter, counter_family, gauge_family, histogram, info_family, single_gauge
 from netheal.store.progress import Progress
 
-_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SOCKETS = "/ws/"
 """Routes of WebSockets: a request there lasts as long as somebody listens."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -47,9 +45,7 @@ def metrics_blueprint(app: Flask, observer: Observer, *others: Collector) -> API
 
 
 def _count_requests(app: Flask, registry: CollectorRegistry) -> None:
-    requests, seconds = names.REQUESTS, names.REQUEST_SECONDS
-    count = Counter(requests.name, requests.meaning, requests.labels, registry=registry)
-    took = Histogram(seconds.name, seconds.meaning, seconds.labels, buckets=_BUCKETS_S, registry=registry)
+    count, took = counter(names.REQUESTS, registry), histogram(names.REQUEST_SECONDS, registry)
 
     def begin() -> None:
         g.began = time.perf_counter()
@@ -77,54 +73,31 @@ class _Stream(Collector):
         """A service that is away takes its metrics with it; netheal_service_up says so."""
         observed = self._observer.look()
         away = {"postgres": observed.progress, "broker": observed.ends}
-        up = _gauge(names.SERVICE_UP)
-        for service, found in away.items():
-            up.add_metric([service], 0 if isinstance(found, Unavailable) else 1)
-        yield up
-        yield _single(names.READY, 0 if problems(observed) else 1)
-        yield _info(names.BUILD, [(version("netheal"), platform.python_version())])
+        up = {(service,): 0.0 if isinstance(found, Unavailable) else 1.0 for service, found in away.items()}
+        yield gauge_family(names.SERVICE_UP, up)
+        yield single_gauge(names.READY, 0 if problems(observed) else 1)
+        yield info_family(names.BUILD, [(version("netheal"), platform.python_version())])
         if observed.lag is not None:
-            yield _single(names.LAG, observed.lag)
+            yield single_gauge(names.LAG, observed.lag)
         if isinstance(observed.progress, Progress):
             yield from _of_progress(observed.progress)
 
 
 def _of_progress(progress: Progress) -> Iterator[Family]:
     for kind, metric in names.COUNTED.items():
-        counter = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-        for name, n in progress.rows.of(kind).items():
-            counter.add_metric([name], n)
-        yield counter
-    yield _info(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])
+        yield counter_family(metric, {(name,): n for name, n in progress.rows.of(kind).items()})
+    yield info_family(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])
     yield from _of_drift(progress)
     if progress.closed_age_s is not None:
-        yield _single(names.BATCH_AGE, progress.closed_age_s)
-        yield _single(names.BATCH_SECONDS, progress.last_s)
-        yield _single(names.BATCH_ROWS, progress.last_rows)
+        yield single_gauge(names.BATCH_AGE, progress.closed_age_s)
+        yield single_gauge(names.BATCH_SECONDS, progress.last_s)
+        yield single_gauge(names.BATCH_ROWS, progress.last_rows)
 
 
 def _of_drift(progress: Progress) -> Iterator[Family]:
     """Of active models whose traffic was judged: how many series there are does not grow with time."""
-    mean, state, features = map(_gauge, (names.DRIFT_PSI, names.DRIFT_STATE, names.DRIFT_FEATURE_PSI))
-    for found in progress.drift:
-        labels = [found.model_type, found.version]
-        mean.add_metric(labels, found.mean_psi)
-        state.add_metric(labels, STATES.index(found.state))
-        for feature, psi in found.features:
-            features.add_metric([*labels, feature.strip()], psi)
-    yield from (mean, state, features)
-
-
-def _gauge(metric: Metric) -> GaugeMetricFamily:
-    return GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-
-
-def _single(metric: Metric, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(metric.name, metric.meaning, value=value)
-
-
-def _info(metric: Metric, rows: list[tuple[str, ...]]) -> InfoMetricFamily:
-    family = InfoMetricFamily(metric.name, metric.meaning)
-    for row in rows:
-        family.add_metric([], dict(zip(metric.labels, row, strict=True)))
-    return family
+    judged = {(found.model_type, found.version): found for found in progress.drift}
+    yield gauge_family(names.DRIFT_PSI, {labels: found.mean_psi for labels, found in judged.items()})
+    yield gauge_family(names.DRIFT_STATE, {labels: STATES.index(found.state) for labels, found in judged.items()})
+    worst = {(*labels, name.strip()): psi for labels, found in judged.items() for name, psi in found.features}
+    yield gauge_family(names.DRIFT_FEATURE_PSI, worst)

@@ -11,7 +11,6 @@ connections of an address, and on how fast it sends requests.
 Exit status 2: it refuses to start, and the last line on stderr says why in one sentence.
 """
 
-import json
 import os
 import resource
 import signal
@@ -27,7 +26,7 @@ from gunicorn.glogging import Logger
 from api.first_admin import make_first_admin
 from api.socket_timeouts import set_receive_timeout, set_send_timeout
 from api.worker import Worker
-from netheal.embedded.running import API_NOTE
+from netheal.embedded.running import API_NOTE, forget_address, note_address
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.host.launch import end_with_parent
 from netheal.host.ports import wait_free
@@ -51,6 +50,7 @@ def main() -> None:
     configure_logging()
     try:
         settings = load_settings()
+        configure_logging(log_format=settings.log.format)
         _check(settings)
         use_scratch_folder(settings.paths.scratch_dir, "api")
     except ServiceUnavailable as error:
@@ -158,20 +158,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         start_recording(observer_of(worker.wsgi), dsn, ending=lambda: not worker.alive)
         host, port = worker.sockets[0].getsockname()[:2]
         address = {"pid": os.getppid(), "host": host, "port": port, "url": _url(host, port)}
-        note = address_note(self._settings)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        half = note.with_suffix(f".{os.getpid()}")
-        half.write_text(json.dumps(address))
-        half.replace(note)
+        note_address(address_note(self._settings), address)
         emit("api.started", **address)
 
     def _ended(self, _: Arbiter) -> None:
-        note = address_note(self._settings)
-        try:
-            if json.loads(note.read_text())["pid"] == os.getpid():
-                note.unlink()
-        except (OSError, ValueError, KeyError):
-            pass
+        forget_address(address_note(self._settings))
         emit("api.stopped", pid=os.getpid())
 
 

@@ -36,6 +36,7 @@ def run_job(
     configure_logging()
     try:
         settings = load_settings() if options.var is None else load_settings(var_dir=options.var.absolute())
+        configure_logging(log_format=settings.log.format)
         report = job(settings, options)
     except NethealError as error:
         print(f"netheal: {error}", file=sys.stderr)

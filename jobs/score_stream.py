@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException
 
 from jobs.stages.batch_attempt import BatchFailed, cause_of
+from jobs.stages.metrics_server import MetricsServer
 from jobs.stages.prepare_services import prepare_services
 from jobs.stages.retry import Backoff
 from jobs.stages.session import end_jvm, prepare_environment, spark_ended, spark_session, under_spark_submit
@@ -37,7 +38,11 @@ _REFUSED_STATUS = 2
 
 
 def stream_until_stopped(
-    settings: Settings, gate: ShutdownGate, reporter: StateReporter, parts: "StreamParts | None" = None
+    settings: Settings,
+    gate: ShutdownGate,
+    reporter: StateReporter,
+    server: MetricsServer,
+    parts: "StreamParts | None" = None,
 ) -> None:
     """Run the query until the gate closes; raises what ended it otherwise, Stopped where it was not begun yet."""
     stop = gate.requested
@@ -49,14 +54,16 @@ def stream_until_stopped(
     from jobs.stages.startup import StreamParts, open_stream
     from jobs.stages.warm_up import warm_up
 
+    metrics = server.metrics()
     spark = session.result(stop.is_set)
+    server.listen_to(spark)
     gate.failure = None
     if under_spark_submit():
         gate.listen_to_jvm(spark)
     BackgroundTask("warm-up", lambda: warm_up(spark, settings.stream.scoring_tasks))
     preparation.result(stop.is_set)
     reporter.report_start("opening the stream")
-    with open_stream(spark, settings, reporter, parts or StreamParts()) as stream:
+    with open_stream(spark, settings, reporter, metrics, parts or StreamParts()) as stream:
         gate.opened = True
         query = (
             read_topic(spark, settings, settings.kafka.bootstrap_servers)
@@ -93,10 +100,11 @@ def run(settings: Settings, gate: ShutdownGate, parts: "StreamParts | None" = No
     """Stream, and begin again after whatever may pass; the exit status."""
     prepare_environment()
     backoff = Backoff()
-    with StateReporter(settings.postgres.dsn.get_secret_value(), settings.stream.input_topic) as reporter:
+    dsn = settings.postgres.dsn.get_secret_value()
+    with StateReporter(dsn, settings.stream.input_topic) as reporter, MetricsServer(settings, reporter) as server:
         while not gate.requested.is_set():
             try:
-                stream_until_stopped(settings, gate, reporter, parts)
+                stream_until_stopped(settings, gate, reporter, server, parts)
             except Exception as error:  # noqa: BLE001 – told to the operator, whatever it is
                 if gate.requested.is_set():
                     break
@@ -142,6 +150,7 @@ def main() -> int:
     gate.listen()
     try:
         settings = load_settings()
+        configure_logging(log_format=settings.log.format)
         gate.stop_s = settings.stream.job_stop_s
         if not under_spark_submit():
             use_scratch_folder(settings.paths.scratch_dir, "job")

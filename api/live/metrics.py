@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from api.live.hub import DROPPED, Hub
 from netheal import metrics as names
+from netheal.metric_families import counter_family, single_gauge
 
 
 class LiveMetrics(Collector):
@@ -19,16 +19,8 @@ class LiveMetrics(Collector):
     def collect(self) -> Iterator[Family]:
         """At each scrape."""
         counts = self._hub.counts
-        yield GaugeMetricFamily(names.LIVE_CLIENTS.name, names.LIVE_CLIENTS.meaning, value=len(self._hub))
-        for metric, count in {
-            names.LIVE_ROWS: counts["rows"],
-            names.LIVE_SKIPPED: counts["skipped"],
-            names.LIVE_UNREADABLE: counts["unreadable"],
-        }.items():
-            yield CounterMetricFamily(metric.name, metric.meaning, value=count)
-        dropped = CounterMetricFamily(
-            names.LIVE_DROPPED.name, names.LIVE_DROPPED.meaning, labels=names.LIVE_DROPPED.labels
-        )
-        for reason in DROPPED:
-            dropped.add_metric([reason], counts[f"dropped {reason}"])
-        yield dropped
+        yield single_gauge(names.LIVE_CLIENTS, len(self._hub))
+        yield counter_family(names.LIVE_ROWS, {(): counts["rows"]})
+        yield counter_family(names.LIVE_SKIPPED, {(): counts["skipped"]})
+        yield counter_family(names.LIVE_UNREADABLE, {(): counts["unreadable"]})
+        yield counter_family(names.LIVE_DROPPED, {(reason,): counts[f"dropped {reason}"] for reason in DROPPED})

@@ -23,7 +23,6 @@
 docs/architecture.md says what a crash after each of them leaves, and what the replay makes of it.
 """
 
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +32,12 @@ from pyspark.sql import DataFrame
 
 from jobs.stages.batch_attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
 from jobs.stages.drift_report import report_drift
+from jobs.stages.job_metrics import JobMetrics
 from jobs.stages.receipt import TaskReceipt
 from jobs.stages.scoring import Scoring
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
+from jobs.stages.step_clock import StepClock
 from netheal.drift.window import WindowRules
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.healing.policy import parse_policy, read_document
@@ -48,7 +49,6 @@ from netheal.store.ledger import BatchPins, Ledger, LedgerEntry, read_policy_doc
 from netheal.telemetry import emit
 from netheal.verdicts.counts import MinuteCounts
 
-_STEPS = ("pin", "score", "commit", "close")
 _UNKNOWN_FAILURE = "the job ended in the middle of it without a word, as it does where memory runs out"
 _INTERRUPTED = "java.lang.InterruptedException"
 """What Spark gives a batch whose query is being stopped: the batch is not at fault."""
@@ -70,6 +70,7 @@ class MicroBatch:
     topic_id: str
     app_id: str
     drift_rules: WindowRules
+    metrics: JobMetrics
     current: int | None = None
     """The batch that was begun last."""
 
@@ -78,20 +79,30 @@ class MicroBatch:
 
         Raises BatchFailed for what fails after the pin.
         """
-        began = time.monotonic()
         self.current = batch_id
-        pinned = self.pin(batch_id)
+        clock = StepClock()
+        try:
+            self._attempt(records, batch_id, clock)
+        except BaseException as error:  # a panic of a library written in Rust is no Exception
+            if _INTERRUPTED not in cause_of(error):
+                self.metrics.batch_failed(clock.current)
+            raise
+
+    def _attempt(self, records: DataFrame, batch_id: int, clock: StepClock) -> None:
+        with clock.step("pin"):
+            pinned = self.pin(batch_id)
         if pinned is None:
+            self.metrics.batch_skipped()
             emit("batch.skipped", batch_id=batch_id)
             return
-        entry, document = pinned
+        entry, _ = pinned
         attempt = Attempt(batch_id, entry.attempts, entry.pins)
         self._report_earlier_failures(attempt, entry)
         try:
-            self._run(records, batch_id, entry, document, began)
+            self._run(records, attempt, pinned, clock)
         except StreamRefused:
             raise
-        except BaseException as error:  # a panic of a library written in Rust is no Exception
+        except BaseException as error:
             failure = cause_of(error)
             if _INTERRUPTED in failure:
                 raise
@@ -99,21 +110,22 @@ class MicroBatch:
             raise BatchFailed(attempt, failure) from error
 
     def _run(
-        self, records: DataFrame, batch_id: int, entry: LedgerEntry, document: dict[str, Any], began: float
+        self, records: DataFrame, attempt: Attempt, pinned: tuple[LedgerEntry, dict[str, Any]], clock: StepClock
     ) -> None:
-        times = [began, time.monotonic()]
-        receipts = self.scoring.score(records, batch_id, entry, document)
-        times.append(time.monotonic())
-        self.commit(receipts, batch_id)
-        times.append(time.monotonic())
-        self.close(receipts, batch_id)
-        times.append(time.monotonic())
+        batch_id = attempt.batch_id
+        with clock.step("score"):
+            receipts = self.scoring.score(records, batch_id, *pinned)
+        with clock.step("commit"):
+            self.commit(receipts, batch_id)
+        with clock.step("close"):
+            self.close(receipts, batch_id)
+        self.metrics.batch_committed(receipts, clock.seconds)
         emit(
             "batch.committed",
-            batch_id=batch_id,
+            **attempt.details(),
             verdicts=sum(r.verdicts for r in receipts),
             rejected=sum(r.rejected for r in receipts),
-            seconds={step: round(b - a, 3) for step, a, b in zip(_STEPS, times, times[1:], strict=False)},
+            seconds={step: round(taken_s, 3) for step, taken_s in clock.seconds.items()},
         )
 
     def _report_earlier_failures(self, attempt: Attempt, entry: LedgerEntry) -> None:
@@ -134,20 +146,22 @@ class MicroBatch:
         Gives the ledger's row and the policy document; None if the batch is done.
         """
         with transaction(self.connection) as cursor:
-            active = {model.contract_id: model.bundle_hash for model in active_models(cursor)}
+            active = active_models(cursor)
+        self.metrics.models_pinned(active)
         document = read_document(self.policy_path)
         pins = BatchPins(
             topic=self.topic,
             topic_id=self.topic_id,
             start_offsets=self.offsets.start_of(batch_id),
             end_offsets=self.offsets.end_of(batch_id),
-            models=active,
+            models={model.contract_id: model.bundle_hash for model in active},
             policy_version=parse_policy(document).version,
         )
         entry = self.ledger.open_batch(batch_id, pins, document)
         if entry.state == "done":
             return None
         if not entry.new:
+            self.metrics.batch_replayed()
             emit("batch.replayed", batch_id=batch_id, models=entry.pins.models)
             document = read_policy_document(self.connection, entry.pins.policy_version)
         return entry, document

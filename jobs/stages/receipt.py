@@ -5,6 +5,7 @@ import pyarrow as pa
 from pyspark.sql.types import BinaryType, StructField, StructType
 
 from netheal.store.delta import Part
+from netheal.verdicts.latency import LatencyCounts
 
 RECEIPT_SCHEMA = StructType([StructField("receipt", BinaryType(), nullable=False)])
 
@@ -22,6 +23,8 @@ class TaskReceipt(msgspec.Struct, frozen=True):
     """Bundle hash -> `DriftCounts.values` of the rows that went to the model, where its bundle has histograms."""
     failure: tuple[str, str] | None = None
     """Why a model failed, and its bundle's hash; the task then made nothing durable."""
+    latencies: LatencyCounts = LatencyCounts()
+    """Of its verdicts, until the output topic had acknowledged the last of them."""
 
     def to_batch(self) -> pa.RecordBatch:
         """As the one row that a task gives back to Spark."""

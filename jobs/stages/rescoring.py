@@ -34,9 +34,9 @@ def main(arguments: Sequence[str], stored: bool) -> int:
     try:
         settings = load_settings() if found.var is None else load_settings(var_dir=Path(found.var).absolute())
         if under_spark_submit():
-            configure_logging()
+            configure_logging(log_format=settings.log.format)
         else:
-            configure_logging(settings.paths.log_dir / "rescore.log")
+            configure_logging(settings.paths.log_dir / "rescore.log", settings.log.format)
             use_scratch_folder(settings.paths.scratch_dir, "rescore")
         prepare_environment()
         run_id = found.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"

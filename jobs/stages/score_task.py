@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+import msgspec
 import pyarrow as pa
-from msgspec import structs
 
 from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
@@ -17,6 +18,7 @@ from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.drift import DriftCounter
+from netheal.verdicts.latency import Times, count_latencies, record_times
 from netheal.verdicts.scorer import ScoredBatch
 from udfs.arrow import ScoringPlan
 
@@ -104,6 +106,7 @@ class ScoreTask:
         counts: MinuteCounts = Counter()
         drift = DriftCounter(scorer.scorer.models)
         verdicts = rejected = 0
+        recorded_at: list[Times] = []
         for batch in batches:
             try:
                 scored = scorer.score(batch, self.plan.batch_id)
@@ -116,4 +119,7 @@ class ScoreTask:
             drift.add(scored)
             verdicts += scored.verdicts.num_rows
             rejected += scored.rejected.num_rows
-        return structs.replace(sinks.receipt(verdicts, rejected, counts), drift=drift.by_bundle())
+            recorded_at.append(record_times(scored.verdicts))
+        receipt = sinks.receipt(verdicts, rejected, counts)
+        latencies = count_latencies(recorded_at, datetime.now(UTC))
+        return msgspec.structs.replace(receipt, latencies=latencies, drift=drift.by_bundle())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.stages.checkpoint_files import checkpoint_files
+from jobs.stages.job_metrics import JobMetrics
 from jobs.stages.maintenance import Maintenance
 from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.resume_check import ResumeCheck
@@ -51,6 +52,7 @@ class Stream:
     parts: StreamParts
     reporter: StateReporter
     maintenance: Maintenance
+    metrics: JobMetrics
     _batch: MicroBatch | None = None
 
     def batch(self, records: DataFrame, batch_id: int) -> None:
@@ -107,6 +109,7 @@ class Stream:
             topic_id=self.topic.id,
             app_id=application_id(query_id),
             drift_rules=WindowRules(settings.drift.window_rows, 60.0 * settings.drift.window_minutes),
+            metrics=self.metrics,
         )
 
 
@@ -127,7 +130,7 @@ def _topic_id(settings: Settings) -> str:
 
 @contextmanager
 def open_stream(
-    spark: SparkSession, settings: Settings, reporter: StateReporter, parts: StreamParts
+    spark: SparkSession, settings: Settings, reporter: StateReporter, metrics: JobMetrics, parts: StreamParts
 ) -> Iterator[Stream]:
     """See that nobody else reads the topic, and that the checkpoint goes on where the ledger ends.
 
@@ -150,7 +153,7 @@ def open_stream(
             connection, settings.stream.input_topic, lambda: _topic_id(settings), settings.stream.serving_days
         )
         stream = Stream(
-            spark, settings, connection, topic, checkpoint, logs, resume_check, parts, reporter, maintenance
+            spark, settings, connection, topic, checkpoint, logs, resume_check, parts, reporter, maintenance, metrics
         )
         emit("job.started", topic=topic.name, topic_id=topic.id, delta=settings.paths.delta_root)
         try:

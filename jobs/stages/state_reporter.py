@@ -41,6 +41,11 @@ class StateReporter:
         self._changed.set()
         self._thread.join(_LAST_REPORT_S)
 
+    @property
+    def state(self) -> State:
+        """What was reported last."""
+        return self._report[0]
+
     def report(self, state: State, reason: str = "", details: dict[str, Any] | None = None) -> None:
         """What the job does from now on; returns at once."""
         report = state, reason, details or {}

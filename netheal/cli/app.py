@@ -68,7 +68,7 @@ def up_command(
     if GENERATED in sources and len(sources) > 1:
         raise SettingsError("--traffic takes either `generated` or files, not both")
     settings = settings_of(var)
-    configure_logging(settings.paths.log_dir / "netheal.log")
+    configure_logging(settings.paths.log_dir / "netheal.log", settings.log.format)
     raise typer.Exit(up(settings, UpOptions(sources, rate, duration, drain, as_json, api)))
 
 

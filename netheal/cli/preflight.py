@@ -120,6 +120,7 @@ def _ports(settings: Settings) -> str:
     if not settings.postgres.dsn.get_secret_value():
         wanted["NETHEAL_EMBEDDED_POSTGRES_PORT"] = settings.local.embedded_postgres_port
     wanted["NETHEAL_API_PORT"] = settings.api.port
+    wanted["NETHEAL_JOB_METRICS_PORT"] = settings.stream.job_metrics_port
     given = {name: port for name, port in wanted.items() if port}
     taken = {name: port for name, port in given.items() if not is_free(port)}
     if taken and not FolderLock(settings.paths.var_dir).held_elsewhere():

@@ -3,8 +3,10 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -23,6 +25,8 @@ RECORDS = {
 """Where each child's process is noted, below the var folder."""
 API_NOTE = "api.json"
 """Where a running API says where it is, in the same folder."""
+JOB_METRICS_NOTE = "job-metrics.json"
+"""Where a running job says where its metrics are, in the same folder."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,33 @@ def running_pids(var_dir: Path) -> dict[str, int]:
     return {name: identity.pid for name, identity in found.items() if identity is not None}
 
 
-def running_api_url(var_dir: Path) -> str:
-    """Where the API of a folder says it is; nothing where none runs there."""
+def note_address(note: Path, address: Mapping[str, Any]) -> None:
+    """Called by a process that listens: `url` and `pid`, in a file that `noted_url` reads."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(note, json.dumps(address))
+
+
+def forget_address(note: Path) -> None:
+    """Called by the same as it ends; what another process has noted since stays."""
     try:
-        note = json.loads((var_dir / API_NOTE).read_text("utf-8"))
-        return str(note["url"]) if identify(int(note["pid"])) is not None else ""
+        if json.loads(note.read_text("utf-8"))["pid"] == os.getpid():
+            note.unlink()
+    except (OSError, ValueError, KeyError):
+        pass
+
+
+def noted_url(note: Path) -> str:
+    """Where a process says it listens; nothing where none of that note runs."""
+    try:
+        found = json.loads(note.read_text("utf-8"))
+        return str(found["url"]) if identify(int(found["pid"])) is not None else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def running_api_url(var_dir: Path) -> str:
+    """Where the API of a folder says it is; nothing where none runs there."""
+    return noted_url(var_dir / API_NOTE)
 
 
 def settings_of_running(settings: Settings) -> Settings:

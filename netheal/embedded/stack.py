@@ -135,7 +135,13 @@ class LocalStack:
         self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def start_job(self) -> None:
-        """Start the streaming job; it awaits its services by itself."""
+        """Start the streaming job; it awaits its services by itself. Its metrics keep the port that is found now.
+
+        Raises SettingsError where the port that was asked for is taken.
+        """
+        settings = self.settings
+        port = reserve_port(settings.paths.var_dir, "job-metrics", settings.stream.job_metrics_port)
+        self.settings = settings.replaced(job_metrics_port=port)
         self._tell("starting the streaming job")
         self._keep(SupervisedChild(JOB, self._start_job, self._job_alive, self._job_refusal)).wait_ready(_SPAWN_S)
 

@@ -23,13 +23,14 @@ _OWN_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class ActiveModel:
-    """The model that is active for its type."""
+    """The model that is active for its type; `activated_at` is None where a version before 0.1 activated it."""
 
     id: int
     model_type: str
     version: str
     bundle_hash: str
     contract_id: str
+    activated_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Quota:
 def active_models(cursor: Cursor, without: Collection[str] = ()) -> list[ActiveModel]:
     """The active models, at most one a type, but those of the bundle hashes `without`."""
     cursor.execute(
-        "select id, model_type, model_version, bundle_hash, manifest -> 'contract' ->> 'id' from models"
-        " where state = 'active' order by model_type"
+        "select id, model_type, model_version, bundle_hash, manifest -> 'contract' ->> 'id', activated_at"
+        " from models where state = 'active' order by model_type"
     )
     found = [ActiveModel(*row) for row in cursor.fetchall()]
     return [model for model in found if model.bundle_hash not in without]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from netheal.loopback import is_loopback, split_host
 from netheal.shutdown_budget import JOB_ALONE_S, JOB_LEAST_S
+from netheal.telemetry import LogFormat
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,6 +127,22 @@ class StreamSettings(Component):
         JOB_ALONE_S,
         ge=JOB_LEAST_S,
         description="Seconds in which the streaming job, asked to stop, ends; `netheal up` gives it what it has",
+    )
+    job_metrics_host: str = Field(
+        "127.0.0.1", description="Address at which the streaming job shows its metrics, to everybody who reaches it"
+    )
+    job_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of the streaming job's metrics; 0: any free one, see `netheal status`"
+    )
+
+
+class LogSettings(Component):
+    """What netheal's processes log."""
+
+    prefix: ClassVar[str] = "log_"
+
+    format: LogFormat = Field(
+        "json", description="`json`: an object a line, for collectors; `text`: a line for people; of Spark's JVM, too"
     )
 
 

@@ -27,6 +27,7 @@ from netheal.settings.components import (
     DriftSettings,
     KafkaSettings,
     LocalSettings,
+    LogSettings,
     ModelSettings,
     NotebookSettings,
     PathSettings,
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     retention: RetentionSettings
     drift: DriftSettings
     local: LocalSettings
+    log: LogSettings
     models: ModelSettings
     api: ApiSettings
     client: ClientSettings

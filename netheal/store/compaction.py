@@ -23,6 +23,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from pyarrow.fs import FileType
 
+from netheal.settings import load_settings
 from netheal.store.delta import DATE_COLUMN
 from netheal.store.delta_files import filesystem_of
 from netheal.store.delta_sync import synced_rewrite
@@ -98,7 +99,7 @@ def start_compaction(uri: str, spared: Sequence[str] = ()) -> "subprocess.Popen[
 
 def main() -> None:
     """The entry point."""
-    configure_logging()
+    configure_logging(log_format=load_settings().log.format)
     os.nice(_NICENESS)
     uri, *spared = sys.argv[1:]
     parts = compact(uri)

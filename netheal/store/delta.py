@@ -17,6 +17,7 @@ from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, UPLOAD_PARTITION, e
 from netheal.contracts.schema import rejected_schema, verdict_schema
 from netheal.errors import ServiceUnavailable
 from netheal.store.delta_sync import sync_commits, sync_table, synced_rewrite
+from netheal.telemetry import emit
 
 DATE_COLUMN = "date"
 PROPERTIES = {
@@ -174,6 +175,7 @@ class DeltaLog:
                 except CommitFailedError:  # another writer was quicker
                     if not tries_left:
                         raise
+                    emit("commit.retried", table=self.uri)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot add columns to the Delta table {self.uri}: {error}") from error
         self._columns |= set(schema.names)
@@ -211,6 +213,7 @@ class DeltaLog:
                 except CommitFailedError:  # another writer was quicker: a compaction
                     if not tries_left:
                         raise
+                    emit("commit.retried", table=self.uri)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot commit to the Delta table {self.uri}: {error}") from error
         self.parts += len(parts)
@@ -304,6 +307,7 @@ class DeltaLog:
                 except CommitFailedError:
                     if not tries_left:
                         raise
+                    emit("commit.retried", table=self.uri)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot delete from the Delta table {self.uri}: {error}") from error
 

@@ -34,7 +34,7 @@ def test_a_driver_that_was_killed_between_the_two_commits(tmp_path: Path) -> Non
     none: Any = None
     plan = SinkPlan(str(tmp_path), "", "", {}, "out", "query")
     scoring = Scoring(none, none, none, none, plan, logs, 0, 1)
-    batch = MicroBatch(none, none, none, scoring, *logs, none, none, "in", "id", "app", WindowRules())
+    batch = MicroBatch(none, none, none, scoring, *logs, none, none, "in", "id", "app", WindowRules(), none)
     first = written(tmp_path)
     logs[0].commit(first.verdict_parts, "app", 4)
     scoring.remove_leftovers(4)

@@ -1,0 +1,72 @@
+"""How far the stream is behind: rows that wait, and since when the oldest of them does."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from netheal.errors import ServiceUnavailable
+from netheal.kafka.offsets import Offsets
+from netheal.kafka.topics import end_offsets
+from netheal.store.database import Connection, transaction
+from netheal.store.topics import done_offsets, lag_rows
+
+_MS_PER_S = 1_000
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Rows of the input topic that are not in every sink yet; when the oldest was recorded, None for none."""
+
+    rows: int
+    oldest_at: datetime | None = None
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Seconds since the oldest was recorded, by this machine's clock; 0 for none."""
+        return 0.0 if self.oldest_at is None else max(0.0, (datetime.now(UTC) - self.oldest_at).total_seconds())
+
+
+def read_lag(connection: Connection, consumer: Consumer, topic: str, timeout_s: float) -> Lag:
+    """The lag now; reads one record of each partition that has rows which wait.
+
+    Raises ServiceUnavailable where a service does not answer in time.
+    """
+    # Where the topic ends is read last, so that a lag of 0 says that everything was done.
+    with transaction(connection) as cursor:
+        done = done_offsets(cursor, topic)
+    ends = end_offsets(consumer, topic, timeout_s)
+    waiting = {partition: done.get(partition, 0) for partition, end in ends.items() if end > done.get(partition, 0)}
+    oldest = _first_recorded_at(consumer, topic, waiting, timeout_s) if waiting else None
+    return Lag(lag_rows(ends, done), oldest)
+
+
+def _first_recorded_at(consumer: Consumer, topic: str, starts: Offsets, timeout_s: float) -> datetime | None:
+    """The least timestamp among the first records at or after these offsets; None where none has one."""
+    consumer.assign([TopicPartition(topic, int(partition), offset) for partition, offset in starts.items()])
+    try:
+        times_ms = _first_times_ms(consumer, {int(partition) for partition in starts}, timeout_s)
+    finally:
+        consumer.unassign()
+    return datetime.fromtimestamp(min(times_ms) / _MS_PER_S, UTC) if times_ms else None
+
+
+def _first_times_ms(consumer: Consumer, left: set[int], timeout_s: float) -> list[int]:
+    """A partition that has no more than the marks of transactions has no first record."""
+    limit, found = time.monotonic() + timeout_s, []
+    while left:
+        message = consumer.poll(_POLL_S)
+        if message is None:
+            if time.monotonic() > limit:
+                raise ServiceUnavailable(f"the broker gave no record within {timeout_s:.0f} s")
+            continue
+        partition, error = message.partition(), message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise ServiceUnavailable(f"the broker gave no record: {error.str()}") from KafkaException(error)
+        if error is None and partition in left:
+            kind, time_ms = message.timestamp()
+            found += [time_ms] if kind and time_ms >= 0 else []
+        left.discard(-1 if partition is None else partition)
+    return found
