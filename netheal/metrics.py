@@ -144,6 +144,9 @@ JOB_LAG = Metric("netheal_job_lag_rows", "gauge", "Rows of the input topic that 
 JOB_LAG_SECONDS = Metric(
     "netheal_job_lag_seconds", "gauge", "Age of the oldest row that is not in every sink yet, 0 for none", "seconds"
 )
+JOB_DISK_FREE = Metric(
+    "netheal_job_disk_free_bytes", "gauge", "Bytes that the job may still write, by local folder", "bytes", ("folder",)
+)
 JOB_LAST_BATCH = Metric(
     "netheal_job_last_batch_timestamp_seconds", "gauge", "When the last micro-batch was done, as Unix time", "seconds"
 )
@@ -181,7 +184,16 @@ METRICS = (
 JOB_METRICS = (
     *(JOB_BUILD, JOB_STATE, JOB_ROWS, JOB_VERDICTS, JOB_REJECTED, JOB_MESSAGES),
     *(JOB_BATCHES, JOB_FAILURES, JOB_EVENTS, JOB_STEP_SECONDS, JOB_SPARK_SECONDS),
-    *(JOB_LATENCY, JOB_RECENT_LATENCY, JOB_LAG, JOB_LAG_SECONDS, JOB_LAST_BATCH, JOB_MODEL, JOB_MODEL_ACTIVATED),
+    *(
+        JOB_LATENCY,
+        JOB_RECENT_LATENCY,
+        JOB_LAG,
+        JOB_LAG_SECONDS,
+        JOB_DISK_FREE,
+        JOB_LAST_BATCH,
+        JOB_MODEL,
+        JOB_MODEL_ACTIVATED,
+    ),
 )
 """What the streaming job shows at its own endpoint."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jobs.stages.state_reporter import StateReporter
 from netheal.embedded.running import JOB_METRICS_NOTE, forget_address, note_address
 from netheal.errors import SettingsError
+from netheal.host.disk import written_folders
 from netheal.settings import Settings
 from netheal.telemetry import emit
 
@@ -43,11 +44,13 @@ class MetricsServer:
         """
         if self._metrics is None:
             # Here, as they take a second to import, in which the JVM starts.
+            from jobs.stages.disk_metrics import DiskMetrics
             from jobs.stages.job_metrics import JobMetrics
             from jobs.stages.lag_metrics import LagMetrics
 
             metrics = JobMetrics(lambda: self._reporter.state)
             metrics.registry.register(LagMetrics(self._settings))
+            metrics.registry.register(DiskMetrics(written_folders(self._settings)))
             self._listen(metrics)
             self._metrics = metrics
         return self._metrics

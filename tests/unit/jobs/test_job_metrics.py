@@ -121,7 +121,8 @@ def test_it_is_served_on_loopback_where_status_finds_it_and_without_a_lag_that_i
         assert url.startswith("http://127.0.0.1:")
         answer = requests.get(url, timeout=REQUEST_S)
         assert 'netheal_job_state{state="starting"} 1.0' in answer.text
-        assert "netheal_job_lag_rows " not in answer.text
+        assert "\nnetheal_job_lag_rows " not in answer.text
+        assert f'netheal_job_disk_free_bytes{{folder="{settings.paths.var_dir}"}}' in answer.text
     assert noted_url(note) == ""
 
 
