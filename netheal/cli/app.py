@@ -209,11 +209,13 @@ def notebook_command(
 
 
 @app.command("doctor")
-def doctor_command(var: VarDir = None) -> None:
-    """Look for what this machine lacks, and whether netheal runs."""
+def doctor_command(
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False, var: VarDir = None
+) -> None:
+    """Look for everything that is wrong, say what to do about it, and change nothing. Exit status 1 for a problem."""
     from netheal.cli.doctor import doctor_command as doctor
 
-    raise typer.Exit(doctor(settings_of(var)))
+    raise typer.Exit(doctor(settings_of(var), as_json))
 
 
 def main() -> None:

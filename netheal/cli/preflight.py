@@ -6,12 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from netheal.embedded.jars import broker_jars, spark_jars
 from netheal.errors import NethealError, SettingsError
 from netheal.host.account import account_for
-from netheal.host.disk import MIB, disk_space, size_text, write_error, written_folders
+from netheal.host.disk import MIB, disk_space, existing_part, size_text, write_error, written_folders
 from netheal.host.java import checked_java
 from netheal.host.lock import FolderLock
 from netheal.host.ports import is_free
@@ -39,12 +40,13 @@ def preflight(settings: Settings) -> None:
 
 def run_checks(settings: Settings) -> list[Check]:
     """Every check, also those after a problem."""
-    return [_run(name, check, settings) for name, check in CHECKS]
+    return [run_check(name, partial(check, settings)) for name, check in CHECKS]
 
 
-def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+def run_check(name: str, check: Callable[[], str]) -> Check:
+    """A check that says what it found, or raises what to do about it."""
     try:
-        return Check(name, True, check(settings))
+        return Check(name, True, check())
     except NethealError as problem:
         return Check(name, False, str(problem))
 
@@ -70,8 +72,7 @@ def _jars(settings: Settings) -> str:
 
 def _writable(settings: Settings) -> str:
     try:
-        settings.paths.var_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.paths.var_dir):
+        with tempfile.TemporaryFile(dir=existing_part(settings.paths.var_dir)):
             return str(settings.paths.var_dir)
     except OSError as error:
         raise write_error(settings.paths.var_dir, error) from error

@@ -41,12 +41,16 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes // MIB} MiB"
 
 
+def existing_part(path: Path) -> Path:
+    """The path itself, or the folder that is there and that it will be made in."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def disk_space(path: Path) -> DiskSpace:
     """What is left where `path` lies, or will lie."""
-    there = path
-    while not there.exists():
-        there = there.parent
-    found = os.statvfs(there)
+    found = os.statvfs(existing_part(path))
     size = found.f_frsize
     files_left = found.f_files == 0 or found.f_favail > 0  # some file systems do not count files
     return DiskSpace(path, found.f_bavail * size, found.f_blocks * size, files_left)

@@ -68,7 +68,7 @@ def head_revision() -> str:
 def require_head(connection: Connection) -> None:
     """Raises StreamRefused where the tables are not those of this version, or not there."""
     with transaction(connection) as cursor:
-        found = _revision(cursor)
+        found = found_revision(cursor)
     if found != head_revision():
         raise StreamRefused(
             f"the database has the tables of {f'revision {found}' if found else 'no netheal yet'}, this version those"
@@ -76,7 +76,8 @@ def require_head(connection: Connection) -> None:
         )
 
 
-def _revision(cursor: Cursor) -> str:
+def found_revision(cursor: Cursor) -> str:
+    """The migration that the tables are at, in the caller's transaction; empty where there are none."""
     cursor.execute("select to_regclass('alembic_version') is not null")
     if cursor.fetchone() != (True,):
         return ""
@@ -97,7 +98,7 @@ _LAST_DONE = (
 def read_progress(connection: Connection, topic: str) -> Progress:
     """One look; raises ServiceUnavailable where Postgres is not there. Tables of another revision are not read."""
     with transaction(connection) as cursor:
-        revision = _revision(cursor)
+        revision = found_revision(cursor)
         if revision != head_revision():
             return Progress(revision)
         done = done_offsets(cursor, topic)

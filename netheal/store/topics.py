@@ -27,11 +27,16 @@ def register_topic(connection: Connection, topic: str, topic_id: str) -> TopicGe
             _record(cursor, TopicGeneration(topic, topic_id, 0))
             known = _newest(cursor, topic) or TopicGeneration(topic, topic_id, 0)
     if known.id != topic_id:
-        raise StreamRefused(
-            f"topic {topic} was deleted and recreated (its id was {known.id}, now {topic_id}), so stored offsets"
-            " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
-        )
+        raise StreamRefused(recreated(known, topic_id))
     return known
+
+
+def recreated(known: TopicGeneration, topic_id: str) -> str:
+    """What is told of a topic that has another id than the one that was read, with the way out."""
+    return (
+        f"topic {known.name} was deleted and recreated (its id was {known.id}, now {topic_id}), so stored offsets"
+        " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
+    )
 
 
 def adopt_topic(connection: Connection, topic: str, topic_id: str) -> TopicGeneration:
@@ -51,10 +56,15 @@ def adopt_topic(connection: Connection, topic: str, topic_id: str) -> TopicGener
         return _known(cursor, topic, topic_id) or adopted
 
 
+def known_topic(connection: Connection, topic: str) -> TopicGeneration | None:
+    """The incarnation that was read last, None for none."""
+    with transaction(connection) as cursor:
+        return _newest(cursor, topic)
+
+
 def offset_base(connection: Connection, topic: str) -> int:
     """What is added to the offsets of a topic's present incarnation to make event ids; 0 before the job has seen it."""
-    with transaction(connection) as cursor:
-        known = _newest(cursor, topic)
+    known = known_topic(connection, topic)
     return 0 if known is None else known.offset_base
 
 

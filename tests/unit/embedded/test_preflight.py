@@ -2,22 +2,28 @@
 
 import errno
 import io
+import json
 import os
 import shutil
 import socket
 import tempfile
+import xml.etree.ElementTree as ET
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
 from netheal.cli import preflight as checking
+from netheal.cli import version_checks
 from netheal.cli.doctor import doctor, doctor_command
 from netheal.cli.preflight import memory_bytes, preflight, run_checks
+from netheal.cli.version_checks import pinned_packages
 from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.host.lock import FolderLock
 from netheal.host.ports import LOOPBACK
-from netheal.settings import Settings, load_settings
+from netheal.settings import PROJECT_ROOT, Settings, load_settings
 
 
 @pytest.fixture
@@ -30,7 +36,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
     for name in ("spark", "broker"):
         (tmp_path / "jars" / name).mkdir(parents=True)
-        (tmp_path / "jars" / name / "a.jar").touch()
+    for dependency in ET.parse(PROJECT_ROOT / "conf" / "ivy.xml").iter("dependency"):
+        kind = dependency.attrib["conf"].partition("-")[0]
+        (tmp_path / "jars" / kind / f"{dependency.attrib['name']}-{dependency.attrib['rev']}.jar").touch()
     folders = {"var_dir": tmp_path / "var", "tools_dir": tmp_path / "jars"}
     return load_settings(conf=tmp_path / "none.toml", api_port=0, **folders)
 
@@ -104,8 +112,59 @@ def test_a_port_that_is_taken(machine: Settings) -> None:
 def test_doctor_prints_every_check_and_what_to_do(machine: Settings, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "jars")
     out = io.StringIO()
-    assert doctor_command(machine, Console(file=out, width=300)) == 1
+    assert doctor_command(machine, console=Console(file=out, width=300)) == 1
     text = out.getvalue()
     assert "problem" in text
     assert "run `make setup`" in text
     assert len(text.splitlines()) == len(doctor(machine))
+
+
+def problems(settings: Settings) -> dict[str, str]:
+    return {check.name: check.text for check in doctor(settings) if not check.ok}
+
+
+def test_a_jar_of_another_version(machine: Settings, tmp_path: Path) -> None:
+    jar = next((tmp_path / "jars/spark").glob("kafka-clients-*.jar"))
+    jar.rename(jar.with_name("kafka-clients-1.0.0.jar"))
+    assert f"{jar.name} not in" in problems(machine)["jar versions"]
+    assert "netheal jars" in problems(machine)["jar versions"]
+
+
+def test_a_package_of_another_version(machine: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(f"numpy==1.0 \\\n    --hash=sha256:0\nnot-there==2\nrich=={version('rich')}\n")
+    assert set(pinned_packages(lock)) == {"numpy", "not-there", "rich"}
+    monkeypatch.setattr(version_checks, "pinned_packages", lambda: pinned_packages(lock))
+    told = problems(machine)["packages"]
+    assert f"numpy is {version('numpy')}, 1.0 is needed; not-there is missing, 2 is needed: run `make setup`" == told
+
+
+def test_without_a_lock_the_installed_netheal_says_what_it_needs(tmp_path: Path) -> None:
+    assert pinned_packages(tmp_path / "none")["pyspark"] == version("pyspark")
+    assert "ruff" not in pinned_packages(tmp_path / "none")
+
+
+def test_a_store_that_cannot_be_written(machine: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, variable in {"store_root": "STORE_ROOT", "checkpoint_dir": "CHECKPOINT_DIR"}.items():
+        told = problems(with_settings(machine, **{name: str(tmp_path / "file" / "delta")}))["folders"]
+        assert "cannot be written and listed" in told and f"NETHEAL_{variable}" in told
+    away = with_settings(machine, store_root="s3a://bucket/delta")
+    assert any("not tried, as not on this machine: s3a://bucket/delta" in check.text for check in doctor(away))
+
+
+def test_servers_that_do_not_answer(machine: Settings) -> None:
+    away = with_settings(
+        machine, kafka_bootstrap_servers="127.0.0.1:1", postgres_dsn=SecretStr("postgresql://x:secret@127.0.0.1:1/z")
+    )
+    found = problems(away)
+    assert "127.0.0.1:1 does not answer" in found["broker"] and "NETHEAL_KAFKA_BOOTSTRAP_SERVERS" in found["broker"]
+    assert "NETHEAL_POSTGRES_DSN" in found["database"] and "secret" not in found["database"]
+
+
+def test_doctor_changes_nothing_and_answers_as_json(machine: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(machine.paths.var_dir.parent.rglob("*"))
+    assert doctor_command(machine, as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"name": "checkpoint", "ok": True, "text": "none yet"} in found
+    assert sorted(machine.paths.var_dir.parent.rglob("*")) == before
