@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass, field
 
 from netheal.errors import ServiceUnavailable
-from netheal.kafka.topics import end_offsets, topic_reader
+from netheal.kafka.topics import topic_reader
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
+from netheal.store.lag import read_lag, waiting_rows
 from netheal.store.progress import Progress, head_revision, read_progress
 from netheal.store.stream_health import StreamHealth, stream_health
-from netheal.store.topics import done_offsets, lag_rows
 from netheal.store.totals import verdicts_per_s
 
 _TIMEOUT_S = 10.0
@@ -53,10 +53,11 @@ class StatusReader:
 
     def lag(self) -> int:
         """Rows of the input topic that are not in every sink yet; raises ServiceUnavailable where one is away."""
-        # Where the topic ends is read last, so that a lag of 0 says that everything was done.
-        with transaction(self.connection()) as cursor:
-            done = done_offsets(cursor, self._topic)
-        return lag_rows(end_offsets(self._consumer, self._topic, self._timeout_s), done)
+        return waiting_rows(self.connection(), self._consumer, self._topic, self._timeout_s)
+
+    def oldest_age_s(self) -> float:
+        """Age of the oldest of these rows, 0 where there is none; raises ServiceUnavailable likewise."""
+        return read_lag(self.connection(), self._consumer, self._topic, self._timeout_s).oldest_age_s
 
     def read(self) -> Status:
         """The status now; raises ServiceUnavailable where Postgres does not answer, or has not the tables yet."""

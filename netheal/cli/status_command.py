@@ -1,6 +1,7 @@
 """`netheal status`: the whole at a glance, once."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,21 +10,41 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from netheal.cli.recent_latency import read_recent_latency
 from netheal.cli.status import Status, StatusReader
 from netheal.embedded.running import (
+    JOB_METRICS_NOTE,
     RECORDS,
     find_running,
+    noted_url,
     running_api_url,
     running_pids,
     settings_of_running,
 )
 from netheal.errors import ServiceUnavailable
-from netheal.host.disk import DiskWatch, written_folders
+from netheal.host.disk import DiskSpace, DiskWatch, disk_space, size_text, written_folders
 from netheal.settings import Settings
 from netheal.store.outages import Outage, open_outages
+from netheal.store.totals import RowCounts, read_minutes, rows_of
 
 _BROKER_S = 3.0
+_RECENT_MINUTES = 5
 _NOT_RUNNING = 1
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The last minutes: rows by the minute of their record; the latency's quantiles in seconds; None: not known."""
+
+    rows: RowCounts = field(default_factory=RowCounts)
+    oldest_waiting_s: float | None = None
+    latency_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rejected_share(self) -> float | None:
+        """Of 1; None where no row came."""
+        every = self.rows.predictions + self.rows.rejected
+        return self.rows.rejected / every if every else None
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,9 @@ class SystemStatus:
     trouble: str = ""
     figures: Status | None = None
     outages: tuple[Outage, ...] = ()
+    recent: Recent = field(default_factory=Recent)
+    disks: tuple[DiskSpace, ...] = ()
+    job_metrics_url: str = ""
 
     @property
     def problem(self) -> str:
@@ -62,8 +86,10 @@ class SystemStatus:
 def read_system_status(settings: Settings) -> SystemStatus:
     """Look at what runs in the folder of the settings, and at the services that they or it name."""
     running = find_running(settings.paths.var_dir)
-    full = DiskWatch(written_folders(settings)).full()
-    figures, outages, trouble = _figures(settings)
+    folders = written_folders(settings)
+    full = DiskWatch(folders).full()
+    metrics_url = noted_url(settings.paths.var_dir / JOB_METRICS_NOTE)
+    figures, outages, recent, trouble = _figures(settings, metrics_url)
     return SystemStatus(
         running=running is not None,
         var_dir=str(settings.paths.var_dir),
@@ -75,6 +101,9 @@ def read_system_status(settings: Settings) -> SystemStatus:
         trouble=trouble,
         figures=figures,
         outages=outages,
+        recent=recent,
+        disks=tuple(disk_space(folder) for folder in folders),
+        job_metrics_url=metrics_url,
     )
 
 
@@ -111,11 +140,31 @@ def document(found: SystemStatus) -> dict[str, Any]:
             "alive": stream.alive,
         },
         "lag": figures.lag if figures else None,
+        "lag_s": found.recent.oldest_waiting_s,
+        "recent": {
+            "minutes": _RECENT_MINUTES,
+            "rows": found.recent.rows.predictions + found.recent.rows.rejected,
+            "rejected_share": found.recent.rejected_share,
+            "latency_s": found.recent.latency_s,
+        },
         "totals": _totals(figures) if figures else None,
         "last_batch": {"rows": figures.progress.last_rows, "seconds": round(figures.progress.last_s, 3)}
         if figures and figures.progress.batches
         else None,
         "models": figures.models if figures else None,
+        "active_models": [
+            {
+                "model_type": model.model_type,
+                "version": model.version,
+                "activated_at": model.activated_at.isoformat() if model.activated_at else None,
+            }
+            for model in (figures.progress.active if figures else ())
+        ],
+        "disks": [
+            {"path": str(disk.path), "free_bytes": disk.free_bytes, "total_bytes": disk.total_bytes}
+            for disk in found.disks
+        ],
+        "job_metrics_url": found.job_metrics_url or None,
         "outages": [
             {**asdict(outage), "started_at": outage.started_at.isoformat(), "ended_at": None}
             for outage in found.outages
@@ -155,21 +204,32 @@ def _services(settings: Settings) -> dict[str, dict[str, Any]]:
     }
 
 
-def _figures(settings: Settings) -> tuple[Status | None, tuple[Outage, ...], str]:
-    """The stream's figures, the outages that last, and why there is neither."""
+def _figures(settings: Settings, metrics_url: str) -> tuple[Status | None, tuple[Outage, ...], Recent, str]:
+    """The stream's figures, the outages that last, the last minutes, and why there are none."""
     try:
         named = settings_of_running(settings)
         if not named.postgres.dsn.get_secret_value() or not named.kafka.bootstrap_servers:
-            return None, (), f"netheal does not run in {settings.paths.var_dir}: start it with `netheal up`"
+            told = f"netheal does not run in {settings.paths.var_dir}: start it with `netheal up`"
+            return None, (), Recent(), told
         reader = StatusReader(named, _BROKER_S)
         try:
             status = reader.read()
             outages = tuple(open_outages(reader.connection()))
+            recent = _recent(reader, status, metrics_url)
         finally:
             reader.close()
     except ServiceUnavailable as error:
-        return None, (), str(error)
-    return status, outages, ""
+        return None, (), Recent(), str(error)
+    return status, outages, recent, ""
+
+
+def _recent(reader: StatusReader, status: Status, metrics_url: str) -> Recent:
+    minutes = read_minutes(reader.connection(), datetime.now(UTC), _RECENT_MINUTES)
+    try:
+        oldest = None if status.lag is None else reader.oldest_age_s() if status.lag else 0.0
+    except ServiceUnavailable:
+        oldest = None
+    return Recent(rows_of(minutes), oldest, read_recent_latency(metrics_url))
 
 
 def _print(found: SystemStatus, console: Console) -> None:
@@ -188,12 +248,14 @@ def _lines(found: SystemStatus) -> list[tuple[str, str]]:
         lines.append((name, f"process {service['pid']}{at}" if service["pid"] else f"not running{at}"))
     if found.api_url:
         lines.append(("dashboard", found.api_url))
-    if found.disk:
-        lines.append(("disk", found.disk))
+    if found.job_metrics_url:
+        lines.append(("metrics", found.job_metrics_url))
+    if found.disk or found.disks:
+        lines.append(("disk", found.disk or _free(found.disks)))
     if found.trouble and found.running:
         lines.append(("trouble", found.trouble))
     if found.figures is not None:
-        lines += _figure_lines(found.figures)
+        lines += _figure_lines(found.figures, found.recent)
     lines += [("outage", f"{o.subject} since {_local(o.started_at)}: {o.reason}") for o in found.outages]
     return lines
 
@@ -204,7 +266,7 @@ def _whether(found: SystemStatus) -> str:
     return f"runs in {found.var_dir} (process {found.pid}) for {_duration(found.running_for_s or 0.0)}"
 
 
-def _figure_lines(figures: Status) -> list[tuple[str, str]]:
+def _figure_lines(figures: Status, recent: Recent) -> list[tuple[str, str]]:
     progress, stream, counted = figures.progress, figures.progress.stream, figures.progress.rows
     state = "the streaming job has not reported yet"
     if stream is not None:
@@ -216,25 +278,55 @@ def _figure_lines(figures: Status) -> list[tuple[str, str]]:
         f" {counted.rejected:,} rejected"
     )
     last = f"{progress.last_rows:,} rows in {progress.last_s:.2f} s" if progress.batches else "none yet"
+    models = [f"{model.version}{_since(model.activated_at)}" for model in reversed(progress.active)]
     return [
         ("stream", state),
-        ("lag", "unknown: the Kafka broker does not answer" if figures.lag is None else f"{figures.lag:,} rows"),
+        ("lag", _lag(figures.lag, recent.oldest_waiting_s)),
         ("rows", rows),
+        (f"last {_RECENT_MINUTES} min", _recent_line(recent)),
         ("last batch", last),
-        ("models", ", ".join(figures.models) or "no active model"),
+        ("models", ", ".join(models) or "no active model"),
     ]
+
+
+def _lag(rows: int | None, oldest_s: float | None) -> str:
+    if rows is None:
+        return "unknown: the Kafka broker does not answer"
+    return f"{rows:,} rows" + (f", the oldest is {_duration(oldest_s)} old" if rows and oldest_s is not None else "")
+
+
+def _recent_line(recent: Recent) -> str:
+    share = recent.rejected_share
+    told = ["no rows" if share is None else f"{share:.1%} of the rows rejected"]
+    told += [f"latency p{float(of) * 100:g} at most {s:g} s" for of, s in sorted(recent.latency_s.items())]
+    return ", ".join(told)
+
+
+def _since(activated_at: datetime | None) -> str:
+    if activated_at is None:
+        return ""
+    return f" (active for {_duration((datetime.now(UTC) - activated_at).total_seconds())})"
+
+
+def _free(disks: Sequence[DiskSpace]) -> str:
+    """What is left where least is."""
+    least = min(disks, key=lambda disk: disk.free_bytes)
+    return f"{size_text(least.free_bytes)} of {size_text(least.total_bytes)} free at {least.path}"
 
 
 def _duration(seconds: float) -> str:
     """A duration for a person.
 
-    >>> _duration(42.4), _duration(3 * 3600 + 61)
-    ('42 s', '3 h 1 min')
+    >>> _duration(42.4), _duration(3 * 3600 + 61), _duration(10 * 86_400)
+    ('42 s', '3 h 1 min', '10 days')
     """
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = int(seconds // 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
 
 
 def _local(at: datetime) -> str:

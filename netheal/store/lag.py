@@ -29,18 +29,24 @@ class Lag:
         return 0.0 if self.oldest_at is None else max(0.0, (datetime.now(UTC) - self.oldest_at).total_seconds())
 
 
-def read_lag(connection: Connection, consumer: Consumer, topic: str, timeout_s: float) -> Lag:
-    """The lag now; reads one record of each partition that has rows which wait.
+def waiting_rows(connection: Connection, consumer: Consumer, topic: str, timeout_s: float) -> int:
+    """Rows that are not in every sink yet; raises ServiceUnavailable where a service does not answer in time."""
+    return lag_rows(*_ends_and_done(connection, consumer, topic, timeout_s))
 
-    Raises ServiceUnavailable where a service does not answer in time.
-    """
-    # Where the topic ends is read last, so that a lag of 0 says that everything was done.
-    with transaction(connection) as cursor:
-        done = done_offsets(cursor, topic)
-    ends = end_offsets(consumer, topic, timeout_s)
+
+def read_lag(connection: Connection, consumer: Consumer, topic: str, timeout_s: float) -> Lag:
+    """The same with the age of the oldest: reads one record of each partition that has rows which wait."""
+    ends, done = _ends_and_done(connection, consumer, topic, timeout_s)
     waiting = {partition: done.get(partition, 0) for partition, end in ends.items() if end > done.get(partition, 0)}
     oldest = _first_recorded_at(consumer, topic, waiting, timeout_s) if waiting else None
     return Lag(lag_rows(ends, done), oldest)
+
+
+def _ends_and_done(connection: Connection, consumer: Consumer, topic: str, timeout_s: float) -> tuple[Offsets, Offsets]:
+    # Where the topic ends is read last, so that a lag of 0 says that everything was done.
+    with transaction(connection) as cursor:
+        done = done_offsets(cursor, topic)
+    return end_offsets(consumer, topic, timeout_s), done
 
 
 def _first_recorded_at(consumer: Consumer, topic: str, starts: Offsets, timeout_s: float) -> datetime | None:

@@ -1,6 +1,7 @@
 """How far the stream is, as the ledger and the counts have it: what health, metrics and the terminal look at."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
 from alembic.config import Config
@@ -21,7 +22,7 @@ class ActiveVersion:
     """An active model, as its verdicts name it, and what became of rows in the last minutes that it was active.
 
     `rows`: how many a model of its type scored, `arrived`: how many there were in all, rejected ones among them.
-    `unserved`: why rows were rejected for want of a model.
+    `unserved`: why rows were rejected for want of a model. `activated_at` is None where it was not recorded.
     """
 
     model_type: str
@@ -31,6 +32,7 @@ class ActiveVersion:
     rows: int = 0
     unserved: tuple[str, ...] = ()
     arrived: int = 0
+    activated_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def read_progress(connection: Connection, topic: str) -> Progress:
 def _active(cursor: Cursor) -> tuple[ActiveVersion, ...]:
     cursor.execute(_ACTIVE, {"rejected": _LATEST_REJECTED})
     return tuple(
-        ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved), arrived)
-        for model_type, version, bundle_hash, contract_id, rows, unserved, arrived in cursor.fetchall()
+        ActiveVersion(model_type, version, bundle_hash, contract_id or "", rows, tuple(unserved), arrived, at)
+        for model_type, version, bundle_hash, contract_id, rows, unserved, arrived, at in cursor.fetchall()
     )
 
 
@@ -151,7 +153,8 @@ select
     (
         select coalesce(sum(c.n), 0)::bigint from minute_counts c
         where c.minute >= date_trunc('minute', m.watched_since) and c.kind in ('prediction', 'rejected')
-    )
+    ),
+    m.activated_at
 from (
     select *, greatest(now() - interval '5 minutes', activated_at) as watched_since from models where state = 'active'
 ) m

@@ -85,7 +85,12 @@ class Summary:
     @property
     def window(self) -> RowCounts:
         """The timeline's minutes together."""
-        return RowCounts(_added(minute.rows.counts for minute in self.timeline))
+        return rows_of(self.timeline)
+
+
+def rows_of(minutes: Iterable[MinuteOfTraffic]) -> RowCounts:
+    """The rows of these minutes together."""
+    return RowCounts(_added(minute.rows.counts for minute in minutes))
 
 
 def read_totals(connection: Connection) -> RowCounts:

@@ -1,6 +1,8 @@
 """`netheal status` and `netheal doctor` agree on what is well, and name what is not."""
 
-from datetime import UTC, datetime
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -8,12 +10,14 @@ from rich.console import Console
 from netheal.cli import doctor as doctoring
 from netheal.cli import status_command as status_commands
 from netheal.cli.status import Status, StatusReader
-from netheal.cli.status_command import SystemStatus, read_system_status, status_command
+from netheal.cli.status_command import Recent, SystemStatus, read_system_status, status_command
+from netheal.host.disk import DiskSpace
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.outages import begin_outage, record_outage
-from netheal.store.progress import Progress
+from netheal.store.progress import ActiveVersion, Progress
 from netheal.store.stream_state import StreamState
+from netheal.store.totals import RowCounts
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -61,3 +65,36 @@ def test_an_outage_that_lasts_is_shown_however_many_came_after_it(
     monkeypatch.setattr(StatusReader, "lag", lambda _: 0)
     named = api_settings.replaced(kafka_bootstrap_servers="127.0.0.1:1")
     assert [outage.subject for outage in read_system_status(named).outages] == ["job"]
+
+
+def test_everything_is_seen_at_a_glance() -> None:
+    model = ActiveVersion("threat_detector", "forest_v1", "h", activated_at=datetime.now(UTC) - timedelta(days=5))
+    figures = Status(Progress(stream=StreamState("running", ""), active=(model,)), lag=1_200)
+    rows = RowCounts({"prediction": {"attack": 30, "normal": 66}, "rejected": {"nan": 4}})
+    recent = Recent(rows, 95.0, {"0.5": 0.3, "0.95": 2.0})
+    disks = tuple(DiskSpace(Path(name), free * 2**30, 10 * 2**30) for name, free in {"/a": 9, "/b": 3}.items())
+    found = SystemStatus(
+        True,
+        "var",
+        1,
+        2.0,
+        figures=figures,
+        recent=recent,
+        disks=disks,
+        job_metrics_url="http://127.0.0.1:8001/metrics",
+    )
+    shown = Console(file=io.StringIO(), width=200)
+    status_commands._print(found, shown)
+    text = shown.file.getvalue()  # type: ignore[attr-defined]
+    for told in (
+        "1,200 rows, the oldest is 1 min old",
+        "4.0% of the rows rejected, latency p50 at most 0.3 s, latency p95 at most 2 s",
+        "forest_v1 (active for 5 days)",
+        "3.0 GiB of 10.0 GiB free at /b",
+        "http://127.0.0.1:8001/metrics",
+    ):
+        assert told in text, text
+    document = status_commands.document(found)
+    assert document["lag_s"] == 95.0 and document["recent"]["rejected_share"] == 0.04
+    assert document["active_models"][0]["version"] == "forest_v1"
+    assert document["disks"][1]["free_bytes"] == 3 * 2**30

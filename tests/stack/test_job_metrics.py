@@ -3,13 +3,17 @@
 import json
 from collections.abc import Callable
 
+import pytest
 import requests
 
+from netheal.cli.status_command import read_system_status
 from netheal.embedded.running import JOB_METRICS_NOTE, noted_url
 from netheal.store.database import connect
 from netheal.traffic.generator import TrafficGenerator
 from tests.deadlines import REQUEST_S
 from tests.stack.harness import World, eventually
+
+QUANTILES = ("0.5", "0.95")
 
 
 def scrape(world: World) -> dict[str, float]:
@@ -47,6 +51,12 @@ def test_what_the_stream_does_is_measured(make_world: Callable[..., World]) -> N
         waiting = eventually(lambda: f if (f := scrape(world)).get("netheal_job_lag_rows") else None, "they wait")
         assert waiting["netheal_job_lag_rows"] == 10
         assert 0 < waiting["netheal_job_lag_seconds"] < 60
+        recent = read_system_status(world.settings).recent
+        assert recent.oldest_waiting_s is not None and 0 < recent.oldest_waiting_s < 60
+        assert recent.latency_s == {
+            of: found[f'netheal_job_recent_latency_seconds{{quantile="{of}"}}'] for of in QUANTILES
+        }
+        assert recent.rejected_share == pytest.approx((302 - scored) / 302)
     world.wait_done(312)
     world.stop(job)
     assert noted_url(world.settings.paths.var_dir / JOB_METRICS_NOTE) == ""
