@@ -127,6 +127,7 @@ def _local(builder: SparkSession.Builder, settings: Settings, archive: Sequence[
     return (
         builder.master(f"local[{settings.stream.scoring_tasks}]")
         .config("spark.driver.extraClassPath", jars)
+        .config("spark.log.structuredLogging.enabled", str(settings.log.format == "json").lower())
         .config("spark.driver.memory", settings.stream.driver_memory)
         .config(_JAVA_OPTIONS, java_options)
         .config("spark.ui.enabled", "false")

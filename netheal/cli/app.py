@@ -197,6 +197,23 @@ def verify_command(
     raise typer.Exit(verify(settings_of(var), event_id, as_json))
 
 
+@app.command("trace")
+def trace_command(
+    event_id: Annotated[
+        int, typer.Argument(metavar="ID", help="The event's id, as lists and messages have it.", min=0)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    var: VarDir = None,
+) -> None:
+    """Show where an event is: its batch, models, verdict and action, or why it was rejected.
+
+    Exit status 0 where it is scored or rejected, 1 where it waits.
+    """
+    from netheal.cli.trace_command import trace_command as trace
+
+    raise typer.Exit(trace(settings_of(var), event_id, as_json))
+
+
 @app.command("notebook")
 def notebook_command(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser, too.")] = True,
