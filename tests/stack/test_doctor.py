@@ -20,7 +20,7 @@ from netheal.store.database import connect, migrate
 from netheal.store.partitions import ensure_partitions
 from netheal.traffic.generator import TrafficGenerator
 from tests.stack.conftest import Services
-from tests.stack.harness import World
+from tests.stack.harness import World, eventually
 
 HOUR_MS = 3_600_000
 
@@ -99,7 +99,7 @@ def test_a_topic_that_may_not_be_written(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(broker_checks, "AclOperation", Strict)
     assert "has no ANY on topic" in problems(world)["topics"]
     delete(world.settings)
-    assert "may not create it" in problems(world)["topics"]
+    eventually(lambda: "may not create it" in problems(world).get("topics", ""), "the topic is gone")
 
 
 def delete(settings: Settings) -> None:
@@ -112,7 +112,7 @@ def test_a_stream_that_could_not_go_on(make_world: Callable[..., World]) -> None
     world.send(TrafficGenerator(5).messages(100))
     job = world.start()
     world.wait_done(100)
-    assert problems(world).keys() <= {"stream", "running"}
+    assert problems(world) == {}, "a stream that runs is well"
     world.stop(job)
     told = {check.name: check.text for check in doctor(world.settings)}
     assert told["stream"].startswith("the checkpoint goes on where the database ends")

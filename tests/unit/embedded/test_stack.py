@@ -71,3 +71,15 @@ def test_a_lock_on_a_full_disk_is_held_and_given_back(tmp_path: Path, monkeypatc
     for _ in range(2):
         with FolderLock(tmp_path):
             assert FolderLock(tmp_path).held_elsewhere()
+
+
+def test_the_jobs_metrics_keep_their_port_over_restarts(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalStack, "_start_job", lambda *_: None)
+    ports = []
+    for _ in range(2):
+        with stack:
+            stack.start_job()
+            ports.append(stack.settings.stream.job_metrics_port)
+            assert job_environment(stack.settings)["NETHEAL_JOB_METRICS_PORT"] == str(ports[-1])
+            stack.settings = stack.settings.replaced(job_metrics_port=0)
+    assert ports[0] == ports[1] > 0

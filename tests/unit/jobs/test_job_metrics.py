@@ -1,7 +1,9 @@
 """What the job counts is shown under the declared names, and each once."""
 
 import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -9,11 +11,13 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs.stages import job_metrics
 from jobs.stages.job_metrics import JobMetrics
 from jobs.stages.metrics_server import MetricsServer
 from jobs.stages.receipt import TaskReceipt
 from jobs.stages.state_reporter import StateReporter
 from jobs.stages.step_clock import StepClock
+from netheal.cli.recent_latency import read_recent_latency
 from netheal.embedded.running import JOB_METRICS_NOTE, noted_url
 from netheal.errors import SettingsError
 from netheal.host.ports import LOOPBACK
@@ -129,3 +133,24 @@ def test_it_is_served_on_loopback_where_status_finds_it_and_without_a_lag_that_i
 def test_an_address_that_is_taken_is_one_sentence(settings: Settings) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken, pytest.raises(SettingsError, match="NETHEAL_JOB_METRICS_PORT"):
         server_of(settings.replaced(job_metrics_port=taken.getsockname()[1])).metrics()
+
+
+def test_status_reads_the_latency_of_the_last_minutes(settings: Settings) -> None:
+    with server_of(settings) as server:
+        metrics = server.metrics()
+        url = noted_url(settings.paths.var_dir / JOB_METRICS_NOTE)
+        assert read_recent_latency(url) == {}, "no row was scored yet"
+        metrics.batch_committed([receipt(10, 0, LATENCIES)], {})
+        assert read_recent_latency(url) == {"0.5": BOUNDS_S[1], "0.95": BOUNDS_S[2]}
+    assert read_recent_latency("http://127.0.0.1:1/metrics") == read_recent_latency("") == {}
+
+
+def test_latencies_are_forgotten_after_minutes_and_counted_for_ever(
+    metrics: JobMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics.batch_committed([receipt(10, 0, LATENCIES)], {})
+    later = time.monotonic() + 301
+    monkeypatch.setattr(job_metrics, "time", SimpleNamespace(monotonic=lambda: later))
+    found = samples(metrics)
+    assert "netheal_job_recent_latency_seconds 0.5" not in found
+    assert found["netheal_job_latency_seconds_count"] == 10
