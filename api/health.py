@@ -10,7 +10,7 @@ from api.probe import Unavailable
 from netheal.contracts import MODEL_TYPES, wire_contracts
 from netheal.records.check import no_active_model
 from netheal.store.drift import ActiveDrift
-from netheal.store.progress import ActiveVersion, Progress, head_revision
+from netheal.store.progress import ActiveVersion, Progress, wrong_tables
 from netheal.store.stream_health import StreamHealth, still_s, stream_health
 from netheal.store.stream_state import StreamState
 
@@ -39,13 +39,11 @@ def problems(observed: Observed) -> list[Problem]:
     progress, found = observed.progress, []
     if isinstance(progress, Unavailable):
         found.append(Problem("postgres", progress.why))
-    elif progress.revision != head_revision():
-        there = progress.revision or "not made"
-        told = f"the tables are {there}, this API needs {head_revision()}: start the job or the API of this version"
+    elif told := wrong_tables(progress.revision):
         found.append(Problem("postgres", told, outage=False))
     if isinstance(observed.ends, Unavailable):
         found.append(Problem("broker", observed.ends.why))
-    if isinstance(progress, Progress) and progress.revision == head_revision():
+    if isinstance(progress, Progress) and not wrong_tables(progress.revision):
         job = _of_job(progress, observed.lag or 0, observed.postgres_up_s)
         found += [job] if job else []
         if job is None or not job.starting:  # which imports the starter models

@@ -8,13 +8,11 @@ from netheal.kafka.topics import topic_reader
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.lag import read_lag, waiting_rows
-from netheal.store.progress import Progress, head_revision, read_progress
+from netheal.store.progress import Progress, read_progress, wrong_tables
 from netheal.store.stream_health import StreamHealth, stream_health
 from netheal.store.totals import verdicts_per_s
 
 _TIMEOUT_S = 10.0
-_NO_TABLES = "the tables are not made yet: the streaming job makes them as it starts"
-_WRONG_TABLES = "the tables are those of another version of netheal: use its command, or start the job of this one"
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class StatusReader:
         """The status now; raises ServiceUnavailable where Postgres does not answer, or has not the tables yet."""
         connection = self.connection()
         progress = read_progress(connection, self._topic)
-        if progress.revision != head_revision():
-            raise ServiceUnavailable(_WRONG_TABLES if progress.revision else _NO_TABLES)
+        if wrong := wrong_tables(progress.revision):
+            raise ServiceUnavailable(wrong)
         with transaction(connection) as cursor:
             pace = verdicts_per_s(cursor, self._topic)
         try:

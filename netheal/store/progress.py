@@ -70,12 +70,21 @@ def head_revision() -> str:
 def require_head(connection: Connection) -> None:
     """Raises StreamRefused where the tables are not those of this version, or not there."""
     with transaction(connection) as cursor:
-        found = found_revision(cursor)
-    if found != head_revision():
-        raise StreamRefused(
-            f"the database has the tables of {f'revision {found}' if found else 'no netheal yet'}, this version those"
-            f" of {head_revision()}: start the job of this version first, which migrates them"
-        )
+        wrong = wrong_tables(found_revision(cursor))
+    if wrong:
+        raise StreamRefused(wrong)
+
+
+def wrong_tables(revision: str) -> str:
+    """What is wrong with tables of this revision ("" for none), and what to do; empty where nothing is."""
+    head = head_revision()
+    if revision == head:
+        return ""
+    if not revision:
+        return f"the tables are not made yet, this netheal needs {head}: start the streaming job, which makes them"
+    if revision > head:
+        return f"the tables are {revision}, a newer netheal's, this one needs {head}: use the newer version"
+    return f"the tables are {revision}, this netheal needs {head}: start the job or the API of this version"
 
 
 def found_revision(cursor: Cursor) -> str:
