@@ -20,8 +20,13 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 def quoted(text: str) -> str:
     """A text between quotation marks, so that spaces at its ends are seen; what cannot be printed is left out."""
-    printable = "".join(char for char in text[: _SHOWN_CHARS + 1] if char.isprintable())
-    return f'"{printable[:_SHOWN_CHARS]}…"' if len(text) > _SHOWN_CHARS else f'"{printable}"'
+    return f'"{printable(text, _SHOWN_CHARS)}"'
+
+
+def printable(text: str, most_chars: int) -> str:
+    """The first characters of a text, in one line; what cannot be printed is left out."""
+    kept = "".join(char for char in text[: most_chars + 1] if char.isprintable())
+    return f"{kept[:most_chars]}…" if len(text) > most_chars else kept
 
 
 def listed(names: Iterable[Any]) -> str:

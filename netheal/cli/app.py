@@ -164,6 +164,12 @@ def maintain_command(context: typer.Context) -> None:
     run_job("jobs.maintain", context.args)
 
 
+@app.command("notify", context_settings=JOB_OPTIONS, add_help_option=False)
+def notify_command(context: typer.Context) -> None:
+    """Tell people of alerts and outages, by webhook, e-mail and syslog: `netheal notify --help`."""
+    run_job("jobs.notify", context.args)
+
+
 @app.command("rescore", context_settings=JOB_OPTIONS, add_help_option=False)
 def rescore_command(context: typer.Context) -> None:
     """Score flow files, or the rows that the stream stored, of any size: tables of verdicts and a report."""

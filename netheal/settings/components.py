@@ -280,6 +280,37 @@ class ClientSettings(Component):
     token: SecretStr = Field(SecretStr(""), description="The token that these commands send")
 
 
+class NotifySettings(Component):
+    """How people are told of alerts and outages; without a channel nobody is."""
+
+    prefix: ClassVar[str] = "notify_"
+
+    webhook_url: SecretStr = Field(SecretStr(""), description="https URL that messages are posted to as JSON")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Key that these messages are signed with (HMAC)")
+    email_server: str = Field("", description="host or host:port of a mail server")
+    email_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`starttls`, `tls`, or `none`, which only a server on this machine may have"
+    )
+    email_user: str = Field("", description="Account at the mail server")
+    email_password: SecretStr = Field(SecretStr(""), description="Its password")
+    email_from: str = Field("", description="Address that mails come from")
+    email_to: list[str] = Field(default_factory=list, description="Addresses that mails go to")
+    syslog_url: str = Field(
+        "", description="`udp://host:514`, `tcp://host:601`, `tls://host:6514`, or the socket: `unix:///dev/log`"
+    )
+    link_url: str = Field("", description="URL of the dashboard, for links in messages; empty: no links")
+    window_s: float = Field(30.0, ge=1, description="Seconds over which rows are gathered into one message")
+    per_minute: int = Field(5, ge=1, description="Messages of a channel in any minute at most")
+    per_hour: int = Field(60, ge=1, description="The same of any hour; what exceeds them is summed up in digests")
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether anything of a channel is set, be it incomplete."""
+        secrets = (self.webhook_url, self.webhook_secret, self.email_password)
+        texts = (self.email_server, self.email_user, self.email_from, self.syslog_url)
+        return any(secret.get_secret_value() for secret in secrets) or any(texts) or bool(self.email_to)
+
+
 def _host_of(origin: str) -> str:
     return origin.rstrip("/").rpartition("//")[2]
 

@@ -30,6 +30,7 @@ from netheal.settings.components import (
     LogSettings,
     ModelSettings,
     NotebookSettings,
+    NotifySettings,
     PathSettings,
     PostgresSettings,
     RetentionSettings,
@@ -58,6 +59,7 @@ class Settings(BaseModel):
     models: ModelSettings
     api: ApiSettings
     client: ClientSettings
+    notify: NotifySettings
     notebooks: NotebookSettings
 
     @classmethod

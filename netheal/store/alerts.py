@@ -7,7 +7,7 @@ from typing import Any
 from psycopg2 import sql
 
 from netheal.errors import NotFound
-from netheal.store.database import Connection
+from netheal.store.database import Connection, Cursor
 from netheal.store.read_transaction import page, read_transaction
 
 
@@ -39,6 +39,13 @@ def page_of_alerts(connection: Connection, before: int | None = None, limit: int
     with read_transaction(connection) as cursor:
         cursor.execute(page(_ALERTS, conditions, ("id",)), {"before": before, "limit": limit})
         return [Alert(*row) for row in cursor.fetchall()]
+
+
+def alerts_after(cursor: Cursor, last_id: int | None, limit: int) -> list[Alert]:
+    """The first `limit` alerts behind `last_id`, or with None the newest `limit`, in the caller's transaction."""
+    where = "where id > %(last)s order by id" if last_id is not None else "order by id desc"
+    cursor.execute(_ALERTS + sql.SQL(f" {where} limit %(limit)s"), {"last": last_id, "limit": limit})
+    return [Alert(*row) for row in cursor.fetchall()]
 
 
 def find_policy(connection: Connection, version: str) -> StoredPolicy:

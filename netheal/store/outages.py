@@ -38,10 +38,15 @@ def begin_outage(
 def end_outage(connection: Connection, subject: str, ended_at: datetime) -> None:
     """Record that the open outage of a subject is over; nothing where none is open."""
     with transaction(connection) as cursor:
-        cursor.execute(
-            "update outages set ended_at = greatest(started_at, %s) where subject = %s and ended_at is null",
-            (ended_at, subject),
-        )
+        close_outage(cursor, subject, ended_at)
+
+
+def close_outage(cursor: Cursor, subject: str, ended_at: datetime) -> None:
+    """The same, in the caller's transaction."""
+    cursor.execute(
+        "update outages set ended_at = greatest(started_at, %s) where subject = %s and ended_at is null",
+        (ended_at, subject),
+    )
 
 
 def record_outage(
@@ -89,6 +94,15 @@ def outages_of_last_day(cursor: Cursor, limit: int = 100) -> list[Outage]:
     """The newest `limit` of those that lasted into the last 24 hours, or last, in the caller's transaction."""
     lately = sql.SQL("(ended_at is null or ended_at > clock_timestamp() - interval '1 day')")
     return _read(cursor, [lately], {"limit": limit})
+
+
+def outages_to_tell(cursor: Cursor, past: int, going_on: list[int]) -> list[Outage]:
+    """Those with an id above `past`, and those named, by id, in the caller's transaction."""
+    cursor.execute(
+        _OUTAGES + sql.SQL(" where id > %s or id = any(%s) order by id"),
+        (past, going_on),
+    )
+    return [Outage(*row) for row in cursor.fetchall()]
 
 
 def _read(cursor: Cursor, conditions: list[sql.Composable], parameters: dict[str, Any]) -> list[Outage]:
