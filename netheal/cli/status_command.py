@@ -30,6 +30,8 @@ from netheal.store.totals import RowCounts, read_minutes, rows_of
 _BROKER_S = 3.0
 _RECENT_MINUTES = 5
 _NOT_RUNNING = 1
+_MAY_BE_OFF = ("api", "notifier")
+"""Children that `netheal up` does not always start."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _services(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         name: {"pid": pids.get(name), "port": ports.get(name) or None}
         for name in RECORDS
-        if not named.get(name) and (name in pids or name != "api")
+        if not named.get(name) and (name in pids or name not in _MAY_BE_OFF)
     }
 
 

@@ -30,6 +30,10 @@ def up(settings: Settings, options: UpOptions) -> int:
     for path in options.files:
         if not path.is_file():
             raise SettingsError(f"there is no file {path}: check its name")
+    if settings.notify.has_channel:
+        from netheal.notifications.channels import channels_of
+
+        channels_of(settings.notify)
     preflight(settings if options.api else settings.replaced(api_port=0))
     with (
         StopRequests(settings.local.stop_drain_s) as stop,
@@ -38,6 +42,7 @@ def up(settings: Settings, options: UpOptions) -> int:
         stack.start_job()
         if options.api:
             stack.start_api()
+        stack.start_notifier()
         # Only now, as what a session needs takes a second to import, in which the children start.
         from netheal.cli.session import Session
 

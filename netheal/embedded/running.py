@@ -21,6 +21,7 @@ RECORDS = {
     "postgres": "postgres/postmaster.json",
     "job": "job.pid",
     "api": "api.pid",
+    "notifier": "notifier.pid",
 }
 """Where each child's process is noted, below the var folder."""
 API_NOTE = "api.json"

@@ -1,4 +1,7 @@
-"""Everything netheal needs on one machine, as child processes: broker, Postgres, job, API; started, kept up, ended."""
+"""Everything netheal needs on one machine, as child processes, started, kept up and ended.
+
+These are the broker, Postgres, the streaming job, the API and, where somebody is to be told, the notifier.
+"""
 
 import json
 import os
@@ -29,7 +32,9 @@ from netheal.telemetry import emit
 
 JOB_MODULE = "jobs.score_stream"
 API_MODULE = "api.server"
+NOTIFY_MODULE = "jobs.notify"
 BROKER, POSTGRES, JOB, API = "the Kafka broker", "PostgreSQL", "the streaming job", "the API"
+NOTIFIER = "the notifier"
 _REFUSED = 2
 _LEAST_S = 2.0
 _SPAWN_S = 5.0
@@ -43,7 +48,8 @@ class LocalStack:
     """The children of one `var` folder; a service that the settings name elsewhere is not started.
 
     A child that dies is started again, all but the job on its port, and the servers with their data, for as long as it
-    takes. A job or an API that refuses to go on is not, nor is a service that never came up: `failure` then says why.
+    takes. A job, an API or a notifier that refuses to go on is not, nor is a service that never came up: `failure`
+    then says why.
     """
 
     def __init__(self, settings: Settings, tell: Tell, await_services: bool = True) -> None:
@@ -55,6 +61,7 @@ class LocalStack:
         self._postgres: EmbeddedPostgres | None = None
         self._job: Child | None = None
         self._api: Child | None = None
+        self._notifier: Child | None = None
         self._supervisors: dict[str, Supervisor] = {}
         self._lock = FolderLock(settings.paths.var_dir)
 
@@ -77,7 +84,13 @@ class LocalStack:
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of what runs, by name."""
-        running = {"broker": self._kafka, "postgres": self._postgres, "job": self._job, "api": self._api}
+        running = {
+            "broker": self._kafka,
+            "postgres": self._postgres,
+            "job": self._job,
+            "api": self._api,
+            "notifier": self._notifier,
+        }
         return {name: child.pid for name, child in running.items() if child is not None and child.pid is not None}
 
     @property
@@ -128,11 +141,20 @@ class LocalStack:
         port = reserve_port(settings.paths.var_dir, "api", settings.api.port)
         self.settings = settings.replaced(api_port=port)
         self._api = self._child("the API", API_MODULE, "api")
-        supervisor = self._keep(SupervisedChild(API, self._start_api, self._api_alive, self._api_refusal))
+        refusal = partial(_refusal, self._api, lambda log: SettingsError(f"the API refused to start: {log}"))
+        supervisor = self._keep(SupervisedChild(API, self._starter(self._api), partial(_alive, self._api), refusal))
         if self._await_services:
             supervisor.wait_ready(_SPAWN_S)
         host = settings.api.host
         self._tell(f"dashboard and API: http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def start_notifier(self) -> None:
+        """Start what tells people of alerts, once PostgreSQL serves; nothing where no channel is set."""
+        if not self.settings.notify.has_channel:
+            return
+        notifier = self._notifier = self._child("the notifier", NOTIFY_MODULE, "notifier")
+        refusal = partial(_refusal, notifier, lambda log: SettingsError(f"the notifier refused to start: {log}"))
+        self._keep(SupervisedChild(NOTIFIER, self._starter(notifier), partial(_alive, notifier), refusal))
 
     def start_job(self) -> None:
         """Start the streaming job; it awaits its services by itself. Its metrics keep the port that is found now.
@@ -167,9 +189,9 @@ class LocalStack:
         for supervisor in self._supervisors.values():
             supervisor.join(max(0.0, joined_by - time.monotonic()))
         left_s = max(_LEAST_S, limit - time.monotonic() - SERVICES_S)
-        children = {JOB: self._job, API: self._api}
+        children = {JOB: self._job, API: self._api, NOTIFIER: self._notifier}
         self._end({name: partial(child.stop, left_s) for name, child in children.items() if child is not None}, left_s)
-        self._job = self._api = None
+        self._job = self._api = self._notifier = None
         left_s = max(_LEAST_S, limit - time.monotonic())
         servers = {BROKER: self._kafka, POSTGRES: self._postgres}
         ends = {name: partial(server.stop, left_s) for name, server in servers.items() if server is not None}
@@ -203,33 +225,27 @@ class LocalStack:
         if self.failure is None:
             self.failure = failure
 
-    def _start_api(self, cancelled: threading.Event) -> None:
-        postgres = self._supervisors.get(POSTGRES)
-        while postgres is not None and not postgres.ready:
-            if cancelled.wait(_POLL_INTERVAL_S):
-                raise Cancelled("asked to stop")
-        if self._api is not None:
-            self._api.start()
+    def _starter(self, child: Child) -> Callable[[threading.Event], None]:
+        """Starts a child that needs PostgreSQL, once that serves."""
 
-    def _api_alive(self) -> bool:
-        return self._api is not None and self._api.alive
+        def start(cancelled: threading.Event) -> None:
+            postgres = self._supervisors.get(POSTGRES)
+            while postgres is not None and not postgres.ready:
+                if cancelled.wait(_POLL_INTERVAL_S):
+                    raise Cancelled("asked to stop")
+            child.start()
 
-    def _api_refusal(self) -> NethealError | None:
-        if self._api is None or self._api.returncode != _REFUSED:
-            return None
-        return SettingsError(f"the API refused to start: {self._api.log_tail()}")
+        return start
 
     def _start_job(self, _cancelled: threading.Event) -> None:
         self._job = self._child("the streaming job", JOB_MODULE, "job")
         self._job.start()
 
     def _job_alive(self) -> bool:
-        return self._job is not None and self._job.alive
+        return _alive(self._job)
 
     def _job_refusal(self) -> NethealError | None:
-        if self._job is None or self._job.returncode != _REFUSED:
-            return None
-        return StreamRefused(f"the job refused to go on: {self._job.log_tail()}")
+        return _refusal(self._job, lambda log: StreamRefused(f"the job refused to go on: {log}"))
 
     def _child(self, name: str, module: str, files: str) -> Child:
         settings = self.settings
@@ -243,6 +259,17 @@ class LocalStack:
                 cwd=PROJECT_ROOT,
             )
         )
+
+
+def _alive(child: Child | None) -> bool:
+    return child is not None and child.alive
+
+
+def _refusal(child: Child | None, error: Callable[[str], NethealError]) -> NethealError | None:
+    """Why a child that ended must not be started again, with the end of its log; None where it may."""
+    if child is None or child.returncode != _REFUSED:
+        return None
+    return error(child.log_tail())
 
 
 def _server_start(server: EmbeddedServer) -> Callable[[threading.Event], None]:
