@@ -266,6 +266,17 @@ def test_drift_of_each_model_is_shown_beside_its_training(
     assert serious_findings(page) == []
 
 
+def test_a_link_of_a_notification_chooses_the_class_and_opens_the_row(site: Site, page: Page) -> None:
+    row = site.ask("/predictions", **{"class": "DDoS", "limit": 1})["predictions"][0]["traffic_data_id"]
+    page.goto(f"{site.url}/?class=DDoS&row={row}")
+    page.wait_for_selector("#row-dialog table")
+    expect(page.locator("#row-dialog")).to_contain_text(str(row))
+    expect(page.locator("#feed-class")).to_have_value("DDoS")
+    expect(page.locator("#feed-rows tr").first).to_contain_text("DDoS")
+    page.goto(f"{site.url}/?class=%3Cimg%3E&row=-1")
+    expect(page.locator("#feed-class")).to_have_value("")
+
+
 def test_the_numbers_are_those_of_the_api(site: Site, page: Page) -> None:
     """Nothing comes in any more: page, totals and window say the same."""
     expect(page.locator("#tile-lag .value")).to_have_text("0", timeout=30_000)

@@ -195,3 +195,9 @@ export function offerClasses(classes) {
   const chosen = find("feed-class");
   for (const { name, benign } of classes) chosen.append(make("option", { value: name }, benign ? `${name} (normal)` : name));
 }
+
+/** Chooses the class that the page's address names, as links in notifications do: `/?class=PortScan`. */
+export function chooseClass(name) {
+  const chosen = find("feed-class");
+  if ([...chosen.options].some(({ value }) => value === name)) chosen.value = name;
+}

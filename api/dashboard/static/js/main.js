@@ -3,7 +3,7 @@
 import { get, onReachable, orNull } from "./api.js";
 import { Charts } from "./charts.js";
 import { Drift } from "./drift.js";
-import { Feed, offerClasses } from "./feed.js";
+import { chooseClass, Feed, offerClasses } from "./feed.js";
 import { Healing } from "./healing.js";
 import { Health } from "./health.js";
 import { refreshMetrics } from "./metrics.js";
@@ -48,7 +48,10 @@ every(4, () => health.refresh());
 // The first question that takes a token, where there are tokens; everything else comes after it.
 const contracts = await persistently(() => get("/contracts"));
 offerClasses(contracts.contracts.find(({ classes }) => classes)?.classes ?? []);
+const asked = new URLSearchParams(location.search);
+chooseClass(asked.get("class"));
 feed = new Feed((id) => rowDialog.open(id), (message) => health.setBroker(message));
+if (/^\d{1,16}$/.test(asked.get("row"))) rowDialog.open(Number(asked.get("row")));
 every(2, async () => {
   const summary = await get("/predictions/summary", { minutes: MINUTES });
   totals.setSummary(summary);
