@@ -8,6 +8,7 @@ from typing import Any, Literal
 from api.observer import Observed
 from api.probe import Unavailable
 from netheal.contracts import MODEL_TYPES, wire_contracts
+from netheal.notifications.delivery import OUTAGE_SUBJECT as NOTIFICATIONS
 from netheal.records.check import no_active_model
 from netheal.store.drift import ActiveDrift
 from netheal.store.progress import ActiveVersion, Progress, wrong_tables
@@ -167,9 +168,10 @@ def _turned_away(model: ActiveVersion) -> bool:
 
 
 def _of_other_outages(progress: Progress) -> Iterator[Problem]:
-    """Those that somebody else found, and that last."""
+    """Those that somebody else found, and that last. Rows are scored also where people cannot be told of them."""
     for outage in progress.outages:
-        if outage.ended_at is None and outage.subject not in OBSERVED:
+        untold = outage.subject.startswith(NOTIFICATIONS)
+        if outage.ended_at is None and outage.subject not in OBSERVED and not untold:
             told = f"{outage.reason} (since {_moment(outage.started_at)})"
             yield Problem(outage.subject, told, outage.details, outage=False)
 

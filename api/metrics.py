@@ -86,6 +86,10 @@ class _Stream(Collector):
 def _of_progress(progress: Progress) -> Iterator[Family]:
     for kind, metric in names.COUNTED.items():
         yield counter_family(metric, {(name,): n for name, n in progress.rows.of(kind).items()})
+    if progress.channels:
+        told = {(c.channel, "sent"): c.sent for c in progress.channels}
+        told |= {(c.channel, "failed"): c.failed for c in progress.channels}
+        yield counter_family(names.NOTIFICATIONS, told)
     yield info_family(names.MODEL, [(m.model_type, m.version, m.bundle_hash) for m in progress.active])
     yield from _of_drift(progress)
     if progress.closed_age_s is not None:

@@ -52,6 +52,9 @@ THREATS = Metric("netheal_threat_predictions", "counter", "Rows scored by the th
 CLASSES = Metric("netheal_attack_predictions", "counter", "Rows scored by the attack classifier", labels=("class",))
 REJECTED = Metric("netheal_rejected", "counter", "Rows quarantined, by reason", labels=("reason",))
 ACTIONS = Metric("netheal_actions", "counter", "Healing actions decided, by type", labels=("action",))
+NOTIFICATIONS = Metric(
+    "netheal_notifications", "counter", "Messages to people, by channel and result", labels=("channel", "result")
+)
 LAG = Metric("netheal_lag_rows", "gauge", "Rows of the input topic that are not in every sink yet", "rows")
 BATCH_AGE = Metric("netheal_last_batch_age_seconds", "gauge", "Time since the last micro-batch was done", "seconds")
 BATCH_SECONDS = Metric("netheal_last_batch_seconds", "gauge", "How long the last micro-batch took", "seconds")
@@ -175,7 +178,7 @@ COUNTED = {
 
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, *COUNTED.values(), LAG, BATCH_AGE, BATCH_SECONDS, BATCH_ROWS),
-    *(SERVICE_UP, READY, MODEL, BUILD),
+    *(SERVICE_UP, READY, MODEL, BUILD, NOTIFICATIONS),
     *(DRIFT_PSI, DRIFT_STATE, DRIFT_FEATURE_PSI),
     *(LIVE_CLIENTS, LIVE_ROWS, LIVE_SKIPPED, LIVE_UNREADABLE, LIVE_DROPPED),
 )

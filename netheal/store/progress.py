@@ -11,6 +11,7 @@ from netheal.errors import StreamRefused
 from netheal.kafka.offsets import Offsets
 from netheal.store.database import Connection, Cursor, transaction
 from netheal.store.drift import ActiveDrift, last_judged
+from netheal.store.notifications import ChannelState, channel_states
 from netheal.store.outages import Outage, outages_of_last_day
 from netheal.store.stream_state import StreamState, read_state
 from netheal.store.topics import done_offsets
@@ -42,7 +43,7 @@ class Progress:
     `batches` are the micro-batches of the streaming query, as Spark numbers them from its checkpoint's first on; the
     last one that is done had `last_rows` rows and took `last_s` seconds. `rows` are all rows ever counted. `stream` is
     what the job last said of itself, None where no job ever did; `outages` are those of the last day, `drift` the last
-    judged windows of active models.
+    judged windows of active models, `channels` those by which people are told.
     """
 
     revision: str = ""
@@ -57,6 +58,7 @@ class Progress:
     stream: StreamState | None = None
     outages: tuple[Outage, ...] = ()
     drift: tuple[ActiveDrift, ...] = ()
+    channels: tuple[ChannelState, ...] = ()
 
 
 @cache
@@ -122,9 +124,22 @@ def read_progress(connection: Connection, topic: str) -> Progress:
         rows = total_counts(cursor)
         active = _active(cursor)
         outages, drift = tuple(outages_of_last_day(cursor)), last_judged(cursor)
+        channels = tuple(channel_states(cursor))
     stream = read_state(connection, topic)
     return Progress(
-        revision, done, opened_age_s, closed_age_s, batches, last_rows, last_s, rows, active, stream, outages, drift
+        revision=revision,
+        done=done,
+        opened_age_s=opened_age_s,
+        closed_age_s=closed_age_s,
+        batches=batches,
+        last_rows=last_rows,
+        last_s=last_s,
+        rows=rows,
+        active=active,
+        stream=stream,
+        outages=outages,
+        drift=drift,
+        channels=channels,
     )
 
 

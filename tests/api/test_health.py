@@ -182,7 +182,8 @@ def test_what_others_recorded_and_what_lasts_is_said() -> None:
     full = Outage(1, "disk", "/srv is full: free some", {}, NOON, None)
     over = Outage(2, "retention", "offsets 3 to 9 are lost", {}, NOON, NOON)
     known = Outage(3, "job", "it is frozen", {}, NOON, None)
-    told = problems(Observed(progress(outages=(known, over, full)), {"0": 5}))
+    untold = Outage(4, "notifications by webhook", "503", {}, NOON, None)
+    told = problems(Observed(progress(outages=(untold, known, over, full)), {"0": 5}))
     assert [(p.subject, p.reason) for p in told] == [("disk", "/srv is full: free some (since 2026-03-01T12:00:00Z)")]
 
 

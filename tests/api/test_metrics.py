@@ -30,6 +30,7 @@ def counted(client: FlaskClient, database: Connection) -> FlaskClient:
     with database, database.cursor() as cursor:
         for row in rows:
             cursor.execute("insert into total_counts values (%s, %s, %s)", row)
+        cursor.execute("insert into notification_channels (channel, last_id, sent, failed) values ('webhook', 9, 7, 2)")
     return client
 
 
@@ -39,6 +40,8 @@ def test_the_stores_counts_are_shown(counted: FlaskClient) -> None:
     assert value(found["netheal_attack_predictions"], **{"class": "DDoS"}) == 2
     assert value(found["netheal_rejected"], reason="not_json") == 5
     assert value(found["netheal_actions"], action="block_ip") == 1
+    assert value(found["netheal_notifications"], channel="webhook", result="sent") == 7
+    assert value(found["netheal_notifications"], channel="webhook", result="failed") == 2
     assert value(found["netheal_service_up"], service="postgres") == 1
     assert value(found["netheal_service_up"], service="broker") == 0
     assert value(found["netheal_ready"]) == 0
