@@ -14,7 +14,6 @@ from netheal.store.notifications import Notification
 
 _MOST_OFFSETS = 500_000
 """Of a partition at once: what has gathered while nobody collected is read piece by piece."""
-_NO_CLASS = "attack of unknown class"
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,10 @@ class AlertActions:
         return Collected([self._notification(rows) for rows in found], reached, more)
 
     def _notification(self, rows: AlertedRows) -> Notification:
-        classes = attack_classes().names
-        subject = _NO_CLASS if rows.attack_class_id is None else classes[rows.attack_class_id]
+        name = None if rows.attack_class_id is None else attack_classes().names[rows.attack_class_id]
+        subject = _found_by_score(name) if name is None or name == attack_classes().benign else name
         details: dict[str, Any] = {
-            "class": None if rows.attack_class_id is None else subject,
+            "class": name,
             "model": rows.model_version,
             "sources": rows.sources,
             "targets": rows.targets,
@@ -76,6 +75,11 @@ class AlertActions:
             "link": f"{base}/?{urlencode(of_page, quote_via=quote)}",
             "rows_link": f"{base}/api/v1/predictions?{urlencode(of_list, quote_via=quote)}",
         }
+
+
+def _found_by_score(name: str | None) -> str:
+    """What only the threat detector calls an attack."""
+    return "attack of unknown class" if name is None else f"attack that the classifier calls {name}"
 
 
 def _counted(n: int, one: str, many: str = "") -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from netheal.notifications.source import Collected, Position
 from netheal.store.database import Cursor
-from netheal.store.notifications import Notification
+from netheal.store.notifications import Notification, Severity
 from netheal.store.outages import Outage, outages_to_tell
 from netheal.wording import printable
 
@@ -48,7 +48,7 @@ class OutageChanges:
         else:
             lasted = _lasted(outage.started_at, outage.ended_at)
             title = f"Outage of {subject} lasted {lasted} and is over: {outage.reason}"
-        severity = "error" if outage.ended_at is None else "info"
+        severity: Severity = "error" if outage.ended_at is None else "info"
         times = outage.started_at, outage.ended_at or outage.started_at
         return Notification(
             self.name, severity, f"outage of {subject}", printable(title, _TITLE_CHARS), 1, *times, details

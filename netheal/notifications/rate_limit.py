@@ -32,5 +32,4 @@ class RateLimit:
         if len(of_hour) < free:
             return max(0, min(minute_left, free - len(of_hour)))
         rested = now - max(of_hour, default=now - _HOUR)
-        spread = len(of_hour) < self.per_hour and rested >= _HOUR / (self.per_hour - free)
-        return max(0, min(minute_left, int(spread)))
+        return max(0, min(minute_left, int(rested >= _HOUR / (self.per_hour - free))))

@@ -23,7 +23,10 @@ class Collected:
 class Source(Protocol):
     """One kind of things that people are told of. To add one, add its class to `sources_of` in `notifier.py`."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As the outbox has it."""
+        ...
 
     def collect(self, cursor: Cursor, position: Position | None) -> Collected:
         """What has come about since the position; None at the first time, when what is long past is passed over.

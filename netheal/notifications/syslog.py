@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from netheal.errors import SettingsError
@@ -76,9 +77,9 @@ class Syslog:
                 yield encrypted
 
     def _send_datagram(self, record: bytes) -> None:
-        if self._scheme == "unix":
-            family, address = socket.AF_UNIX, self._path
-        else:
+        address: Any = self._path
+        family = socket.AF_UNIX
+        if self._scheme != "unix":
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
             family, address = found[0][0], found[0][4]
         with socket.socket(family, socket.SOCK_DGRAM) as datagrams:

@@ -52,10 +52,11 @@ def test_rows_are_told_by_class_once_they_are_done(stream: Stream, rows_told: Ou
     stream.rows(300, "PortScan", sources=5)
     stream.rows(12, "PortScan", sources=5, partition=1)
     stream.rows(2, None, sources=1)
+    stream.rows(1, "BENIGN", sources=1)
     stream.rows(90, "DDoS", action="restart_service")
     assert rows_told.collected() == []
     stream.finish()
-    scan, other = rows_told.collected()
+    scan, other, benign = rows_told.collected()
     assert scan.title == "PortScan: 312 rows from 5 addresses" and scan.n == 312 and scan.severity == "warning"
     assert scan.first_at <= scan.last_at and len(scan.details["example_ids"]) == 3
     assert scan.details["top_target"] == "192.0.2.1" and scan.details["targets"] == 1
@@ -63,6 +64,7 @@ def test_rows_are_told_by_class_once_they_are_done(stream: Stream, rows_told: Ou
     assert scan.details["link"] == f"{base}/?class=PortScan&row={newest}"
     assert scan.details["rows_link"].startswith(f"{base}/api/v1/predictions?class=PortScan&action=alert_admin&since=")
     assert other.title == "attack of unknown class: 2 rows from 1 address"
+    assert benign.title == "attack that the classifier calls BENIGN: 1 row from 1 address"
     assert rows_told.collected() == []
 
 

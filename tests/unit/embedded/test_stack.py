@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from netheal.embedded.stack import LocalStack, job_environment
 from netheal.host.lock import FolderLock
 from netheal.settings import Settings
 from netheal.shutdown_budget import JOB_S
+from tests.conftest import Eventually
 
 
 class Part:
@@ -61,6 +63,29 @@ def test_one_thing_that_cannot_be_ended_does_not_keep_the_others(
 def test_the_job_knows_the_time_that_a_stop_of_the_stack_leaves_it(stack: LocalStack) -> None:
     with stack:
         assert job_environment(stack.settings)["NETHEAL_JOB_STOP_S"] == str(JOB_S)
+
+
+def test_a_notifier_is_kept_up_where_a_channel_is_set(stack: LocalStack, eventually: Eventually) -> None:
+    with stack:
+        stack.start_notifier()
+        assert stack.conditions == {}, "nobody is to be told"
+        stack.settings = stack.settings.replaced(notify_syslog_url="udp://127.0.0.1:9")
+        stack.start_notifier()
+        eventually(lambda: "notifier" in stack.pids)
+        first = stack.pids["notifier"]
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: stack.pids.get("notifier", first) != first)
+        log = stack.settings.paths.log_dir / "notifier.log"
+        eventually(lambda: "notification.store_away" in log.read_text())
+    assert stack.pids == {} and stack.failure is None
+
+
+def test_a_notifier_that_refuses_to_start_ends_the_stack(stack: LocalStack, eventually: Eventually) -> None:
+    with stack:
+        stack.settings = stack.settings.replaced(notify_syslog_url="udp://")
+        stack.start_notifier()
+        eventually(lambda: stack.failure is not None)
+        assert "NETHEAL_NOTIFY_SYSLOG_URL" in str(stack.failure)
 
 
 def test_a_lock_on_a_full_disk_is_held_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import socket
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from netheal.errors import SettingsError
 from netheal.notifications.channel import DeliveryFailed
 from netheal.notifications.message import Message
 from netheal.notifications.syslog import Syslog, record_of
+from tests.conftest import Eventually
 from tests.notification_servers import Certificate, syslog_server
 from tests.unit.notifications.conftest import AT
 
-Eventually = Callable[[Callable[[], bool]], None]
 _RECORD = re.compile(
     rb"<(\d{1,3})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([!-~]{1,255}) netheal (\d+) ([!-~]{1,32})"
     rb" \[netheal@32473((?: [a-z_]{1,32}=\"(?:[^\"\\\]]|\\[\"\\\]])*\")*)\] \xef\xbb\xbf(.*)",
