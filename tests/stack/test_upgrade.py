@@ -101,8 +101,8 @@ def _world(folder: Path, kafka: EmbeddedKafka, dsn: str) -> World:
     return World(settings)
 
 
-def test_there_is_a_stream_of_every_revision_that_was_released() -> None:
-    assert [file.name for file in STREAMS][:1] == ["revision_0005.tar.xz"]
+def test_streams_of_earlier_versions_are_kept() -> None:
+    assert "revision_0005.tar.xz" in [file.name for file in STREAMS]
 
 
 def test_the_tables_are_migrated(upgraded: Upgraded) -> None:
