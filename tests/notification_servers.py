@@ -119,7 +119,7 @@ class MailServer:
         """Called by aiosmtpd."""
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode()
-        mail = message_from_bytes(raw, _class=EmailMessage, policy=policy.default)  # type: ignore[arg-type]
+        mail = message_from_bytes(raw, _class=EmailMessage, policy=policy.default)
         login = session.auth_data.decode() if isinstance(session.auth_data, bytes) else ""
         self.mails.append(mail)
         self.ways.append((session.ssl is not None, login, envelope.mail_from or "", list(envelope.rcpt_tos)))

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,21 +42,27 @@ class Upgraded:
     outcome: Outcome
     found_revision: str
 
-    @property
+    @cached_property
     def client(self) -> FlaskClient:
         """The API of this version."""
         return create_app(self.world.settings).test_client()
 
+    def ask(self, path: str) -> dict[str, Any]:
+        """GET of the API."""
+        answer = self.client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.get_json())
+
     def pages(self, path: str, rows: str) -> list[dict[str, Any]]:
         """All that a list of the API has, page by page."""
-        client, found, cursor = self.client, [], ""
+        found: list[dict[str, Any]] = []
+        cursor = ""
         while True:
-            answer = client.get(f"/api/v1/{path}?limit=50{cursor}")
-            assert answer.status_code == 200, answer.json
-            found += answer.json[rows]
-            if not answer.json.get("next_cursor"):
+            page = self.ask(f"{path}?limit=50{cursor}")
+            found += page[rows]
+            if not page.get("next_cursor"):
                 return found
-            cursor = f"&cursor={answer.json['next_cursor']}"
+            cursor = f"&cursor={page['next_cursor']}"
 
 
 @pytest.fixture(scope="module", params=STREAMS, ids=lambda file: file.name.partition(".")[0])
@@ -133,20 +140,20 @@ def test_new_rows_follow_with_nothing_lost_or_twice(upgraded: Upgraded) -> None:
 
 
 def test_every_old_row_reads_by_the_api_and_is_verified(upgraded: Upgraded) -> None:
-    outcome, client = upgraded.outcome, upgraded.client
+    outcome = upgraded.outcome
     listed = {str(row["traffic_data_id"]) for row in upgraded.pages("predictions", "predictions")}
     assert listed >= set(outcome.verdicts)
     assert {str(row["event_id"]) for row in upgraded.pages("quarantine", "rejected")} >= set(outcome.quarantine)
     for event in outcome.verdicts:
-        assert client.get(f"/api/v1/predictions/{event}").status_code == 200
-        assert client.get(f"/api/v1/predictions/{event}/receipt").json["outcome"] == "equal", event
+        assert upgraded.ask(f"predictions/{event}")["traffic_data_id"] == int(event)
+        assert upgraded.ask(f"predictions/{event}/receipt")["outcome"] == "equal", event
     verify = upgraded.world.start((*NETHEAL, "verify", next(iter(outcome.verdicts)), "--json"))
     assert verify.wait_exit() == 0, verify.tail()
 
 
 def test_the_registry_lists_and_loads_its_models_and_rolls_back(upgraded: Upgraded) -> None:
     world, outcome = upgraded.world, upgraded.outcome
-    listed = upgraded.client.get("/api/v1/models/").json["models"]
+    listed = upgraded.ask("models/")["models"]
     assert {model["bundle_hash"]: model["model_version"] for model in listed} == outcome.models
     active = {model["model_type"]: model["model_version"] for model in listed if model["state"] == "active"}
     assert active == outcome.active

@@ -1,6 +1,7 @@
 """What is collected: every row that alerts somebody once it is done, alerts, outages; nothing twice, nothing old."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from psycopg2.extras import Json
@@ -11,7 +12,7 @@ from netheal.notifications.collection import collect
 from netheal.notifications.outage_changes import OutageChanges
 from netheal.notifications.source import Source
 from netheal.store.database import Connection, transaction
-from netheal.store.notifications import Notification
+from netheal.store.notifications import Notification, store_collected
 from netheal.store.outages import begin_outage, end_outage, record_outage
 from tests.stack.notifications.conftest import TOPIC, Stream
 
@@ -175,10 +176,9 @@ def test_a_kill_in_the_middle_of_collecting_repeats_nothing(
 
     stream.rows(5)
     stream.finish()
-    whole = collection.store_collected
 
-    def killed(*given: object) -> None:
-        whole(*given)  # type: ignore[arg-type]
+    def killed(*given: Any) -> None:
+        store_collected(*given)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(collection, "store_collected", killed)
