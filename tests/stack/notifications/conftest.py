@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg2.extras import Json
 
 from netheal.contracts import attack_classes
 from netheal.errors import NethealError
@@ -70,8 +71,6 @@ class Stream:
 
     def finish(self) -> None:
         """Close the batch of all rows that there are."""
-        from psycopg2.extras import Json
-
         with transaction(self.connection) as cursor:
             cursor.execute(
                 "update topics set done_offsets = %s where topic_id = %s",

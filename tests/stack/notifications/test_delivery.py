@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from netheal.notifications import delivery
 from netheal.notifications.delivery import Delivery
 from netheal.notifications.rate_limit import RateLimit
 from netheal.store.database import Connection, transaction
@@ -105,8 +106,6 @@ def test_each_channel_has_a_way_of_its_own(bench: Bench, database: Connection) -
 def test_a_kill_after_the_channel_took_it_repeats_the_message_under_its_id(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from netheal.notifications import delivery
-
     def killed(*_: object) -> None:
         raise Killed("after it was sent")
 

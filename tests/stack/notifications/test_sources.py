@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from psycopg2.extras import Json
 
+from netheal.notifications import collection
 from netheal.notifications.admin_alerts import AdminAlerts
 from netheal.notifications.alert_actions import AlertActions
 from netheal.notifications.collection import collect
@@ -172,8 +173,6 @@ def test_an_outage_with_a_lower_id_that_is_committed_later_is_told(database: Con
 def test_a_kill_in_the_middle_of_collecting_repeats_nothing(
     stream: Stream, rows_told: Outbox, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from netheal.notifications import collection
-
     stream.rows(5)
     stream.finish()
 
