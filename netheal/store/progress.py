@@ -128,7 +128,7 @@ def read_progress(connection: Connection, topic: str) -> Progress:
     stream = read_state(connection, topic)
     return Progress(
         revision=revision,
-        done=done,
+        done_offsets=done,
         opened_age_s=opened_age_s,
         closed_age_s=closed_age_s,
         batches=batches,
