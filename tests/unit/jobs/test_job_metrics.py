@@ -44,7 +44,7 @@ def samples(metrics: JobMetrics) -> dict[str, float]:
 def receipt(attacks: int = 0, rejected: int = 0, latencies: LatencyCounts | None = None) -> TaskReceipt:
     counts = [(60, "prediction", "attack", attacks), (60, "action", "block_ip", attacks)]
     counts += [(0, "rejected", "nan", rejected)]
-    return TaskReceipt(attacks, rejected, attacks, [], [], counts, None, latencies or LatencyCounts())
+    return TaskReceipt(attacks, rejected, attacks, [], [], counts, latencies=latencies or LatencyCounts())
 
 
 def test_a_batch_is_counted_with_its_rows_steps_and_latencies(metrics: JobMetrics) -> None:
