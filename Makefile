@@ -1,6 +1,8 @@
 # make setup   everything netheal needs, inside this folder
 # make run     setup, then netheal on this machine with generated traffic (ARGS="…" for more)
 # make test    every test, and what was skipped and why (ARGS="…" for pytest)
+# make test-long   the tests of a Spark cluster in processes (ARGS="…" for pytest)
+# make dist    what goes to a Spark cluster, in dist/
 # make notebooks   every notebook of notebooks/ executed, as HTML in var/notebooks/
 # make lint    style, types and who may import whom
 # make lock    work out the pinned requirements anew
@@ -34,7 +36,7 @@ ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: setup run test notebooks lint lock clean dev
+.PHONY: setup run test test-long dist notebooks lint lock clean dev
 .NOTPARALLEL:
 
 setup: .venv/.installed .venv/.jars
@@ -55,6 +57,12 @@ else
 	$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile tests/spark tests/stack tests/notebooks
 	$(BIN)/pytest tests/browser
 endif
+
+test-long: dev
+	$(BIN)/pytest tests/cluster $(ARGS)
+
+dist: setup
+	$(BIN)/python scripts/build_dist.py
 
 notebooks: dev
 	$(BIN)/python notebooks/execute_notebooks.py
@@ -110,4 +118,4 @@ lock: .venv/.made
 	$(COMPILE) pyproject.toml --extra setup --extra dev --extra research --extra notebooks -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .tools var/cache var/jars *.egg-info build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .tools var/cache var/jars dist *.egg-info build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -73,7 +73,7 @@ def spark_session(
 ) -> SparkSession:
     """The session of spark-submit where there is one, else a local one with the jars of `settings`.
 
-    `properties` are Spark's, by name, beside those of `conf/spark.properties`. A local session's JVM reads the
+    `properties` are Spark's, by name, beside those of `conf/spark-defaults.conf`. A local session's JVM reads the
     class-data archive beside the jars, or writes it into `write_classes`.
     """
     prepare_environment()
@@ -119,7 +119,7 @@ def end_jvm(wait_s: float = _JVM_END_S) -> None:
 def _local(builder: SparkSession.Builder, settings: Settings, archive: Sequence[str]) -> SparkSession.Builder:
     jars = os.pathsep.join(str(jar) for jar in sorted((settings.paths.tools_dir / "spark").glob("*.jar")))
     scratch = settings.paths.var_dir / "spark"
-    properties = read_properties(settings.paths.conf_dir / "spark.properties")
+    properties = read_properties(settings.paths.conf_dir / "spark-defaults.conf")
     options = *contained(Path(tempfile.gettempdir())), *archive
     java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, options)])
     for name, value in properties.items():

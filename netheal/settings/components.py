@@ -5,6 +5,7 @@ It is the field's name behind the component's `prefix`: `kafka.bootstrap_servers
 `NETHEAL_KAFKA_BOOTSTRAP_SERVERS`.
 """
 
+import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,7 +15,11 @@ from netheal.loopback import is_loopback, split_host
 from netheal.shutdown_budget import JOB_ALONE_S, JOB_LEAST_S
 from netheal.telemetry import LogFormat
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_IN_CHECKOUT = (_CHECKOUT / "pyproject.toml").is_file()
+PROJECT_ROOT = _CHECKOUT if _IN_CHECKOUT else Path(sys.prefix) / "share" / "netheal"
+"""Where `conf/` and the starter models are: in the checkout, or in the environment that the wheel is installed in."""
+_VAR_DIR = (PROJECT_ROOT if _IN_CHECKOUT else Path.cwd()) / "var"
 
 _REST_SHARE = 5
 """One of so many threads of the API is kept for REST, however many sockets the settings allow."""
@@ -30,8 +35,10 @@ class Component(BaseModel):
 class PathSettings(Component):
     """Where data, code and configuration are."""
 
-    var_dir: Path = Field(PROJECT_ROOT / "var", description="Data, logs and state of a single machine")
-    tools_dir: Path = Field(PROJECT_ROOT / "var" / "jars", description="Where the fetched jars lie")
+    var_dir: Path = Field(
+        _VAR_DIR, description="Data, logs and state of a single machine; without a checkout: in the working directory"
+    )
+    tools_dir: Path = Field(_VAR_DIR / "jars", description="Where the fetched jars lie")
     conf_dir: Path = Field(PROJECT_ROOT / "conf", description="Healing policy, Spark properties, the list of jars")
     starter_models_dir: Path = Field(
         PROJECT_ROOT / "research" / "models", description="The models that a new registry begins with"

@@ -47,16 +47,18 @@ def eventually(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
 
 
 class Job:
-    """A child process in a session of its own, with its output in a file."""
+    """A child process in a session of its own, with its output in a file; `inherit`: has this process's variables."""
 
-    def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: dict[str, str], log: Path, cwd: Path = PROJECT_ROOT, inherit: bool = True
+    ) -> None:
         self.log = log
         self._begin = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 argv,
-                cwd=PROJECT_ROOT,
-                env={**os.environ, **env},
+                cwd=cwd,
+                env={**os.environ, **env} if inherit else env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -242,10 +244,10 @@ class World:
 
         eventually(look, f"{rows} rows done", deadline_s)
 
-    def stop(self, job: Job, bound_s: float = STOP_S) -> None:
-        """SIGTERM; the job must end well within the bound."""
+    def stop(self, job: Job, bound_s: float = STOP_S, statuses: Sequence[int] = (0,)) -> None:
+        """SIGTERM; the job must end well within the bound. (A JVM's status, spark-submit's, tells of the signal.)"""
         job.terminate()
-        assert job.wait_exit(bound_s) == 0, job.tail()
+        assert job.wait_exit(bound_s) in statuses, job.tail()
 
     def verdicts(self) -> pa.Table:
         """Delta `verdicts`, by event id."""

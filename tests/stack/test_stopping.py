@@ -34,7 +34,7 @@ def under_spark_submit(world: World) -> Job:
     argv = [
         str(submit),
         *("--master", "local[2]", "--driver-memory", "1g", "--jars", jars),
-        *("--properties-file", str(PROJECT_ROOT / "conf" / "spark.properties")),
+        *("--properties-file", str(PROJECT_ROOT / "conf" / "spark-defaults.conf")),
         *("--conf", f"spark.local.dir={world.settings.paths.var_dir / 'spark'}"),
         str(PROJECT_ROOT / "jobs" / "score_stream.py"),
     ]

@@ -7,5 +7,5 @@ from netheal.onnx_telemetry import TELEMETRY_OFF
 
 
 def test_executors_turn_off_the_telemetry_of_onnxruntime(root: Path) -> None:
-    properties = read_properties(root / "conf" / "spark.properties")
+    properties = read_properties(root / "conf" / "spark-defaults.conf")
     assert {f"spark.executorEnv.{name}": value for name, value in TELEMETRY_OFF.items()}.items() <= properties.items()
