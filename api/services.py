@@ -47,7 +47,7 @@ def open_services(settings: Settings) -> Services:
         artefacts,
         verdicts,
         Archive(quarantine_layout(), settings.paths.delta_root),
-        TrafficProducer(settings.kafka.bootstrap_servers, settings.kafka.options),
+        TrafficProducer(settings.kafka.bootstrap_servers, settings.kafka.client_options),
         FlowUploads(pool, artefacts, settings.paths.delta_root, settings.paths.policy_path),
         Receipts(pool, verdicts, artefacts),
     )

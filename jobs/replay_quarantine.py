@@ -54,7 +54,9 @@ class _Sender:
     def __init__(self, settings: Settings) -> None:
         kafka = settings.kafka
         self._topic = settings.stream.output_topic
-        self._producer = idempotent_producer(kafka.bootstrap_servers, kafka.options, partitioner="murmur2_random")
+        self._producer = idempotent_producer(
+            kafka.bootstrap_servers, kafka.client_options, partitioner="murmur2_random"
+        )
 
     def send(self, verdicts: pa.Table) -> None:
         """One message a verdict, acknowledged; raises ServiceUnavailable."""

@@ -33,7 +33,7 @@ def open_live(settings: Settings, pool: Pool) -> LiveService:
     """Of these settings; nothing runs yet."""
     sockets = min(settings.api.sockets, max(1, settings.api.threads - settings.api.rest_threads))
     hub = Hub(Limits(sockets, settings.api.socket_rows_per_s))
-    source = Source(settings.kafka.bootstrap_servers, settings.stream.output_topic, settings.kafka.options)
+    source = Source(settings.kafka.bootstrap_servers, settings.stream.output_topic, settings.kafka.client_options)
     return LiveService(hub, Tail(source, hub), Tickets(), TokenCheck(pool), settings.api.socket_stall_s)
 
 

@@ -13,9 +13,10 @@
 5. Write: each task makes durable, in this order, its Delta parts (closed and synced; nobody sees them yet), its
    Postgres rows (one transaction: COPY, or where a row is there already, insert on conflict do nothing), its output
    messages (sent since step 4, now flushed, acks=all). Then it returns a receipt: counts, and its parts with their
-   statistics.
+   statistics. A task that fails, or is lost with its executor, is run again by Spark, and does the same under the same
+   keys. One that lives on all the same stores no row once the batch is closed or has other models (`BatchFence`).
 6. Commit: one Delta commit a table, verdicts first, under (query, batch). Where an earlier attempt made it, this
-   attempt's parts are removed. The log is synced.
+   attempt's parts are removed, and where tasks were run again, those of their first runs. The log is synced.
 7. Close: one Postgres transaction marks the row `done`, moves the end of the done offsets, and adds the counts, those
    of drift among them.
 8. Go on: Spark notes in its checkpoint that the batch is finished, and plans the next one.
@@ -173,8 +174,9 @@ class MicroBatch:
             (self.quarantine, [part for receipt in receipts for part in receipt.quarantine_parts]),
         )
         committed = [log.commit(parts, self.app_id, batch_id) or not parts for log, parts in written]
-        if not all(committed):
-            # An earlier attempt had committed its own. Not before all commits: what waits for one looks left over.
+        if not all(committed) or any(receipt.retried for receipt in receipts):
+            # Those of an earlier attempt that had committed its own, or of tasks that were lost with their executor.
+            # Not before all commits: what waits for one looks left over.
             self.scoring.remove_leftovers(batch_id)
 
     def close(self, receipts: list[TaskReceipt], batch_id: int) -> None:

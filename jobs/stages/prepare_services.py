@@ -60,7 +60,7 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
 
 
 def _ask_broker(settings: Settings) -> None:
-    admin = admin_client(settings.kafka.bootstrap_servers, settings.kafka.options)
+    admin = admin_client(settings.kafka.bootstrap_servers, settings.kafka.client_options)
     try:
         admin.list_topics(timeout=_BROKER_S)
     except KafkaException as error:

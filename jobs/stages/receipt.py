@@ -25,6 +25,8 @@ class TaskReceipt(msgspec.Struct, frozen=True):
     """Why a model failed, and its bundle's hash; the task then made nothing durable."""
     latencies: LatencyCounts = LatencyCounts()
     """Of its verdicts, until the output topic had acknowledged the last of them."""
+    retried: bool = False
+    """Whether an earlier attempt at the task came to nothing, which may have left parts behind."""
 
     def to_batch(self) -> pa.RecordBatch:
         """As the one row that a task gives back to Spark."""

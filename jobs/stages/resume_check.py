@@ -49,7 +49,7 @@ class ResumeCheck:
 
     def _decide(self) -> tuple[ResumeState, Decision]:
         settings = self.settings
-        broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.options)
+        broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.client_options)
         found = collect_state(self.connection, self.topic, broker, self.files, self.logs)
         decision = decide(found)
         if decision.action == "refuse":

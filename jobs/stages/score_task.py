@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pyarrow as pa
+from pyspark import TaskContext
 
 from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
@@ -14,7 +15,7 @@ from jobs.stages.receipt import TaskReceipt
 from netheal.errors import ModelFailure
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
-from netheal.sinks.postgres_rows import PostgresRowWriter
+from netheal.sinks.postgres_rows import BatchFence, PostgresRowWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.drift import DriftCounter
@@ -36,6 +37,8 @@ class SinkPlan:
     """Of the streaming query: the parts of its batches are named after it."""
     model_ids: dict[str, int] = field(default_factory=dict)
     """Bundle hash -> registry id, of the models of the batch."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Contract id -> bundle hash: the models that the batch is pinned to."""
 
     def __repr__(self) -> str:
         """Without the password."""
@@ -48,7 +51,8 @@ class Sinks:
     def __init__(self, plan: SinkPlan, batch_id: int) -> None:
         self.verdict_parts = DeltaPartWriter(verdicts_layout(), plan.delta_root, batch_id, plan.query_id)
         self.quarantine_parts = DeltaPartWriter(quarantine_layout(), plan.delta_root, batch_id, plan.query_id)
-        self.serving_rows = PostgresRowWriter(worker_connections.postgres(plan.postgres_dsn), plan.model_ids)
+        fence = BatchFence(plan.query_id, batch_id, plan.models)
+        self.serving_rows = PostgresRowWriter(worker_connections.postgres(plan.postgres_dsn), plan.model_ids, fence)
         producer = worker_connections.producer(plan.bootstrap_servers, plan.kafka_options)
         self.messages = OutputTopicWriter(producer, plan.output_topic)
 
@@ -64,12 +68,19 @@ class Sinks:
         parts = self.verdict_parts.receipt(), self.quarantine_parts.receipt()
         self.serving_rows.receipt()
         sent = self.messages.receipt()
-        return TaskReceipt(verdicts, rejected, sent, *parts, [(*key, n) for key, n in counts.items()])
+        told = [(*key, n) for key, n in counts.items()]
+        return TaskReceipt(verdicts, rejected, sent, *parts, told, retried=_is_retry())
 
     def discard(self) -> None:
         """Remove the Delta parts, which nobody will commit."""
         self.verdict_parts.discard()
         self.quarantine_parts.discard()
+
+
+def _is_retry() -> bool:
+    """Whether Spark runs this task because it failed, or its executor was lost."""
+    context = TaskContext.get()
+    return context is not None and context.attemptNumber() > 0
 
 
 OpenSinks = Callable[[SinkPlan, int], Sinks]

@@ -88,7 +88,7 @@ class Scoring:
             read_at=entry.opened_at,
         )
         ids = model_ids(self.connection, list(pins.models.values()))
-        task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids), self.open_sinks)
+        task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids, models=pins.models), self.open_sinks)
         try:
             receipts = self._receipts(records, task, pins)
         except Py4JJavaError as error:

@@ -19,7 +19,7 @@ def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) 
         .option("maxOffsetsPerTrigger", settings.stream.max_offsets_per_batch)
         .option("kafka.isolation.level", "read_committed")
     )
-    for name, value in settings.stream.spark_kafka_options.items():
+    for name, value in (settings.kafka.java_options | settings.stream.spark_kafka_options).items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.load().select(*RAW_SCHEMA.names)
 

@@ -118,14 +118,14 @@ def _sink_plan(settings: Settings, query_id: str) -> SinkPlan:
         settings.paths.delta_root,
         settings.postgres.dsn.get_secret_value(),
         settings.kafka.bootstrap_servers,
-        settings.kafka.options,
+        settings.kafka.task_options,
         settings.stream.output_topic,
         query_id,
     )
 
 
 def _topic_id(settings: Settings) -> str:
-    return topic_id(settings.kafka.bootstrap_servers, settings.stream.input_topic, settings.kafka.options)
+    return topic_id(settings.kafka.bootstrap_servers, settings.stream.input_topic, settings.kafka.client_options)
 
 
 @contextmanager

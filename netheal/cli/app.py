@@ -95,7 +95,7 @@ def send_command(
         settings.kafka.bootstrap_servers,
         settings.stream.input_topic,
         rate,
-        settings.kafka.options,
+        settings.kafka.client_options,
         contract=None if profile is None else expected_contract(read_profile(profile.read_bytes())),
     )
     Console().print(f"{report.sent} rows sent in {report.elapsed_s:.1f} s ({report.rate_per_s:.0f} rows/s)")

@@ -61,7 +61,7 @@ class TrafficFeed:
                 settings.kafka.bootstrap_servers,
                 settings.stream.input_topic,
                 self._rate_per_s,
-                settings.kafka.options,
+                settings.kafka.client_options,
                 stop=self._stopped,
             )
             self.sent = report.sent

@@ -66,7 +66,7 @@ def prepare(settings: Settings) -> Run:
     """Migrate, make the topics, and note where they end."""
     dsn = settings.postgres.dsn.get_secret_value()
     migrate(dsn)
-    servers, options = settings.kafka.bootstrap_servers, settings.kafka.options
+    servers, options = settings.kafka.bootstrap_servers, settings.kafka.client_options
     ensure_stream_topics(settings)
     connection, reader = connect(dsn), topic_reader(settings)
     try:

@@ -34,7 +34,7 @@ class _Stopped:
     def collect_state(self) -> ResumeState:
         """What is found now."""
         settings, stores = self.settings, self.stores
-        broker = offset_ranges(settings.kafka.bootstrap_servers, stores.topic.name, settings.kafka.options)
+        broker = offset_ranges(settings.kafka.bootstrap_servers, stores.topic.name, settings.kafka.client_options)
         return collect_state(stores.connection, stores.topic, broker, self.files, stores.logs)
 
 
@@ -92,7 +92,7 @@ def _stopped_stream(settings: Settings, new_incarnation: bool = False) -> Iterat
         named = stack.settings
         dsn = named.postgres.dsn.get_secret_value()
         migrate(dsn)
-        current = topic_id(named.kafka.bootstrap_servers, named.stream.input_topic, named.kafka.options)
+        current = topic_id(named.kafka.bootstrap_servers, named.stream.input_topic, named.kafka.client_options)
         connection = connect(dsn)
         try:
             register = adopt_topic if new_incarnation else register_topic

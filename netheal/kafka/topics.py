@@ -24,7 +24,7 @@ def ensure_stream_topics(settings: Settings) -> None:
     The output topic's records carry the time at which the broker took them, not that of the producer's call,
     so that what is measured as latency ends where a consumer can see the message.
     """
-    servers, options = settings.kafka.bootstrap_servers, settings.kafka.options
+    servers, options = settings.kafka.bootstrap_servers, settings.kafka.client_options
     ensure_topics(servers, {settings.stream.input_topic: settings.stream.topic_partitions}, options)
     taken = {"message.timestamp.type": "LogAppendTime"}
     ensure_topics(servers, {settings.stream.output_topic: settings.stream.topic_partitions}, options, taken)
@@ -85,7 +85,7 @@ def offset_ranges(bootstrap_servers: str, topic: str, options: Mapping[str, str]
 
 def topic_reader(settings: Settings) -> Consumer:
     """A consumer outside any group, for reading topics from where one says."""
-    return clients.topic_reader(settings.kafka.bootstrap_servers, settings.kafka.options)
+    return clients.topic_reader(settings.kafka.bootstrap_servers, settings.kafka.client_options)
 
 
 def end_offsets(consumer: Consumer, topic: str, timeout_s: float = _READER_TIMEOUT_S) -> Offsets:

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from netheal.loopback import is_loopback, split_host
+from netheal.settings.component import Component
 from netheal.shutdown_budget import JOB_ALONE_S, JOB_LEAST_S
 from netheal.telemetry import LogFormat
 
@@ -23,13 +24,6 @@ _VAR_DIR = (PROJECT_ROOT if _IN_CHECKOUT else Path.cwd()) / "var"
 
 _REST_SHARE = 5
 """One of so many threads of the API is kept for REST, however many sockets the settings allow."""
-
-
-class Component(BaseModel):
-    """Settings that belong together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    prefix: ClassVar[str] = ""
 
 
 class PathSettings(Component):
@@ -91,17 +85,6 @@ class PathSettings(Component):
     def log_dir(self) -> Path:
         """Where child processes of a single machine write their logs."""
         return self.var_dir / "log"
-
-
-class KafkaSettings(Component):
-    """The broker."""
-
-    prefix: ClassVar[str] = "kafka_"
-
-    bootstrap_servers: str = Field("", description="host:port of brokers, by commas; empty: the embedded broker")
-    options: dict[str, str] = Field(
-        default_factory=dict, description="librdkafka options for a secured cluster, as a JSON object"
-    )
 
 
 class PostgresSettings(Component):

@@ -19,13 +19,12 @@ from pydantic_settings import (
 )
 
 from netheal.errors import SettingsError
+from netheal.settings.component import Component
 from netheal.settings.components import (
     PROJECT_ROOT,
     ApiSettings,
     ClientSettings,
-    Component,
     DriftSettings,
-    KafkaSettings,
     LocalSettings,
     LogSettings,
     ModelSettings,
@@ -36,6 +35,7 @@ from netheal.settings.components import (
     RetentionSettings,
     StreamSettings,
 )
+from netheal.settings.kafka import KafkaSettings
 from netheal.settings.secret_files import SUFFIX, read_secret_files
 
 _CONF_VARIABLE = "NETHEAL_CONF"
@@ -137,7 +137,9 @@ def load_settings(conf: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError("invalid settings: " + "; ".join(lines)) from error
     except (SourceError, TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"invalid settings: {' '.join(str(error).split())} (file {path})") from error
-    return Settings.of_flat(dict(resolved))
+    settings = Settings.of_flat(dict(resolved))
+    settings.kafka.require_consistent(settings.stream.spark_kafka_options)
+    return settings
 
 
 def _kind(info: FieldInfo) -> type[Component]:
