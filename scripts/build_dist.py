@@ -46,7 +46,7 @@ def build_dist(folder: Path) -> None:
     scratch.mkdir(parents=True)
     try:
         wheel = _build_wheel(scratch)
-        _pack_environment(_make_environment(scratch / "environment", wheel), scratch / ENVIRONMENT)
+        pack_environment(_make_environment(scratch / "environment", wheel), scratch / ENVIRONMENT)
         shutil.rmtree(scratch / "environment")
         _copy_files(scratch, jars)
         _write_sums(scratch)
@@ -94,7 +94,8 @@ def _forget_install_time(folder: Path) -> None:
         note.unlink()
 
 
-def _pack_environment(folder: Path, archive: Path) -> None:
+def pack_environment(folder: Path, archive: Path) -> None:
+    """An environment as a tar file, without what `_NOT_PACKED` names."""
     with (
         archive.open("wb") as file,
         gzip.GzipFile("", "wb", _COMPRESSION, file, _EPOCH) as packed,

@@ -175,11 +175,13 @@ def bundle(model_id: int) -> Response:
     if record.artefact_deleted_at is not None:
         raise NotFound(f"model {model_id} was deleted, and its bundle with it")
     try:
-        path = services().artefacts.originals.path(record.source_sha256 or "")
+        originals = services().artefacts.originals
+        kept = originals.open(record.source_sha256 or "")
     except BundleError as error:
         raise NotFound(f"model {model_id} has no bundle to download: {error}") from error
     name = record.source_name or f"model-{model_id}"
-    response = send_file(path.resolve(), _OCTETS, as_attachment=True, download_name=name, conditional=False)
+    response = send_file(kept, _OCTETS, as_attachment=True, download_name=name, conditional=False)
+    response.content_length = originals.size_bytes(record.source_sha256 or "")
     response.headers.update({"X-Netheal-Note": _NOTE, "Cache-Control": "no-store"})
     return response
 

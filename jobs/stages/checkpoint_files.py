@@ -8,8 +8,10 @@ from typing import Any
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
-from netheal.errors import ServiceUnavailable
+from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.recovery.checkpoint import CheckpointFiles, LocalFiles
+
+_NO_CLIENT = ("ClassNotFoundException", "UnsupportedFileSystemException")
 
 
 def checkpoint_files(spark: SparkSession, location: str) -> CheckpointFiles:
@@ -19,7 +21,10 @@ def checkpoint_files(spark: SparkSession, location: str) -> CheckpointFiles:
 
 
 class HadoopFiles:
-    """A checkpoint on a file system of Hadoop's; raises ServiceUnavailable where that does not answer."""
+    """A checkpoint on a file system of Hadoop's; raises ServiceUnavailable where that does not answer.
+
+    Raises SettingsError where Spark does not know it.
+    """
 
     def __init__(self, spark: SparkSession, location: str) -> None:
         jvm: Any = spark.sparkContext._jvm
@@ -29,7 +34,10 @@ class HadoopFiles:
         try:
             self._files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
         except Py4JJavaError as error:
-            raise ServiceUnavailable(f"cannot open the checkpoint {location}: {error.java_exception}") from error
+            words = f"cannot open the checkpoint {location}: {error.java_exception}"
+            if any(missing in words for missing in _NO_CLIENT):
+                raise SettingsError(f"{words}. Spark lacks the jars for it, see docs/cluster.md") from error
+            raise ServiceUnavailable(words) from error
         self.local_path = str(path.toUri().getPath()) if self._files.getScheme() == "file" else None
 
     def names(self, folder: str) -> list[str]:

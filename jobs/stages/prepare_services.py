@@ -30,7 +30,11 @@ def prepare_services(settings: Settings, stop: threading.Event, tell: Tell) -> N
     from netheal.kafka.topics import ensure_stream_topics
     from netheal.registry.artefacts import Artefacts
     from netheal.registry.starters import examine_starters, import_starters
+    from netheal.store.delta_files import require_reachable
 
+    tell("looking at the stores")
+    paths = settings.paths
+    require_reachable({"NETHEAL_STORE_ROOT": paths.delta_root, "NETHEAL_ARTEFACTS_ROOT": paths.artefacts_dir})
     tell("examining the starter models")
     examine_starters(settings.paths.starter_models_dir, settings.paths.examinations_dir)
     tell("awaiting PostgreSQL")

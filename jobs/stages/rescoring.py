@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], stored: bool) -> int:
             use_scratch_folder(settings.paths.scratch_dir, "rescore")
         prepare_environment()
         run_id = found.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        run = Run(settings, Path(found.output) if found.output else settings.paths.rescored_dir, run_id)
+        run = Run(settings, found.output or settings.paths.rescored_dir, run_id)
         with ProgressBar(run_id, errors) as bar, SparkMapper(settings) as mapper:
             plan, progress = run.complete(request_of(found), mapper, bar.show)
     except ServiceUnavailable as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
+from netheal.host.fsync import local_folder
 from netheal.settings import Settings
 
 MIB = 2**20
@@ -69,13 +70,9 @@ def write_error(folder: Path, error: OSError) -> NethealError:
 
 def written_folders(settings: Settings) -> list[Path]:
     """The local folders that netheal writes to."""
-    roots = [
-        settings.paths.var_dir,
-        settings.paths.artefacts_dir,
-        Path(settings.paths.delta_root),
-        Path(settings.paths.checkpoint),
-    ]
-    return [root for root in roots if "://" not in str(root) and ":/" not in str(root)]
+    paths = settings.paths
+    roots = [local_folder(root) for root in (paths.artefacts_dir, paths.delta_root, paths.checkpoint)]
+    return [paths.var_dir, *(root for root in roots if root is not None)]
 
 
 class DiskWatch:

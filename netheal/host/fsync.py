@@ -26,6 +26,6 @@ def sync_path(path: Path) -> None:
 
 def local_folder(location: str) -> Path | None:
     """The folder that a path or URI names, None where it is not on a local file system."""
-    if location.startswith("file://"):
-        return Path(location.removeprefix("file://"))
+    if location.startswith("file:"):
+        return Path(location.removeprefix("file:").removeprefix("//"))
     return None if "://" in location else Path(location)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from pathlib import Path
 
 from netheal.bundles.served import Manifest
 
@@ -21,8 +20,8 @@ def model_kind(manifest: Manifest) -> str:
     return "ensemble" if model.startswith("Keras") or not re.fullmatch(r"[a-z][a-z_]{2,40}", snake) else snake
 
 
-def loaded_message(manifest: Manifest, folder: Path) -> str:
+def loaded_message(manifest: Manifest, place: str) -> str:
     """`Loaded real decision_tree model v1 from: …`, which those who read logs look for."""
     named = _NAMED.match(manifest.version)
     kind, number = named.group("kind", "number") if named else (model_kind(manifest), manifest.version)
-    return f"Loaded real {kind} model v{number.removeprefix('v')} from: {folder}"
+    return f"Loaded real {kind} model v{number.removeprefix('v')} from: {place}"

@@ -18,10 +18,10 @@ import msgspec
 
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.schema import verdict_schema_of
-from netheal.errors import NethealError, SettingsError, StreamRefused
+from netheal.errors import NethealError, ServiceUnavailable, SettingsError, StreamRefused
 from netheal.host.atomic_write import write_whole
 from netheal.host.disk import write_error
-from netheal.host.fsync import sync_path
+from netheal.host.fsync import local_folder, sync_path
 from netheal.host.lock import FolderLock
 from netheal.registry.artefacts import Artefacts
 from netheal.rescoring.inputs import find_inputs
@@ -54,13 +54,15 @@ Tell = Callable[[RunPlan, RunProgress], None]
 
 
 class Run:
-    """One run below an output folder; `folder` has its plan, progress and report."""
+    """One run; `output` is the folder or URI of its tables, `folder` has its plan, progress and report."""
 
-    def __init__(self, settings: Settings, output: Path, run_id: str) -> None:
+    def __init__(self, settings: Settings, output: str | Path, run_id: str) -> None:
         require_run_id(run_id)
         self.run_id = run_id
-        self.output = output.absolute()
-        self.folder = self.output / "runs" / run_id
+        tables = local_folder(str(output))
+        self._is_local = tables is not None
+        self.output = str(output) if tables is None else str(tables.absolute())
+        self.folder = (settings.paths.var_dir / "rescored" if tables is None else tables).absolute() / "runs" / run_id
         self._settings = settings
 
     def complete(self, request: Request, map_units: Mapper, tell: Tell) -> tuple[RunPlan, RunProgress]:
@@ -76,7 +78,9 @@ class Run:
                 self._write_report(work.plan, progress)
                 return work.plan, progress
         except OSError as error:
-            raise write_error(self.output, error) from error
+            if self._is_local:
+                raise write_error(self.folder, error) from error
+            raise ServiceUnavailable(f"{self.output} does not answer: {' '.join(str(error).split())}") from error
 
     def _alone(self) -> FolderLock:
         lock = FolderLock(self.folder)
@@ -94,7 +98,7 @@ class Run:
             self._keep(_PLAN, plan)
         else:
             require_same(plan, request, [] if request.stored else find_inputs(request.inputs))
-        return Work(plan, {key: models.get(key) for key in plan.bundle_hashes}, str(self.output))
+        return Work(plan, {key: models.get(key) for key in plan.bundle_hashes}, self.output)
 
     def _score(self, work: Work, map_units: Mapper, tell: Tell) -> RunProgress:
         progress = read_json(self.folder / _PROGRESS, RunProgress) or RunProgress(errors=work.plan.errors)
@@ -124,7 +128,7 @@ class Run:
         report = RunReport(plan.compared_with)
         for path, error in progress.errors.items():
             report.add_file_error(path, error)
-        verdicts, rejected = (DeltaLog(layout, str(self.output)) for layout in _LAYOUTS)
+        verdicts, rejected = (DeltaLog(layout, self.output) for layout in _LAYOUTS)
         no_verdicts, no_rejected = (layout.schema.empty_table() for layout in _LAYOUTS)
         there = [0, 0]
         for rows in verdicts.rows_with("run_id", plan.run_id, VERDICT_COLUMNS):

@@ -7,9 +7,9 @@ It is the field's name behind the component's `prefix`: `kafka.bootstrap_servers
 
 import sys
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from netheal.loopback import is_loopback, split_host
 from netheal.settings.component import Component
@@ -26,6 +26,34 @@ _REST_SHARE = 5
 """One of so many threads of the API is kept for REST, however many sockets the settings allow."""
 
 
+_SCHEMES = ("file", "s3", "s3a", "hdfs")
+
+
+def _known_location(location: str) -> str:
+    """A folder, or a URI of a kind that Delta, Spark and the registry can all use."""
+    scheme, _, rest = location.partition(":")
+    if "://" not in location and scheme != "file":
+        return location
+    if scheme not in _SCHEMES or not rest.strip("/"):
+        raise ValueError(f"{location} is no location for netheal: name a folder, or a file: s3: s3a: or hdfs: URI")
+    if scheme == "file" and not rest.startswith("/"):
+        raise ValueError(f"{location} is relative: name the whole path, as in file:/srv/netheal")
+    return location
+
+
+def _in_words_of(location: str, s3: str) -> str:
+    """The same location, as a client has it that says `s3` for S3; a folder without its scheme."""
+    scheme, sign, rest = location.partition(":")
+    if not sign or scheme not in _SCHEMES:
+        return location
+    if scheme == "file":
+        return rest.removeprefix("//")
+    return f"{s3}:{rest}" if scheme in ("s3", "s3a") else location
+
+
+Location = Annotated[str, AfterValidator(_known_location)]
+
+
 class PathSettings(Component):
     """Where data, code and configuration are."""
 
@@ -37,34 +65,38 @@ class PathSettings(Component):
     starter_models_dir: Path = Field(
         PROJECT_ROOT / "research" / "models", description="The models that a new registry begins with"
     )
-    store_root: str = Field("", description="Folder or URI of the Delta tables; empty: under var_dir")
-    checkpoint_dir: str = Field("", description="Folder or URI of the checkpoint; empty: under var_dir")
-    artefacts_root: str = Field(
-        "", description="Folder of the served models, shared by the job and the API; empty: under var_dir"
+    store_root: Location = Field(
+        "", description="Folder of the Delta tables, or file: s3: s3a: hdfs: URI; empty: under var_dir"
     )
-    rescored_root: str = Field(
-        "", description="Folder of the tables of rescored rows and of their reports; empty: under var_dir"
+    checkpoint_dir: Location = Field("", description="The same of the checkpoint; empty: under var_dir")
+    artefacts_root: Location = Field(
+        "", description="The same of the served models, shared by the job and the API; empty: under var_dir"
+    )
+    rescored_root: Location = Field(
+        "",
+        description="The same of the tables of rescored rows; reports are in a folder, under var_dir if this is none;"
+        " empty: under var_dir",
     )
 
     @property
-    def rescored_dir(self) -> Path:
-        """Where runs of `netheal rescore` write to."""
-        return Path(self.rescored_root) if self.rescored_root else self.var_dir / "rescored"
+    def rescored_dir(self) -> str:
+        """Where runs of `netheal rescore` write to: a folder or URI."""
+        return _in_words_of(self.rescored_root, "s3") or str(self.var_dir / "rescored")
 
     @property
     def delta_root(self) -> str:
-        """Where the Delta tables are."""
-        return self.store_root or str(self.var_dir / "delta")
+        """Where the Delta tables are, in the words of those who write them."""
+        return _in_words_of(self.store_root, "s3") or str(self.var_dir / "delta")
 
     @property
     def checkpoint(self) -> str:
-        """Where the job's checkpoint is."""
-        return self.checkpoint_dir or str(self.var_dir / "checkpoint")
+        """Where the job's checkpoint is, in the words of Hadoop."""
+        return _in_words_of(self.checkpoint_dir, "s3a") or str(self.var_dir / "checkpoint")
 
     @property
-    def artefacts_dir(self) -> Path:
-        """Where served bundles are, by content hash."""
-        return Path(self.artefacts_root) if self.artefacts_root else self.var_dir / "artefacts"
+    def artefacts_dir(self) -> str:
+        """Where served bundles are, by content hash: a folder or URI."""
+        return _in_words_of(self.artefacts_root, "s3") or str(self.var_dir / "artefacts")
 
     @property
     def examinations_dir(self) -> Path:

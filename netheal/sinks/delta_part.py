@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
+from netheal.host.fsync import local_folder
 from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout, Part
 from netheal.store.delta_files import filesystem_of
 from netheal.store.delta_sync import sync_parts
@@ -102,7 +103,8 @@ class DeltaPartWriter:
         folder = f"{DATE_COLUMN}={day.isoformat()}"
         path = f"{folder}/{self._prefix}{uuid.uuid4().hex}.parquet"
         self._paths.append(path)
-        self._files.create_dir(f"{self._folder}/{folder}", recursive=True)
+        if local_folder(self._location) is not None:  # an object store would keep an empty object of that name
+            self._files.create_dir(f"{self._folder}/{folder}", recursive=True)
         stream = self._files.open_output_stream(f"{self._folder}/{path}")
         texts = [f.name for f in schema if pa.types.is_dictionary(f.type) or pa.types.is_string(f.type)]
         writer = pq.ParquetWriter(

@@ -48,7 +48,7 @@ def download(client: FlaskClient, model: dict[str, Any]) -> TestResponse:
 
 
 def kept(settings: Settings) -> list[str]:
-    folder = settings.paths.artefacts_dir / "originals"
+    folder = Path(settings.paths.artefacts_dir) / "originals"
     return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
 
@@ -121,7 +121,7 @@ def test_a_file_is_deleted_with_the_last_model_made_of_it(
 ) -> None:
     first, second = sent(client, content), sent(client, content, profile_config="{}")
     storage = client.get("/api/v1/models/stats/storage").get_json()
-    files = [file for file in api_settings.paths.artefacts_dir.rglob("*") if file.is_file()]
+    files = [file for file in Path(api_settings.paths.artefacts_dir).rglob("*") if file.is_file()]
     assert storage["total_bytes"] == sum(file.stat().st_size for file in files) > len(content)
     assert storage["by_type"][ATTACK]["bytes"] == storage["total_bytes"]
     assert client.delete(f"/api/v1/models/{first['id']}").status_code == 200
@@ -138,7 +138,7 @@ def test_a_file_that_is_gone_or_altered_is_not_given_out(
     client: FlaskClient, content: bytes, api_settings: Settings
 ) -> None:
     model = sent(client, content)
-    path = api_settings.paths.artefacts_dir / "originals" / hashlib.sha256(content).hexdigest()
+    path = Path(api_settings.paths.artefacts_dir) / "originals" / hashlib.sha256(content).hexdigest()
     path.write_bytes(content + b"more")
     assert "was altered" in download(client, model).get_json()["error"]["message"]
     client.delete(f"/api/v1/models/{model['id']}?delete_file=true")
@@ -154,7 +154,7 @@ def test_a_file_that_was_not_kept_is_kept_when_it_comes_again(
 ) -> None:
     """Models of a netheal that kept no files have none."""
     model = sent(client, content)
-    (api_settings.paths.artefacts_dir / "originals" / model["source_sha256"]).unlink()
+    (Path(api_settings.paths.artefacts_dir) / "originals" / model["source_sha256"]).unlink()
     answer = download(client, model)
     assert (answer.status_code, answer.get_json()["error"]["message"]) == (
         404,
@@ -168,7 +168,7 @@ def test_a_model_whose_artefact_is_gone_comes_back_by_its_file(
     client: FlaskClient, content: bytes, api_settings: Settings
 ) -> None:
     model = sent(client, content)
-    (api_settings.paths.artefacts_dir / model["bundle_hash"] / "model.onnx").write_bytes(b"")
+    (Path(api_settings.paths.artefacts_dir) / model["bundle_hash"] / "model.onnx").write_bytes(b"")
     assert sent(client, content)["id"] != model["id"]
 
 

@@ -113,7 +113,7 @@ def test_a_life_from_upload_to_deletion(
     assert back["model_version"] == first == active(database)[ATTACK]
     assert (back["is_active"], back["replaced"]["id"]) == (True, model["id"])
     assert client.post(f"/api/v1/models/rollback/{ATTACK}").status_code == 409, "nothing lies before the starter"
-    artefact = api_settings.paths.artefacts_dir / model["bundle_hash"]
+    artefact = Path(api_settings.paths.artefacts_dir) / model["bundle_hash"]
     assert artefact.is_dir()
     assert client.delete(f"/api/v1/models/{model['id']}?delete_file=true").status_code == 200
     assert not artefact.exists()
@@ -276,7 +276,7 @@ def test_the_profile_of_the_active_model(starters: None, client: FlaskClient, mo
 
 def test_storage_counts_what_is_on_disk(starters: None, client: FlaskClient, api_settings: Settings) -> None:
     told = client.get("/api/v1/models/stats/storage").get_json()
-    files = [file for file in api_settings.paths.artefacts_dir.rglob("*") if file.is_file()]
+    files = [file for file in Path(api_settings.paths.artefacts_dir).rglob("*") if file.is_file()]
     assert told["total_models"] == 2
     assert told["total_bytes"] == sum(file.stat().st_size for file in files)
     assert told["by_state"] == {"active": 2}
@@ -336,7 +336,7 @@ def test_no_activation_waits_while_a_new_model_is_measured_and_written(
     assert done == ["measured", "written"]
     with pytest.raises(Conflict, match="NETHEAL_MODELS_MAX allows"):
         add_model(database, artefacts, version("third"), Upload("b.joblib", 1), ChangeReason("test"), quota)
-    assert len(list(api_settings.paths.artefacts_dir.iterdir())) == 2, "nothing is left of what was refused"
+    assert len(list(Path(api_settings.paths.artefacts_dir).iterdir())) == 2, "nothing is left of what was refused"
 
 
 def test_a_model_that_was_added_meanwhile_counts_towards_the_quota(

@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.stages.checkpoint_files import HadoopFiles, checkpoint_files
+from netheal.errors import SettingsError
 from netheal.recovery.checkpoint import LocalFiles, ResumePoint, read_checkpoint
 from netheal.recovery.checkpoint import checkpoint_files as files_of
 
@@ -35,3 +36,10 @@ def test_made_anew_beside_the_old_one(spark: SparkSession, tmp_path: Path, kind:
 def test_a_local_folder_is_read_and_synced_without_the_jvm(spark: SparkSession, tmp_path: Path) -> None:
     for location in (str(tmp_path), f"file://{tmp_path}"):
         assert isinstance(checkpoint_files(spark, location), LocalFiles)
+
+
+@pytest.mark.parametrize("location", ["s3a://bucket/checkpoint", "nosuch://bucket/checkpoint"])
+def test_a_kind_of_storage_that_spark_lacks_the_jars_for_is_for_a_person(spark: SparkSession, location: str) -> None:
+    with pytest.raises(SettingsError, match="Spark lacks the jars for it") as told:
+        checkpoint_files(spark, location)
+    assert "\n" not in str(told.value)

@@ -45,7 +45,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 
 def test_a_run_that_is_killed_ends_as_an_undisturbed_one(settings: Settings, folder: Path) -> None:
     rescored(settings, "undisturbed", folder)
-    progress = settings.paths.rescored_dir / "runs" / "killed" / "progress.json"
+    progress = Path(settings.paths.rescored_dir) / "runs" / "killed" / "progress.json"
     first = command(settings, folder)
     limit = time.monotonic() + DEADLINE_S
     while first.poll() is None and not progress.exists() and time.monotonic() < limit:

@@ -221,7 +221,7 @@ def test_an_artefact_that_was_altered_or_lost_is_told(
     bundle = read_served(models / "threat_detector")
     model_id, _ = added(database, api_settings, bundle)
     event_id = stored(api_settings, database, [bundle])[0]
-    path = api_settings.paths.artefacts_dir / bundle.hash / file
+    path = Path(api_settings.paths.artefacts_dir) / bundle.hash / file
     if change is None:
         path.unlink()
     else:

@@ -66,7 +66,11 @@ def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_the_one_above(tmp_path
 
 def test_only_folders_of_this_machine_are_looked_at(settings: Settings) -> None:
     remote = settings.replaced(store_root="s3a://lake/delta", checkpoint_dir="/mnt/checkpoint")
-    assert written_folders(remote) == [settings.paths.var_dir, settings.paths.artefacts_dir, Path("/mnt/checkpoint")]
+    assert written_folders(remote) == [
+        settings.paths.var_dir,
+        Path(settings.paths.artefacts_dir),
+        Path("/mnt/checkpoint"),
+    ]
 
 
 def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from netheal.errors import BundleError
 from netheal.registry import originals
-from netheal.registry.originals import Originals, sha256_of
+from netheal.registry.originals import LocalOriginals, sha256_of
 
 CONTENT = b"a bundle"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -20,7 +20,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def keep(root: Path, content: bytes = CONTENT) -> None:
-    with Originals(root).staged(io.BytesIO(content), hashlib.sha256(content).hexdigest()) as store:
+    with LocalOriginals(root).staged(io.BytesIO(content), hashlib.sha256(content).hexdigest()) as store:
         store()
 
 
@@ -28,11 +28,11 @@ def test_a_file_is_kept_once_by_its_hash(root: Path) -> None:
     keep(root)
     keep(root)
     assert [file.name for file in root.iterdir()] == [SHA256]
-    assert Originals(root).path(SHA256).read_bytes() == CONTENT
-    assert Originals(root).size_bytes(SHA256) == len(CONTENT)
-    Originals(root).remove(SHA256)
-    Originals(root).remove(SHA256)
-    assert Originals(root).size_bytes(SHA256) == 0
+    assert LocalOriginals(root).open(SHA256).read() == CONTENT
+    assert LocalOriginals(root).size_bytes(SHA256) == len(CONTENT)
+    LocalOriginals(root).remove(SHA256)
+    LocalOriginals(root).remove(SHA256)
+    assert LocalOriginals(root).size_bytes(SHA256) == 0
     assert list(root.iterdir()) == []
 
 
@@ -51,15 +51,15 @@ def test_its_bytes_are_on_disk_before_its_name_and_then_the_folders(
 
 
 def test_nothing_is_left_of_what_is_not_wanted_or_is_another_file(root: Path) -> None:
-    with Originals(root).staged(io.BytesIO(CONTENT), SHA256):
+    with LocalOriginals(root).staged(io.BytesIO(CONTENT), SHA256):
         assert len(list(root.iterdir())) == 1
     with pytest.raises(BundleError, match="not the one that was examined"):
-        Originals(root).staged(io.BytesIO(CONTENT + b"!"), SHA256).__enter__()
+        LocalOriginals(root).staged(io.BytesIO(CONTENT + b"!"), SHA256).__enter__()
     assert list(root.iterdir()) == []
 
 
 def test_without_a_file_there_is_nothing_to_keep(root: Path) -> None:
-    with Originals(root).staged(None, SHA256) as store:
+    with LocalOriginals(root).staged(None, SHA256) as store:
         store()
     assert not root.exists()
 
@@ -69,14 +69,14 @@ def test_what_is_not_there_is_not_given_out(root: Path, sha256: str) -> None:
     root.mkdir(parents=True)
     (root.parent / "secret").write_bytes(b"")
     with pytest.raises(BundleError, match="was not kept"):
-        Originals(root).path(sha256)
+        LocalOriginals(root).open(sha256)
 
 
 def test_a_file_that_was_altered_is_not_given_out(root: Path) -> None:
     keep(root)
     (root / SHA256).write_bytes(b"another")
     with pytest.raises(BundleError, match="was altered"):
-        Originals(root).path(SHA256)
+        LocalOriginals(root).open(SHA256)
 
 
 def test_the_hash_is_of_the_whole_file_wherever_it_was_read_to() -> None:

@@ -32,7 +32,7 @@ def rescored(settings: Settings, run_id: str, *inputs: Path, **asked: Any) -> tu
 
 def stored(settings: Settings, name: str, run_id: str | None = None) -> pa.Table:
     """A table of rescored rows, by file and line, those of a run or all."""
-    table = DeltaTable(str(settings.paths.rescored_dir / name)).to_pyarrow_table()
+    table = DeltaTable(str(Path(settings.paths.rescored_dir) / name)).to_pyarrow_table()
     rows = [row for row in table.to_pylist() if run_id in (None, row["run_id"])]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["file"] or "", row["event_id"])), table.schema)
 

@@ -61,14 +61,14 @@ def test_every_row_is_in_exactly_one_table(settings: Settings, folder: Path) -> 
 def test_a_file_that_is_none_is_an_error_and_the_others_go_on(settings: Settings, folder: Path) -> None:
     _, progress = rescored(settings, "r", folder)
     assert list(progress.errors) == [str(folder / "c.csv")]
-    report = json.loads((settings.paths.rescored_dir / "runs" / "r" / "report.json").read_text())
+    report = json.loads((Path(settings.paths.rescored_dir) / "runs" / "r" / "report.json").read_text())
     assert "c.csv" in json.dumps(report)
-    assert (settings.paths.rescored_dir / "runs" / "r" / "report.html").is_file()
+    assert (Path(settings.paths.rescored_dir) / "runs" / "r" / "report.html").is_file()
 
 
 def test_a_run_that_is_done_changes_nothing(settings: Settings, folder: Path) -> None:
     first = rescored(settings, "r", folder)
-    table = settings.paths.rescored_dir / "rescored_verdicts"
+    table = Path(settings.paths.rescored_dir) / "rescored_verdicts"
     version, files = DeltaTable(str(table)).version(), set(table.rglob("*"))
     assert rescored(settings, "r", folder) == first
     assert (DeltaTable(str(table)).version(), set(table.rglob("*"))) == (version, files)
@@ -106,8 +106,8 @@ def assert_as_undisturbed(settings: Settings, folder: Path) -> None:
     for read in (verdicts, rejected):
         assert without_run(read(settings, "killed")) == without_run(read(settings, "undisturbed"))
     for name in ("rescored_verdicts", "rescored_rejected"):
-        table = DeltaTable(str(settings.paths.rescored_dir / name))
-        there = {str(path) for path in (settings.paths.rescored_dir / name).rglob("*.parquet")}
+        table = DeltaTable(str(Path(settings.paths.rescored_dir) / name))
+        there = {str(path) for path in (Path(settings.paths.rescored_dir) / name).rglob("*.parquet")}
         assert there == {uri.removeprefix("file://") for uri in table.file_uris()}, "parts were left behind"
 
 
@@ -155,7 +155,7 @@ def test_an_id_that_is_no_name_is_refused(settings: Settings, run_id: str) -> No
 
 def test_rows_that_somebody_removed_are_missed(settings: Settings, folder: Path) -> None:
     rescored(settings, "r", folder / "b.csv")
-    DeltaTable(str(settings.paths.rescored_dir / "rescored_verdicts")).delete("line < 10")
+    DeltaTable(str(Path(settings.paths.rescored_dir) / "rescored_verdicts")).delete("line < 10")
     with pytest.raises(NethealError, match="somebody changed the tables"):
         rescored(settings, "r", folder / "b.csv")
 
