@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from jobs.stages.session import end_jvm, prepare_environment, spark_session, under_spark_submit
+from jobs.stages.shared_store import require_shared_store
 from netheal.errors import NethealError, ServiceUnavailable
 from netheal.host.scratch import use_scratch_folder
 from netheal.rescoring.arguments import parse_arguments, request_of
@@ -74,6 +75,7 @@ class SparkMapper:
     def __call__(self, work: Work, units: Sequence[Unit]) -> Iterator[UnitReceipt]:
         """The receipts, in the order of the units."""
         self._spark = spark = spark_session(self._settings)
+        require_shared_store(spark, work.output)
         shared = spark.sparkContext.broadcast(work)
 
         def score(unit: Unit) -> UnitReceipt:

@@ -13,6 +13,7 @@ from jobs.stages.micro_batch import MicroBatch
 from jobs.stages.resume_check import ResumeCheck
 from jobs.stages.score_task import OpenSinks, SinkPlan, Sinks
 from jobs.stages.scoring import Scoring
+from jobs.stages.shared_store import require_shared_store
 from jobs.stages.source import CheckpointOffsets
 from jobs.stages.state_reporter import StateReporter
 from netheal.drift.window import WindowRules
@@ -136,9 +137,10 @@ def open_stream(
 
     Tables, models and topics are there: see `prepare_services`.
 
-    Raises StreamRefused where a person must decide, ServiceUnavailable where a service does not answer.
+    Raises StreamRefused or SettingsError where a person must act, ServiceUnavailable where a service does not answer.
     """
     read_policy(settings.paths.policy_path)
+    require_shared_store(spark, settings.paths.delta_root)
     dsn = settings.postgres.dsn.get_secret_value()
     connection = connect(dsn)
     try:
