@@ -28,8 +28,9 @@ IN_ARCHIVE = ("--archives", "environment.tar.gz#environment", "--conf", "spark.p
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """What a process of the cluster has in its environment: nothing of the checkout."""
+    """What a process of the cluster has in its environment: nothing of the checkout; the way to the object store."""
     return {
+        **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},
         "PATH": os.defpath,
         "HOME": str(folder),
         "JAVA_HOME": str(find_java(os.environ).resolve().parent.parent),

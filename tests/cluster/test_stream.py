@@ -13,6 +13,7 @@ import pytest
 
 from netheal.traffic.generator import TrafficGenerator
 from tests.cluster.spark_cluster import SparkCluster
+from tests.object_store import new_bucket, s3_server
 from tests.stack.exactly_once import assert_exactly_once, assert_no_part_left_over
 from tests.stack.harness import World, eventually
 from tests.whole_records import WholeRecord
@@ -31,17 +32,24 @@ def rows_of(world: World) -> tuple[pa.Table, pa.Table]:
     return world.verdicts(), world.quarantine()
 
 
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with s3_server() as endpoint:
+        yield new_bucket(endpoint, monkeypatch)
+
+
 def test_the_cluster_gives_the_rows_that_one_machine_gives(
-    make_world: Callable[..., World], cluster: SparkCluster, host: Path, var_folder: Path
+    make_world: Callable[..., World], cluster: SparkCluster, host: Path, var_folder: Path, bucket: str
 ) -> None:
-    world = make_world(topic_partitions=PARTITIONS, scoring_tasks=4)
+    """With tables and models in an object store, and the environment as an archive."""
+    there = {name: f"s3a://{bucket}/{name}" for name in ("store_root", "artefacts_root")}
+    world = make_world(topic_partitions=PARTITIONS, scoring_tasks=4, **there)
     world.send(TrafficGenerator(31).messages(ROWS))
     cluster.start(workers=2, cores=1)
     job = cluster.submit(world, host, JOB)
     world.wait_done(ROWS)
     world.stop(job, statuses=STOPPED)
     assert_exactly_once(world)
-    assert_no_part_left_over(world)
     alone = make_world(
         topic_partitions=PARTITIONS,
         input_topic=world.settings.stream.input_topic,

@@ -11,7 +11,6 @@ import boto3
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from moto.server import ThreadedMotoServer
 
 from netheal.bundles.served import ServedBundle
 from netheal.errors import BundleError, ModelFailure, ServiceUnavailable, SettingsError
@@ -23,6 +22,7 @@ from netheal.sinks.delta_part import DeltaPartWriter, remove_uncommitted
 from netheal.store.archive import Archive
 from netheal.store.delta import DeltaLog, Layout, Part
 from netheal.store.delta_files import bytes_on_disk, require_reachable
+from tests.object_store import new_bucket, s3_server
 from tests.unit.rescoring.runs import attack_rows, csv_of, in_process
 
 SCHEMA = pa.schema([("event_id", pa.int64()), ("recorded_at", pa.timestamp("us", "UTC"))])
@@ -34,23 +34,13 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new bucket, which the environment leads to as it leads to anyone's."""
-    named = {"ENDPOINT_URL": endpoint, "ALLOW_HTTP": "true", "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}
-    for name, value in {**named, "REGION": "us-east-1", "EC2_METADATA_DISABLED": "true"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
-    name = f"bucket-{len(client.list_buckets()['Buckets'])}"
-    client.create_bucket(Bucket=name)
-    return name
+    return new_bucket(endpoint, monkeypatch)
 
 
 def part(root: str, number: int) -> list[Part]:
