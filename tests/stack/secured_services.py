@@ -1,4 +1,4 @@
-"""A broker that speaks SASL_SSL and asks for a certificate, a PostgreSQL that speaks TLS, and their certificates."""
+"""A broker that speaks SASL_SSL and asks for a certificate, and the certificates for it and others."""
 
 import subprocess
 from dataclasses import dataclass

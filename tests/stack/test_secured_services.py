@@ -2,25 +2,28 @@
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import adbc_driver_postgresql.dbapi as adbc
 import psutil
 import pyspark
 import pytest
 from pydantic import SecretStr
 
 from api.live.broker import Source, TopicReader
-from netheal.embedded import postgres as embedded_postgres
-from netheal.embedded.postgres import EmbeddedPostgres
-from netheal.host.account import account_for, give
+from netheal.errors import ServiceUnavailable
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
+from netheal.store.database import connect
 from netheal.traffic.generator import TrafficGenerator
+from tests.stack.conftest import Services
 from tests.stack.exactly_once import assert_exactly_once
 from tests.stack.harness import World
 from tests.stack.secured_services import NAME, PASSWORD, USER, Certificates, SecuredKafka
+from tests.stack.tls_front import TlsFront
 
 pytestmark = pytest.mark.stack
 
@@ -41,41 +44,76 @@ class Secured:
         return PASSWORD, found
 
 
+@dataclass(frozen=True)
+class TlsPostgres:
+    """A PostgreSQL, what stands before it, and the DSN that leads there and knows whom to trust."""
+
+    plain_dsn: str
+    front: TlsFront
+
+    def dsn(self, authority: Path) -> str:
+        port = self.plain_dsn.rpartition(":")[2].partition("/")[0]
+        secured = self.plain_dsn.replace(f"127.0.0.1:{port}", f"{NAME}:{self.front.port}")
+        return f"{secured}?sslmode=verify-full&sslrootcert={quote(str(authority), safe='')}"
+
+
 @pytest.fixture
-def secured(var_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secured]:
-    certificates = Certificates(var_folder / "tls").make()
-    key = certificates.key("server")
-    give(key, account_for(var_folder))
-    given = {"ssl": "on", "ssl_cert_file": str(certificates.certificate("server")), "ssl_key_file": str(key)}
-    monkeypatch.setattr(embedded_postgres, "SERVER_SETTINGS", embedded_postgres.SERVER_SETTINGS | given)
+def certificates(var_folder: Path) -> Certificates:
+    return Certificates(var_folder / "tls").make()
+
+
+@pytest.fixture
+def postgres(services: Services, certificates: Certificates) -> Iterator[TlsPostgres]:
+    dsn = services.new_database(f"tls{time.time_ns()}")
+    port = int(dsn.rpartition(":")[2].partition("/")[0])
+    with TlsFront(certificates.certificate("server"), certificates.key("server"), port) as front:
+        yield TlsPostgres(dsn, front)
+
+
+@pytest.fixture
+def kafka(var_folder: Path, certificates: Certificates) -> Iterator[SecuredKafka]:
     jars, log = load_settings().paths.tools_dir, var_folder / "log"
-    kafka = SecuredKafka(var_folder / "kafka", jars, 0, log, heap_mb=384, certificates=certificates)
-    postgres = EmbeddedPostgres(var_folder / "postgres", 0, log)
+    broker = SecuredKafka(var_folder / "kafka", jars, 0, log, heap_mb=384, certificates=certificates)
     try:
-        kafka.start()
-        kafka.add_user()
-        postgres.start()
-        plain = load_settings(
-            var_dir=var_folder, kafka_bootstrap_servers=kafka.bootstrap_servers, postgres_dsn=SecretStr(postgres.dsn)
-        )
-        authority = quote(str(certificates.authority), safe="")
-        dsn = postgres.dsn.replace("127.0.0.1", NAME) + f"?sslmode=verify-full&sslrootcert={authority}"
-        settings = load_settings(
-            var_dir=var_folder,
-            kafka_bootstrap_servers=kafka.secured_servers,
-            kafka_security_protocol="SASL_SSL",
-            kafka_sasl_mechanism="SCRAM-SHA-512",
-            kafka_sasl_username=USER,
-            kafka_sasl_password=SecretStr(PASSWORD),
-            kafka_ssl_ca_file=str(certificates.authority),
-            kafka_ssl_certificate_file=str(certificates.certificate("client")),
-            kafka_ssl_key_file=str(certificates.key("client")),
-            postgres_dsn=SecretStr(dsn),
-        )
-        yield Secured(World(plain), settings)
+        broker.start()
+        broker.add_user()
+        yield broker
     finally:
-        kafka.stop()
-        postgres.stop()
+        broker.stop()
+
+
+@pytest.fixture
+def secured(var_folder: Path, certificates: Certificates, kafka: SecuredKafka, postgres: TlsPostgres) -> Secured:
+    plain = load_settings(
+        var_dir=var_folder,
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        postgres_dsn=SecretStr(postgres.plain_dsn),
+    )
+    settings = load_settings(
+        var_dir=var_folder,
+        kafka_bootstrap_servers=kafka.secured_servers,
+        kafka_security_protocol="SASL_SSL",
+        kafka_sasl_mechanism="SCRAM-SHA-512",
+        kafka_sasl_username=USER,
+        kafka_sasl_password=SecretStr(PASSWORD),
+        kafka_ssl_ca_file=str(certificates.authority),
+        kafka_ssl_certificate_file=str(certificates.certificate("client")),
+        kafka_ssl_key_file=str(certificates.key("client")),
+        postgres_dsn=SecretStr(postgres.dsn(certificates.authority)),
+    )
+    return Secured(World(plain), settings)
+
+
+def test_both_drivers_of_postgres_look_at_the_certificate(postgres: TlsPostgres, certificates: Certificates) -> None:
+    good = postgres.dsn(certificates.authority)
+    connect(good).close()
+    with adbc.connect(good):
+        assert postgres.front.connections > 1
+    bad = postgres.dsn(certificates.certificate("client"))
+    with pytest.raises(ServiceUnavailable, match="certificate verify failed"):
+        connect(bad)
+    with pytest.raises(adbc.Error, match="certificate verify failed"):
+        adbc.connect(bad)
 
 
 def submitted(events: Path) -> list[str]:
@@ -91,7 +129,7 @@ def submitted(events: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_job_and_api_speak_to_secured_services_and_show_no_password(secured: Secured) -> None:
+def test_job_and_api_speak_to_secured_services_and_show_no_password(secured: Secured, postgres: TlsPostgres) -> None:
     world = secured.world
     world.send(TrafficGenerator(41).messages(ROWS))
     events = world.settings.paths.var_dir / "events"
@@ -99,11 +137,7 @@ def test_job_and_api_speak_to_secured_services_and_show_no_password(secured: Sec
     env = World(secured.settings).env(PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
     job = world.start(submitted(events), **env)
     world.wait_done(ROWS)
-    ((plain,),) = world.ask(
-        "select count(*) from pg_stat_ssl join pg_stat_activity using (pid)"
-        " where not ssl and pid <> pg_backend_pid() and backend_type = 'client backend'"
-    )
-    assert plain == 0, "somebody speaks to PostgreSQL in the clear"
+    assert postgres.front.connections > 2, "who speaks to PostgreSQL does so past its front"
     family = [psutil.Process(job.process.pid), *psutil.Process(job.process.pid).children(recursive=True)]
     commands = [" ".join(process.cmdline()) for process in family]
     world.stop(job, statuses=(0, 143))
