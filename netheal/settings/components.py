@@ -7,12 +7,13 @@ It is the field's name behind the component's `prefix`: `kafka.bootstrap_servers
 
 import sys
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from netheal.loopback import is_loopback, split_host
 from netheal.settings.component import Component
+from netheal.settings.location import Location, with_s3_scheme
 from netheal.shutdown_budget import JOB_ALONE_S, JOB_LEAST_S
 from netheal.telemetry import LogFormat
 
@@ -24,34 +25,6 @@ _VAR_DIR = (PROJECT_ROOT if _IN_CHECKOUT else Path.cwd()) / "var"
 
 _REST_SHARE = 5
 """One of so many threads of the API is kept for REST, however many sockets the settings allow."""
-
-
-_SCHEMES = ("file", "s3", "s3a", "hdfs")
-
-
-def _known_location(location: str) -> str:
-    """A folder, or a URI of a kind that Delta, Spark and the registry can all use."""
-    scheme, _, rest = location.partition(":")
-    if "://" not in location and scheme != "file":
-        return location
-    if scheme not in _SCHEMES or not rest.strip("/"):
-        raise ValueError(f"{location} is no location for netheal: name a folder, or a file: s3: s3a: or hdfs: URI")
-    if scheme == "file" and not rest.startswith("/"):
-        raise ValueError(f"{location} is relative: name the whole path, as in file:/srv/netheal")
-    return location
-
-
-def _in_words_of(location: str, s3: str) -> str:
-    """The same location, as a client has it that says `s3` for S3; a folder without its scheme."""
-    scheme, sign, rest = location.partition(":")
-    if not sign or scheme not in _SCHEMES:
-        return location
-    if scheme == "file":
-        return rest.removeprefix("//")
-    return f"{s3}:{rest}" if scheme in ("s3", "s3a") else location
-
-
-Location = Annotated[str, AfterValidator(_known_location)]
 
 
 class PathSettings(Component):
@@ -81,22 +54,22 @@ class PathSettings(Component):
     @property
     def rescored_dir(self) -> str:
         """Where runs of `netheal rescore` write to: a folder or URI."""
-        return _in_words_of(self.rescored_root, "s3") or str(self.var_dir / "rescored")
+        return with_s3_scheme(self.rescored_root, "s3") or str(self.var_dir / "rescored")
 
     @property
     def delta_root(self) -> str:
         """Where the Delta tables are, in the words of those who write them."""
-        return _in_words_of(self.store_root, "s3") or str(self.var_dir / "delta")
+        return with_s3_scheme(self.store_root, "s3") or str(self.var_dir / "delta")
 
     @property
     def checkpoint(self) -> str:
         """Where the job's checkpoint is, in the words of Hadoop."""
-        return _in_words_of(self.checkpoint_dir, "s3a") or str(self.var_dir / "checkpoint")
+        return with_s3_scheme(self.checkpoint_dir, "s3a") or str(self.var_dir / "checkpoint")
 
     @property
     def artefacts_dir(self) -> str:
         """Where served bundles are, by content hash: a folder or URI."""
-        return _in_words_of(self.artefacts_root, "s3") or str(self.var_dir / "artefacts")
+        return with_s3_scheme(self.artefacts_root, "s3") or str(self.var_dir / "artefacts")
 
     @property
     def examinations_dir(self) -> Path:
@@ -124,7 +97,11 @@ class PostgresSettings(Component):
 
     prefix: ClassVar[str] = "postgres_"
 
-    dsn: SecretStr = Field(SecretStr(""), description="postgresql://… URL; empty: the embedded server")
+    dsn: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://… URL, with sslmode and sslrootcert for TLS as libpq has them; empty: the embedded"
+        " server",
+    )
 
 
 class StreamSettings(Component):
