@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -128,6 +129,15 @@ def submitted(events: Path) -> list[str]:
     ]
 
 
+def command_lines(pid: int) -> list[str]:
+    """Of a process and all below it."""
+    found = []
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with suppress(psutil.Error):  # it has ended
+            found.append(" ".join(process.cmdline()))
+    return found
+
+
 @pytest.mark.slow
 def test_job_and_api_speak_to_secured_services_and_show_no_password(secured: Secured, postgres: TlsPostgres) -> None:
     world = secured.world
@@ -138,8 +148,7 @@ def test_job_and_api_speak_to_secured_services_and_show_no_password(secured: Sec
     job = world.start(submitted(events), **env)
     world.wait_done(ROWS)
     assert postgres.front.connections > 2, "who speaks to PostgreSQL does so past its front"
-    family = [psutil.Process(job.process.pid), *psutil.Process(job.process.pid).children(recursive=True)]
-    commands = [" ".join(process.cmdline()) for process in family]
+    commands = command_lines(job.process.pid)
     world.stop(job, statuses=(0, 143))
     assert_exactly_once(world)
     kafka = secured.settings.kafka
