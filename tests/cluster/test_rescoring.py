@@ -16,6 +16,8 @@ from tests.unit.rescoring.runs import attack_rows, csv_of
 
 pytestmark = pytest.mark.stack
 
+STARTER_MODELS = {"NETHEAL_POSTGRES_DSN": ""}
+"""Without a registry, a run takes these."""
 FILES, ROWS = 6, 2_000
 OF_A_RUN = ["recorded_at", "date"]
 
@@ -46,9 +48,9 @@ def test_the_cluster_gives_the_rows_that_one_machine_gives(
     def arguments(name: str) -> tuple[str, ...]:
         return ("--run-id", "r", "--json", "--output", str(outputs[name]), str(inputs))
 
-    on_cluster = cluster.submit(world, host, "rescore_csv.py", *arguments("cluster"))
+    on_cluster = cluster.submit(world, host, "rescore_csv.py", *arguments("cluster"), **STARTER_MODELS)
     assert on_cluster.wait_exit() == 0, on_cluster.tail()
-    alone = world.start([sys.executable, "-m", "jobs.rescore_csv", *arguments("alone")])
+    alone = world.start([sys.executable, "-m", "jobs.rescore_csv", *arguments("alone")], **STARTER_MODELS)
     assert alone.wait_exit() == 0, alone.tail()
     same = ("verdicts", "rejected", "errors")
     assert [told(on_cluster)[key] for key in same] == [told(alone)[key] for key in same]
