@@ -17,7 +17,7 @@ def require_shared_store(spark: SparkSession, location: str) -> None:
     Executors that join later are not asked: a part of theirs that is not there fails its batch.
     """
     folder = local_folder(location)
-    if folder is None or spark.sparkContext.master.startswith("local"):
+    if folder is None or str(spark.sparkContext.master).startswith("local"):
         return
     marker = folder / f".shared-{uuid.uuid4().hex}"
     try:

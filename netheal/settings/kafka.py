@@ -70,7 +70,9 @@ class KafkaSettings(Component):
     @property
     def java_options(self) -> KafkaOptions:
         """The Java client's options, for machines that have none of the files."""
-        found = {} if self.security_protocol == "PLAINTEXT" else {"security.protocol": self.security_protocol}
+        found: KafkaOptions = {}
+        if self.security_protocol != "PLAINTEXT":
+            found["security.protocol"] = self.security_protocol
         if self.sasl_mechanism:
             found |= {"sasl.mechanism": self.sasl_mechanism, "sasl.jaas.config": self._jaas()}
         if self.ssl_ca_file:

@@ -81,8 +81,8 @@ class SparkCluster:
     def add_worker(self, cores: int) -> None:
         """One more, which is awaited."""
         name = f"worker-{len(self.workers)}"
-        arguments = ("--host", LOOPBACK, "--cores", str(cores), "--memory", "1g", "--webui-port", "0")
-        arguments += ("--work-dir", str(self.folder / name / "work"), self._url)
+        arguments = ["--host", LOOPBACK, "--cores", str(cores), "--memory", "1g", "--webui-port", "0"]
+        arguments += ["--work-dir", str(self.folder / name / "work"), self._url]
         self.workers.append(self._daemon(name, "org.apache.spark.deploy.worker.Worker", *arguments))
         alive = sum(worker.process.poll() is None for worker in self.workers)
         eventually(lambda: self._alive_workers() >= alive, f"{name} has joined")

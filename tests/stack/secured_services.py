@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka.admin import (
-    AdminClient,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
+from confluent_kafka import admin
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.host.ports import LOOPBACK, choose_port
@@ -65,10 +60,10 @@ class SecuredKafka(EmbeddedKafka):
 
     def add_user(self) -> None:
         """Once started: the one who may come in."""
-        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        user = UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        for done in admin.alter_user_scram_credentials([user]).values():
+        info = admin.ScramCredentialInfo(admin.ScramMechanism.SCRAM_SHA_512, 4096)
+        user = admin.UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
+        client = admin.AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        for done in client.alter_user_scram_credentials([user]).values():
             done.result()
 
     def _write_properties(self, controller_port: int) -> None:

@@ -53,7 +53,7 @@ def test_an_uploaded_ann_and_lstm_is_an_ensemble(models: Path) -> None:
 )
 def test_the_log_says_what_was_loaded(threat_bundle: ServedBundle, version: str, words: str) -> None:
     manifest = replace(threat_bundle.manifest, version=version, training={"model": "RandomForestClassifier"})
-    assert loaded_message(manifest, Path("/m")) == words
+    assert loaded_message(manifest, "/m") == words
 
 
 @pytest.mark.usefixtures("own_logging")

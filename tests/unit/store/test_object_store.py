@@ -138,7 +138,7 @@ def test_hdfs_without_its_library_is_one_sentence() -> None:
 def test_another_kind_of_storage_is_refused(location: str) -> None:
     for setting in ("store_root", "artefacts_root", "checkpoint_dir", "rescored_root"):
         with pytest.raises(SettingsError, match=f"NETHEAL_{setting.upper()}"):
-            load_settings(**{setting: location})
+            load_settings(None, **{setting: location})
 
 
 def test_each_client_has_its_own_name_for_a_location(tmp_path: Path) -> None:
