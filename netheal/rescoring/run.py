@@ -32,6 +32,7 @@ from netheal.rescoring.unit_scorer import UnitReceipt
 from netheal.settings import Settings
 from netheal.sinks.delta_part import remove_uncommitted
 from netheal.store.delta import DeltaLog
+from netheal.store.delta_files import require_reachable
 
 AHEAD = 16
 """Units beyond the one that is committed next that may be scored already."""
@@ -71,6 +72,7 @@ class Run:
         Raises SettingsError where it cannot be done as asked, StreamRefused where stored rows are gone,
         ServiceUnavailable and NethealError where scoring or writing failed: started again it goes on.
         """
+        require_reachable({"the output": self.output})
         try:
             with self._alone():
                 work = self._work(request)

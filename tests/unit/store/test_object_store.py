@@ -128,7 +128,9 @@ def test_no_model_is_at_fault_where_the_store_is_away(bucket: str, monkeypatch: 
         require_reachable({"NETHEAL_STORE_ROOT": f"s3://{bucket}/delta"})
 
 
-def test_hdfs_without_its_library_is_one_sentence() -> None:
+def test_hdfs_without_its_library_is_one_sentence(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="hdfs://127.0.0.1:1/rescored cannot be opened"):
+        Run(settings, "hdfs://127.0.0.1:1/rescored", "r").complete(Request(["none"]), in_process, lambda *_: None)
     with pytest.raises(SettingsError, match="docs/cluster.md says what it needs") as told:
         require_reachable({"NETHEAL_STORE_ROOT": "hdfs://127.0.0.1:1/netheal"})
     assert "\n" not in str(told.value)
