@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import admin
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.host.ports import LOOPBACK, choose_port
@@ -60,9 +61,9 @@ class SecuredKafka(EmbeddedKafka):
 
     def add_user(self) -> None:
         """Once started: the one who may come in."""
-        info = admin.ScramCredentialInfo(admin.ScramMechanism.SCRAM_SHA_512, 4096)
-        user = admin.UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
-        client = admin.AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        user = UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
+        client = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         for done in client.alter_user_scram_credentials([user]).values():
             done.result()
 

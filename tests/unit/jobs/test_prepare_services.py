@@ -8,6 +8,7 @@ from jobs.stages import prepare_services, warm_up
 from netheal.kafka import topics
 from netheal.registry import starters
 from netheal.settings import Settings
+from netheal.store import delta_files
 
 
 def test_each_step_is_told_before_it_is_done(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,14 +22,22 @@ def test_each_step_is_told_before_it_is_done(settings: Settings, monkeypatch: py
         def do(*_: object) -> None:
             seen.append(name)
 
-        place = {"examine_starters": starters, "import_starters": starters, "ensure_stream_topics": topics}
+        place = {
+            "require_reachable": delta_files,
+            "examine_starters": starters,
+            "import_starters": starters,
+            "ensure_stream_topics": topics,
+        }
         monkeypatch.setattr(place.get(name, prepare_services), name, do)
 
-    for name in ("examine_starters", "import_starters", "ensure_stream_topics", "migrate", "_ask_broker"):
+    own = ("migrate", "_ask_broker")
+    for name in ("require_reachable", "examine_starters", "import_starters", "ensure_stream_topics", *own):
         step(name)
     monkeypatch.setattr(prepare_services, "connect", lambda _: NoConnection())
     prepare_services.prepare_services(settings, threading.Event(), lambda told: seen.append(f"{told}:"))
     assert seen == [
+        "looking at the stores:",
+        "require_reachable",
         "examining the starter models:",
         "examine_starters",
         "awaiting PostgreSQL:",
