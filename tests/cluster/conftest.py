@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,14 +44,3 @@ def cluster(var_folder: Path) -> Iterator[SparkCluster]:
     made = SparkCluster(var_folder / "spark-cluster")
     yield made
     made.stop()
-
-
-@pytest.fixture
-def started(cluster: SparkCluster) -> Callable[[], SparkCluster]:
-    """Two workers with a core each."""
-
-    def start() -> SparkCluster:
-        cluster.start(workers=2, cores=1)
-        return cluster
-
-    return start

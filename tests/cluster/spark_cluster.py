@@ -43,13 +43,13 @@ def bare_environment(folder: Path) -> dict[str, str]:
 
 @dataclass
 class SparkDaemon:
-    """A master or worker, in a process group of its own."""
+    """A master or worker."""
 
     process: "subprocess.Popen[bytes]"
     log: Path
 
     def kill(self) -> None:
-        """SIGKILL to it and its executors, as when a node loses its power; Python tasks have groups of their own."""
+        """SIGKILL to it, its executors and their Python tasks, as when a node loses its power."""
         family = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
         for process in [self.process, *family]:
             try:
