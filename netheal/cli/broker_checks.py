@@ -18,7 +18,7 @@ _MS_PER_S = 1_000
 
 def reach_broker(settings: Settings) -> AdminClient:
     """A client for the checks; raises ServiceUnavailable with what to do where nothing answers."""
-    admin = admin_client(settings.kafka.bootstrap_servers, settings.kafka.options)
+    admin = admin_client(settings.kafka.bootstrap_servers, settings.kafka.client_options)
     try:
         admin.describe_cluster(request_timeout=_BOUND_S).result()
     except KafkaException as error:

@@ -38,7 +38,7 @@ def position(connection: Connection, settings: Settings) -> str:
 
 
 def _state(connection: Connection, settings: Settings, topic: TopicGeneration, files: LocalFiles) -> ResumeState:
-    servers, options = settings.kafka.bootstrap_servers, settings.kafka.options
+    servers, options = settings.kafka.bootstrap_servers, settings.kafka.client_options
     try:
         found = topic_id(servers, topic.name, options)
     except StreamRefused as error:
