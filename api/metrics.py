@@ -73,8 +73,8 @@ class _Stream(Collector):
         """A service that is away takes its metrics with it; netheal_service_up says so."""
         observed = self._observer.look()
         away = {"postgres": observed.progress, "broker": observed.ends}
-        up = {(service,): 0.0 if isinstance(found, Unavailable) else 1.0 for service, found in away.items()}
-        yield gauge_family(names.SERVICE_UP, up)
+        up = {service: 0.0 if isinstance(found, Unavailable) else 1.0 for service, found in away.items()}
+        yield gauge_family(names.SERVICE_UP, {(service,): value for service, value in up.items()})
         yield single_gauge(names.READY, 0 if problems(observed) else 1)
         yield info_family(names.BUILD, [(version("netheal"), platform.python_version())])
         if observed.lag is not None:

@@ -133,7 +133,9 @@ class _Collected(Collector):
         quantiles = {(f"{share:g}",): quantile_s(recent, share) for share in _QUANTILES}
         yield gauge_family(names.JOB_RECENT_LATENCY, {key: s for key, s in quantiles.items() if s is not None})
         yield info_family(names.JOB_MODEL, [(m.model_type, m.version, m.bundle_hash) for m in self.models])
-        activated = {(m.model_type, m.version): m.activated_at.timestamp() for m in self.models if m.activated_at}
+        activated: dict[tuple[str, ...], float] = {
+            (m.model_type, m.version): m.activated_at.timestamp() for m in self.models if m.activated_at
+        }
         yield gauge_family(names.JOB_MODEL_ACTIVATED, activated)
         if self.last_batch_at is not None:
             yield single_gauge(names.JOB_LAST_BATCH, self.last_batch_at)

@@ -58,9 +58,9 @@ class MetricsServer:
     def listen_to(self, spark: "SparkSession") -> None:
         """Take Spark's own durations of every batch; the session is the same for streams that are begun again."""
         if not self._listens_to_spark:
-            from jobs.stages.progress_listener import ProgressListener
+            from jobs.stages.progress_listener import ProgressListener, add_listener
 
-            spark.streams.addListener(ProgressListener(self.metrics()))
+            add_listener(spark, ProgressListener(self.metrics()))
             self._listens_to_spark = True
 
     def _listen(self, metrics: "JobMetrics") -> None:

@@ -120,14 +120,13 @@ def _local(builder: SparkSession.Builder, settings: Settings, archive: Sequence[
     jars = os.pathsep.join(str(jar) for jar in sorted((settings.paths.tools_dir / "spark").glob("*.jar")))
     scratch = settings.paths.var_dir / "spark"
     properties = read_properties(settings.paths.conf_dir / "spark-defaults.conf")
-    options = *contained(Path(tempfile.gettempdir())), *archive
+    options = [*contained(Path(tempfile.gettempdir())), *_log_layout(settings), *archive]
     java_options = " ".join([properties.pop(_JAVA_OPTIONS, ""), *map(_quoted, options)])
     for name, value in properties.items():
         builder = builder.config(name, value)
     return (
         builder.master(f"local[{settings.stream.scoring_tasks}]")
         .config("spark.driver.extraClassPath", jars)
-        .config("spark.log.structuredLogging.enabled", str(settings.log.format == "json").lower())
         .config("spark.driver.memory", settings.stream.driver_memory)
         .config(_JAVA_OPTIONS, java_options)
         .config("spark.ui.enabled", "false")
@@ -136,6 +135,14 @@ def _local(builder: SparkSession.Builder, settings: Settings, archive: Sequence[
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
     )
+
+
+def _log_layout(settings: Settings) -> list[str]:
+    """The JVM's option for lines as JSON; Spark's own switch for it has no effect where Python starts the JVM."""
+    if settings.log.format != "json":
+        return []
+    layout = settings.paths.conf_dir / "spark-log4j2-json.properties"
+    return [f"-Dlog4j2.configurationFile={layout.resolve().as_uri()}"]
 
 
 def _quoted(option: str) -> str:

@@ -35,7 +35,8 @@ class LatencyCounts(msgspec.Struct, frozen=True):
 
 def record_times(verdicts: pa.Table) -> Times:
     """When the records of scored rows were made; a copy, which does not keep the rows themselves in memory."""
-    return pc.cast(verdicts["recorded_at"], pa.int64()).to_numpy().copy()
+    times: Times = pc.cast(verdicts["recorded_at"], pa.int64()).to_numpy().copy()
+    return times
 
 
 def count_latencies(recorded_at: Sequence[Times], done_at: datetime) -> LatencyCounts:
