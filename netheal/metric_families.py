@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import (
@@ -14,8 +15,8 @@ from prometheus_client.utils import floatToGoString
 
 from netheal.metrics import Metric
 
-Values = Mapping[tuple[str, ...], float]
-"""The values of a metric's labels, in their order -> the sample."""
+Values = Mapping[Any, float]
+"""The values of a metric's labels, a tuple in their order -> the sample."""
 
 
 def counter(metric: Metric, registry: CollectorRegistry) -> Counter:
