@@ -6,7 +6,7 @@ from collections.abc import Callable
 from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.settings import Settings
 from netheal.store.database import Connection, connect, transaction
-from netheal.store.progress import found_revision, head_revision
+from netheal.store.progress import found_revision, head_revision, wrong_tables
 
 OLDEST_MAJOR = 14
 MOST_SKEW_S = 2.0
@@ -57,11 +57,8 @@ def schema(connection: Connection) -> str:
         found = found_revision(cursor)
     if not found:
         return "no tables yet: the job makes them as it starts"
-    if found != head_revision():
-        raise SettingsError(
-            f"the tables are of revision {found}, this version's of {head_revision()}: start the job of this version,"
-            " which migrates older ones; newer ones need the netheal that made them"
-        )
+    if wrong := wrong_tables(found):
+        raise SettingsError(wrong)
     return f"revision {found}, as this version needs"
 
 

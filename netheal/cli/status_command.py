@@ -24,6 +24,7 @@ from netheal.embedded.running import (
 from netheal.errors import ServiceUnavailable
 from netheal.host.disk import DiskSpace, DiskWatch, disk_space, size_text, written_folders
 from netheal.settings import Settings
+from netheal.store.drift import ActiveDrift
 from netheal.store.outages import Outage, open_outages
 from netheal.store.totals import RowCounts, read_minutes, rows_of
 
@@ -162,6 +163,15 @@ def document(found: SystemStatus) -> dict[str, Any]:
             }
             for model in (figures.progress.active if figures else ())
         ],
+        "drift": [
+            {
+                "version": drift.version,
+                "state": drift.state,
+                "mean_psi": drift.mean_psi,
+                "features": dict(drift.features),
+            }
+            for drift in (figures.progress.drift if figures else ())
+        ],
         "disks": [
             {"path": str(disk.path), "free_bytes": disk.free_bytes, "total_bytes": disk.total_bytes}
             for disk in found.disks
@@ -288,7 +298,13 @@ def _figure_lines(figures: Status, recent: Recent) -> list[tuple[str, str]]:
         (f"last {_RECENT_MINUTES} min", _recent_line(recent)),
         ("last batch", last),
         ("models", ", ".join(models) or "no active model"),
+        *(("drift", _drift(found)) for found in progress.drift if found.state != "ok"),
     ]
+
+
+def _drift(found: ActiveDrift) -> str:
+    features = ", ".join(name.strip() for name, _ in found.features)
+    return f"{found.state}: traffic of {found.version}, mean PSI {found.mean_psi:.2f}, most in {features}"
 
 
 def _lag(rows: int | None, oldest_s: float | None) -> str:

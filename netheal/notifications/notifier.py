@@ -10,6 +10,7 @@ from netheal.notifications.alert_actions import AlertActions
 from netheal.notifications.channel import Channel
 from netheal.notifications.collection import collect
 from netheal.notifications.delivery import OUTAGE_SUBJECT, Delivery, outage_subject
+from netheal.notifications.drift_changes import DriftChanges
 from netheal.notifications.outage_changes import OutageChanges
 from netheal.notifications.rate_limit import RateLimit
 from netheal.notifications.source import Source
@@ -30,7 +31,8 @@ _END_S = 5.0
 
 def sources_of(settings: Settings) -> list[Source]:
     """Everything that people are told of."""
-    return [AlertActions(settings.stream.input_topic, settings.notify.link_url), AdminAlerts(), OutageChanges()]
+    rows = AlertActions(settings.stream.input_topic, settings.notify.link_url)
+    return [rows, AdminAlerts(), OutageChanges(), DriftChanges()]
 
 
 class Notifier:

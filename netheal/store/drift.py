@@ -95,6 +95,7 @@ class ActiveDrift:
     mean_psi: float
     features: tuple[tuple[str, float], ...]
     """Those that moved most, each with its PSI, the worst first."""
+    closed_at: datetime
 
 
 def added(parts: Iterable[Counts]) -> dict[str, list[int]]:
@@ -239,8 +240,8 @@ def last_judged(cursor: Cursor) -> tuple[ActiveDrift, ...]:
     """Of each active model that has one, in the caller's transaction."""
     cursor.execute(_LAST_JUDGED)
     return tuple(
-        ActiveDrift(kind, version, state, mean_psi, _with_psi(at_fault, feature_psi))
-        for kind, version, state, mean_psi, at_fault, feature_psi in cursor.fetchall()
+        ActiveDrift(kind, version, state, mean_psi, _with_psi(at_fault, feature_psi), closed_at)
+        for kind, version, state, mean_psi, at_fault, feature_psi, closed_at in cursor.fetchall()
     )
 
 
@@ -271,7 +272,7 @@ _SELECT = (
 )
 _WINDOWS, _HISTORY = (sql.SQL(_SELECT.format(counts)) for counts in ("counts", "'{}'::bigint[]"))
 _LAST_JUDGED = """
-select m.model_type, m.model_version, w.state, w.mean_psi, w.at_fault, w.feature_psi
+select m.model_type, m.model_version, w.state, w.mean_psi, w.at_fault, w.feature_psi, w.closed_at
 from models m cross join lateral (
     select * from drift_windows where bundle_hash = m.bundle_hash and closed_at is not null order by id desc limit 1
 ) w

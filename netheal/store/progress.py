@@ -85,8 +85,8 @@ def wrong_tables(revision: str) -> str:
     if not revision:
         return f"the tables are not made yet, this netheal needs {head}: start the streaming job, which makes them"
     if revision > head:
-        return f"the tables are {revision}, a newer netheal's, this one needs {head}: use the newer version"
-    return f"the tables are {revision}, this netheal needs {head}: start the job or the API of this version"
+        return f"the tables are of revision {revision}, a newer netheal's, this one needs {head}: use the newer version"
+    return f"the tables are of revision {revision}, this netheal needs {head}: start the job or the API of this version"
 
 
 def found_revision(cursor: Cursor) -> str:

@@ -190,4 +190,4 @@ def test_the_command_prints_and_says_what_is_wrong(database: Connection, api_set
     with transaction(database) as cursor:
         cursor.execute("update alembic_version set version_num = '0004'")
     refused = told()
-    assert refused.returncode == 2 and "tables of revision 0004" in refused.stderr
+    assert refused.returncode == 2 and "tables are of revision 0004" in refused.stderr

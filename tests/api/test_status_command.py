@@ -14,6 +14,7 @@ from netheal.cli.status_command import Recent, SystemStatus, read_system_status,
 from netheal.host.disk import DiskSpace
 from netheal.settings import Settings
 from netheal.store.database import Connection
+from netheal.store.drift import ActiveDrift
 from netheal.store.outages import begin_outage, record_outage
 from netheal.store.progress import ActiveVersion, Progress
 from netheal.store.stream_state import StreamState
@@ -69,7 +70,9 @@ def test_an_outage_that_lasts_is_shown_however_many_came_after_it(
 
 def test_everything_is_seen_at_a_glance() -> None:
     model = ActiveVersion("threat_detector", "forest_v1", "h", activated_at=datetime.now(UTC) - timedelta(days=5))
-    figures = Status(Progress(stream=StreamState("running", ""), active=(model,)), lag=1_200)
+    drift = ActiveDrift("threat_detector", "forest_v1", "alarm", 1.25, ((" Flow Duration", 3.0),), datetime.now(UTC))
+    progress = Progress(stream=StreamState("running", ""), active=(model,), drift=(drift,))
+    figures = Status(progress, lag=1_200)
     rows = RowCounts({"prediction": {"attack": 30, "normal": 66}, "rejected": {"nan": 4}})
     recent = Recent(rows, 95.0, {"0.5": 0.3, "0.95": 2.0})
     disks = tuple(DiskSpace(Path(name), free * 2**30, 10 * 2**30) for name, free in {"/a": 9, "/b": 3}.items())
@@ -90,6 +93,7 @@ def test_everything_is_seen_at_a_glance() -> None:
         "1,200 rows, the oldest is 1 min old",
         "4.0% of the rows rejected, latency p50 at most 0.3 s, latency p95 at most 2 s",
         "forest_v1 (active for 5 days)",
+        "alarm: traffic of forest_v1, mean PSI 1.25, most in Flow Duration",
         "3.0 GiB of 10.0 GiB free at /b",
         "http://127.0.0.1:8001/metrics",
     ):
@@ -97,4 +101,5 @@ def test_everything_is_seen_at_a_glance() -> None:
     document = status_commands.document(found)
     assert document["lag_s"] == 95.0 and document["recent"]["rejected_share"] == 0.04
     assert document["active_models"][0]["version"] == "forest_v1"
+    assert document["drift"][0]["features"] == {" Flow Duration": 3.0}
     assert document["disks"][1]["free_bytes"] == 3 * 2**30

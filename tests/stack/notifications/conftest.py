@@ -11,8 +11,11 @@ from psycopg2.extras import Json
 from netheal.contracts import attack_classes
 from netheal.errors import NethealError
 from netheal.notifications.channel import DeliveryFailed
+from netheal.notifications.collection import collect
 from netheal.notifications.message import Message
+from netheal.notifications.source import Source
 from netheal.store.database import Connection, connect, migrate, transaction
+from netheal.store.notifications import Notification
 from netheal.store.partitions import ensure_partitions
 from tests.stack.conftest import Services
 
@@ -25,6 +28,25 @@ select (%(first)s + i) * 1024 + %(partition)s, %(at)s + i * interval '1 ms', 0, 
     'logged', '10.0.' || (i %% %(sources)s / 250) || '.' || (i %% %(sources)s %% 250), '192.0.2.1'
 from generate_series(0, %(rows)s - 1) i
 """
+
+
+class Outbox:
+    """Collects a source, and reads what is new in the outbox."""
+
+    def __init__(self, connection: Connection, source: Source) -> None:
+        self._connection, self._source, self._last = connection, source, 0
+
+    def collected(self) -> list[Notification]:
+        collect(self._connection, [self._source], datetime.now(UTC))
+        with transaction(self._connection) as cursor:
+            cursor.execute(
+                "select source, severity, subject, title, n, first_at, last_at, details, id from notifications"
+                " where id > %s order by id",
+                (self._last,),
+            )
+            found = [Notification(*row) for row in cursor.fetchall()]
+        self._last = max((of.id for of in found), default=self._last)
+        return found
 
 
 class Stream:

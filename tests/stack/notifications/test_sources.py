@@ -9,35 +9,14 @@ from psycopg2.extras import Json
 from netheal.notifications import collection
 from netheal.notifications.admin_alerts import AdminAlerts
 from netheal.notifications.alert_actions import AlertActions
-from netheal.notifications.collection import collect
 from netheal.notifications.outage_changes import OutageChanges
-from netheal.notifications.source import Source
 from netheal.store.database import Connection, transaction
-from netheal.store.notifications import Notification, store_collected
+from netheal.store.notifications import store_collected
 from netheal.store.outages import begin_outage, end_outage, record_outage
-from tests.stack.notifications.conftest import TOPIC, Stream
+from tests.stack.notifications.conftest import TOPIC, Outbox, Stream
 
 pytestmark = pytest.mark.stack
 NOW = datetime.now(UTC)
-
-
-class Outbox:
-    """Collects a source, and reads what is new in the outbox."""
-
-    def __init__(self, connection: Connection, source: Source) -> None:
-        self._connection, self._source, self._last = connection, source, 0
-
-    def collected(self) -> list[Notification]:
-        collect(self._connection, [self._source], datetime.now(UTC))
-        with transaction(self._connection) as cursor:
-            cursor.execute(
-                "select source, severity, subject, title, n, first_at, last_at, details, id from notifications"
-                " where id > %s order by id",
-                (self._last,),
-            )
-            found = [Notification(*row) for row in cursor.fetchall()]
-        self._last = max((of.id for of in found), default=self._last)
-        return found
 
 
 @pytest.fixture
