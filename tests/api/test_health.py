@@ -66,7 +66,7 @@ READY = Observed(progress(), {"0": 5, "1": 0})
         (Observed(progress(closed_age_s=999.0, opened_age_s=99.0), {"0": 9}), ["4 rows wait", "for 1 min"]),
         (Observed(progress(closed_age_s=None, done_offsets={}), {"0": 9}), ["9 rows wait", "for 10 min"]),
         (Observed(progress(active=BOTH[1:]), {"0": 5}), ["no attack_classifier is active: activate one"]),
-        (Observed(progress(revision="0001"), {"0": 5}), ["the tables are 0001", head_revision()]),
+        (Observed(progress(revision="0001"), {"0": 5}), ["the tables are of revision 0001", head_revision()]),
         (Observed(progress(revision="9999"), {"0": 5}), ["the tables are 9999, a newer netheal's", head_revision()]),
         (Observed(progress(revision="", active=()), {"0": 5}), ["not made"]),
         (Observed(Unavailable("Postgres does not answer"), {"0": 5}), ["Postgres does not answer"]),
