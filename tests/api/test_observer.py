@@ -16,6 +16,7 @@ from api.services import Services
 from netheal.cli import status
 from netheal.errors import ServiceUnavailable
 from netheal.settings import Settings
+from netheal.store import lag
 from netheal.store.database import Connection
 from netheal.store.pool import LENT_AT_MOST, Pool
 from netheal.store.progress import Progress, read_progress
@@ -99,7 +100,7 @@ def test_the_terminal_has_the_lag_of_health(
     with database, database.cursor() as cursor:
         cursor.execute("update topics set done_offsets = jsonb_build_object('0', 20) where topic = %s", (topic,))
     ends = {"0": 30, "1": 4}
-    monkeypatch.setattr(status, "end_offsets", lambda *_: ends)
+    monkeypatch.setattr(lag, "end_offsets", lambda *_: ends)
     reader = status.StatusReader(api_settings)
     try:
         assert reader.lag() == Observed(read_progress(database, topic), ends).lag == 10 + 4

@@ -150,7 +150,7 @@ def test_a_store_that_cannot_be_written(machine: Settings, tmp_path: Path) -> No
         told = problems(with_settings(machine, **{name: str(tmp_path / "file" / "delta")}))["folders"]
         assert "cannot be written and listed" in told and f"NETHEAL_{variable}" in told
     away = with_settings(machine, store_root="s3a://bucket/delta")
-    assert any("not tried, as not on this machine: s3a://bucket/delta" in check.text for check in doctor(away))
+    assert any("not tried, as not on this machine: s3://bucket/delta" in check.text for check in doctor(away))
 
 
 def test_servers_that_do_not_answer(machine: Settings) -> None:
