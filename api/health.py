@@ -65,7 +65,7 @@ def _of_drift(found: ActiveDrift) -> str:
     far = "far from" if found.state == "alarm" else "at some distance from"
     features = ", ".join(name.strip() for name, _ in found.features)
     return (
-        f"traffic of {found.version} lies {far} its training (mean PSI {found.mean_psi:.2f}), most of all {features}:"
+        f"traffic of {found.model} lies {far} its training (mean PSI {found.mean_psi:.2f}), most of all {features}:"
         " see docs/drift.md"
     )
 

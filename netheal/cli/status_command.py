@@ -165,6 +165,7 @@ def document(found: SystemStatus) -> dict[str, Any]:
         ],
         "drift": [
             {
+                "model_type": drift.model_type,
                 "version": drift.version,
                 "state": drift.state,
                 "mean_psi": drift.mean_psi,
@@ -304,7 +305,7 @@ def _figure_lines(figures: Status, recent: Recent) -> list[tuple[str, str]]:
 
 def _drift(found: ActiveDrift) -> str:
     features = ", ".join(name.strip() for name, _ in found.features)
-    return f"{found.state}: traffic of {found.version}, mean PSI {found.mean_psi:.2f}, most in {features}"
+    return f"{found.state}: traffic of {found.model}, mean PSI {found.mean_psi:.2f}, most in {features}"
 
 
 def _lag(rows: int | None, oldest_s: float | None) -> str:

@@ -35,7 +35,7 @@ class DriftChanges:
 
     def _notification(self, found: ActiveDrift) -> Notification:
         features = [(name.strip(), round(psi, 4)) for name, psi in found.features]
-        title = f"Traffic of {found.version} is {_MEANING[found.state]}: mean PSI {found.mean_psi:.2f}"
+        title = f"Traffic of {found.model} is {_MEANING[found.state]}: mean PSI {found.mean_psi:.2f}"
         if found.state != "ok":
             title += ", most in " + ", ".join(name for name, _ in features)
         details = {
@@ -46,6 +46,6 @@ class DriftChanges:
             "features": dict(features),
         }
         times = found.closed_at, found.closed_at
-        subject = f"drift of {found.version}"
+        subject = f"drift of {found.model}"
         severity = _SEVERITY[found.state]
         return Notification(self.name, severity, subject, printable(title, _TITLE_CHARS), 1, *times, details)

@@ -97,6 +97,11 @@ class ActiveDrift:
     """Those that moved most, each with its PSI, the worst first."""
     closed_at: datetime
 
+    @property
+    def model(self) -> str:
+        """For a person: two models of different types may have the same version."""
+        return f"the {self.model_type.replace('_', ' ')} {self.version}"
+
 
 def added(parts: Iterable[Counts]) -> dict[str, list[int]]:
     """The sum of counts, bundle by bundle."""

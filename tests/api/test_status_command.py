@@ -93,7 +93,7 @@ def test_everything_is_seen_at_a_glance() -> None:
         "1,200 rows, the oldest is 1 min old",
         "4.0% of the rows rejected, latency p50 at most 0.3 s, latency p95 at most 2 s",
         "forest_v1 (active for 5 days)",
-        "alarm: traffic of forest_v1, mean PSI 1.25, most in Flow Duration",
+        "alarm: traffic of the threat detector forest_v1, mean PSI 1.25, most in Flow Duration",
         "3.0 GiB of 10.0 GiB free at /b",
         "http://127.0.0.1:8001/metrics",
     ):
