@@ -42,7 +42,7 @@ export class Plot {
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { show: false },
       scales: {
-        x: this.bars ? { time: this.time, range: (_, low, high) => [low - 0.5, high + 0.5] } : { time: this.time },
+        x: { time: this.time, range: this.bars ? (_, low, high) => [low - 0.5, high + 0.5] : aroundOne },
         y: { range: (_, low, high) => [0, Math.max(this.top ?? 0, high === null ? 1 : high * 1.15, 0.001)] },
       },
       axes: [
@@ -54,5 +54,7 @@ export class Plot {
   }
 }
 
+/** One point alone has some time around it: there are no two ticks within a millisecond. */
+const aroundOne = (_, low, high) => (low === high && low !== null ? [low - 1800, high + 300] : [low, high]);
 const clock = (_, values) => values.map((at) => new Date(at * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
 const whole = (value) => (Number.isInteger(value) ? String(value) : "");
