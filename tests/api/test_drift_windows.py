@@ -146,7 +146,8 @@ def test_an_alarm_is_a_note_of_health_and_stands_in_the_metrics(
     Stream(database, registered).batch({registered.hash: traffic(registered, 1_000, moved=30)})
     health = client.get("/api/v1/health").get_json()
     (note,) = health["notes"]
-    assert f"traffic of the attack classifier {registered.manifest.version} lies far from its training (mean PSI " in note
+    model = f"the attack classifier {registered.manifest.version}"
+    assert f"traffic of {model} lies far from its training (mean PSI " in note
     assert not any("PSI" in reason for reason in health["reasons"])
     metrics = client.get("/metrics").text
     labels = f'{{model_type="attack_classifier",version="{registered.manifest.version}"}}'
