@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
+from netheal.notifications.notifier import sources_of
 from netheal.store.database import connect, migrate
 from netheal.store.outages import begin_outage
 from netheal.store.partitions import ensure_partitions
@@ -46,7 +47,8 @@ def rows(world: World) -> Iterator[Stream]:
 
 def collected_once(world: World) -> None:
     """Wait until the notifier knows where to begin."""
-    eventually(lambda: len(world.ask("select 1 from notification_sources")) == 3, "every source is collected")
+    sources = len(sources_of(world.settings))
+    eventually(lambda: len(world.ask("select 1 from notification_sources")) == sources, "every source is collected")
 
 
 def counted(hook: WebhookServer) -> dict[str, int]:
