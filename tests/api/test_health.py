@@ -67,7 +67,10 @@ READY = Observed(progress(), {"0": 5, "1": 0})
         (Observed(progress(closed_age_s=None, done_offsets={}), {"0": 9}), ["9 rows wait", "for 10 min"]),
         (Observed(progress(active=BOTH[1:]), {"0": 5}), ["no attack_classifier is active: activate one"]),
         (Observed(progress(revision="0001"), {"0": 5}), ["the tables are of revision 0001", head_revision()]),
-        (Observed(progress(revision="9999"), {"0": 5}), ["the tables are 9999, a newer netheal's", head_revision()]),
+        (
+            Observed(progress(revision="9999"), {"0": 5}),
+            ["the tables are of revision 9999, a newer netheal's", head_revision()],
+        ),
         (Observed(progress(revision="", active=()), {"0": 5}), ["not made"]),
         (Observed(Unavailable("Postgres does not answer"), {"0": 5}), ["Postgres does not answer"]),
         (Observed(progress(), Unavailable("the broker does not answer")), ["the broker does not answer"]),
