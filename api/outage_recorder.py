@@ -7,6 +7,7 @@ whatever else ended meanwhile. Of several API processes on one database the one 
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,8 @@ import psycopg2
 from api.health import OBSERVED, Problem, problems
 from api.observer import Observer
 from netheal.errors import ServiceUnavailable
-from netheal.store.database import Connection, connect, transaction
+from netheal.store.advisory_lock import release_lock, take_lock
+from netheal.store.database import Connection, connect
 from netheal.store.outages import begin_outage, end_outage, open_outages, record_outage
 from netheal.telemetry import emit
 
@@ -68,10 +70,17 @@ class OutageRecorder:
             self._write(now)
         except (ServiceUnavailable, psycopg2.Error) as error:
             emit("outage.not_written", reason=str(error))
-            self.close()
+            self._disconnect()
 
     def close(self) -> None:
-        """Give the connection back, and the lock with it."""
+        """Give the lock back, which the server would do only once it sees that the connection has ended; and that."""
+        if self._connection is not None and self._writes:
+            with suppress(ServiceUnavailable, psycopg2.Error):
+                release_lock(self._connection, _LOCK)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        """Without a word to the server, which may not answer."""
         if self._connection is not None:
             self._connection.close()
         self._connection, self._writes = None, False
@@ -93,7 +102,7 @@ class OutageRecorder:
     def _write(self, now: datetime) -> None:
         postgres = self._troubles.get("postgres")
         if postgres is not None and postgres.well_since is None:
-            self.close()
+            self._disconnect()
             return
         connection = self._store()
         for subject, trouble in list(self._troubles.items()):
@@ -122,9 +131,7 @@ class OutageRecorder:
         if self._connection is None or self._connection.closed:
             self._connection = self.open_store()
         if not self._writes:
-            with transaction(self._connection) as cursor:
-                cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (_LOCK,))
-                self._writes = cursor.fetchone() == (True,)
+            self._writes = take_lock(self._connection, _LOCK, patience_s=0.0)
             if self._writes:
                 self._take_over(self._connection)
         return self._connection
