@@ -25,6 +25,14 @@ def job_parser(command: str, description: str) -> ArgumentParser:
     return parser
 
 
+def logging_settings(var: Path | None) -> Settings:
+    """The settings, for the folder `var` where one is named, with events written to stderr as they say."""
+    configure_logging()
+    settings = load_settings() if var is None else load_settings(var_dir=var.absolute())
+    configure_logging(log_format=settings.log.format)
+    return settings
+
+
 def run_job(
     parser: ArgumentParser,
     arguments: Sequence[str] | None,
@@ -33,11 +41,8 @@ def run_job(
 ) -> int:
     """Run the job and print its report; the exit status, 2 where it failed: then one sentence on stderr says why."""
     options = parser.parse_args(arguments)
-    configure_logging()
     try:
-        settings = load_settings() if options.var is None else load_settings(var_dir=options.var.absolute())
-        configure_logging(log_format=settings.log.format)
-        report = job(settings, options)
+        report = job(logging_settings(options.var), options)
     except NethealError as error:
         print(f"netheal: {error}", file=sys.stderr)
         return _FAILED_STATUS

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jobs.command_line import logging_settings
 from netheal.embedded.running import named_postgres
 from netheal.errors import NethealError, ServiceUnavailable, SettingsError
 from netheal.notifications.channel import Channel, DeliveryFailed
 from netheal.notifications.channels import channels_of
 from netheal.notifications.message import self_test_message
 from netheal.notifications.notifier import Notifier
-from netheal.settings import Settings, load_settings
+from netheal.settings import Settings
 from netheal.store.database import migrate
-from netheal.telemetry import configure_logging, emit
+from netheal.telemetry import emit
 
 _FAILED_STATUS = 1
 _REFUSED_STATUS = 2
@@ -66,9 +67,8 @@ def _parser() -> ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point."""
     options = _parser().parse_args(arguments)
-    configure_logging()
     try:
-        settings = load_settings() if options.var is None else load_settings(var_dir=options.var.absolute())
+        settings = logging_settings(options.var)
         channels = channels_of(settings.notify)
         if not channels:
             raise SettingsError(
