@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined]
 
 from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.kafka.clients import admin_client
-from netheal.kafka.topics import end_offsets, topic_reader
+from netheal.kafka.topics import end_offsets, first_records, topic_reader
 from netheal.settings import Settings
 
 MOST_SKEW_S = 2.0
@@ -89,14 +89,6 @@ def _newest_s(consumer: Consumer, topic: str) -> float:
         ends = end_offsets(consumer, topic, _BOUND_S)
     except ServiceUnavailable:
         return 0.0
-    last = [TopicPartition(topic, int(partition), end - 1) for partition, end in ends.items() if end > 0]
-    consumer.assign(last)
-    newest_ms, left, limit = 0, {of.partition for of in last}, time.monotonic() + _BOUND_S
-    while left and time.monotonic() < limit:
-        message = consumer.poll(0.2)
-        if message is None:
-            continue
-        if message.error() is None:
-            newest_ms = max(newest_ms, message.timestamp()[1])
-        left.discard(message.partition())
-    return newest_ms / _MS_PER_S
+    last = {partition: end - 1 for partition, end in ends.items() if end > 0}
+    times_ms = [message.timestamp()[1] for message in first_records(consumer, topic, last, _BOUND_S)]
+    return max(times_ms, default=0) / _MS_PER_S

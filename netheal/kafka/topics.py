@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
@@ -16,6 +16,7 @@ from netheal.settings import Settings
 _TIMEOUT_S = 15.0
 _READER_TIMEOUT_S = 10.0
 _PAUSE_S = 0.1
+_POLL_S = 0.2
 
 
 def ensure_stream_topics(settings: Settings) -> None:
@@ -126,3 +127,35 @@ def _answer(result: Callable[[], object], what: str, fine: int) -> bool:
             return False
         raise ServiceUnavailable(f"Kafka did not {what}: {error.args[0].str()}") from error
     return True
+
+
+def first_records(consumer: Consumer, topic: str, starts: Offsets, timeout_s: float) -> list[Message]:
+    """The first record at or after each of these offsets; a partition with only transaction markers has none.
+
+    Raises ServiceUnavailable where the broker does not give them in time.
+    """
+    if not starts:
+        return []
+    consumer.assign([TopicPartition(topic, int(partition), offset) for partition, offset in starts.items()])
+    try:
+        return _first_of_each(consumer, {int(partition) for partition in starts}, timeout_s)
+    finally:
+        consumer.unassign()
+
+
+def _first_of_each(consumer: Consumer, left: set[int], timeout_s: float) -> list[Message]:
+    limit = time.monotonic() + timeout_s
+    found: list[Message] = []
+    while left:
+        message = consumer.poll(_POLL_S)
+        if message is None:
+            if time.monotonic() > limit:
+                raise ServiceUnavailable(f"the broker gave no record within {timeout_s:.0f} s")
+            continue
+        partition, error = message.partition(), message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise ServiceUnavailable(f"the broker gave no record: {error.str()}") from KafkaException(error)
+        if error is None and partition in left:
+            found.append(message)
+        left.discard(-1 if partition is None else partition)
+    return found

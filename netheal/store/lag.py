@@ -1,19 +1,16 @@
 """How far the stream is behind: rows that wait, and since when the oldest of them does."""
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer
 
-from netheal.errors import ServiceUnavailable
 from netheal.kafka.offsets import Offsets
-from netheal.kafka.topics import end_offsets
+from netheal.kafka.topics import end_offsets, first_records
 from netheal.store.database import Connection, transaction
 from netheal.store.topics import done_offsets, lag_rows
 
 _MS_PER_S = 1_000
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -51,28 +48,6 @@ def _ends_and_done(connection: Connection, consumer: Consumer, topic: str, timeo
 
 def _first_recorded_at(consumer: Consumer, topic: str, starts: Offsets, timeout_s: float) -> datetime | None:
     """The least timestamp among the first records at or after these offsets; None where none has one."""
-    consumer.assign([TopicPartition(topic, int(partition), offset) for partition, offset in starts.items()])
-    try:
-        times_ms = _first_times_ms(consumer, {int(partition) for partition in starts}, timeout_s)
-    finally:
-        consumer.unassign()
+    times = [message.timestamp() for message in first_records(consumer, topic, starts, timeout_s)]
+    times_ms = [time_ms for kind, time_ms in times if kind and time_ms >= 0]
     return datetime.fromtimestamp(min(times_ms) / _MS_PER_S, UTC) if times_ms else None
-
-
-def _first_times_ms(consumer: Consumer, left: set[int], timeout_s: float) -> list[int]:
-    """A partition that has no more than the marks of transactions has no first record."""
-    limit, found = time.monotonic() + timeout_s, []
-    while left:
-        message = consumer.poll(_POLL_S)
-        if message is None:
-            if time.monotonic() > limit:
-                raise ServiceUnavailable(f"the broker gave no record within {timeout_s:.0f} s")
-            continue
-        partition, error = message.partition(), message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise ServiceUnavailable(f"the broker gave no record: {error.str()}") from KafkaException(error)
-        if error is None and partition in left:
-            kind, time_ms = message.timestamp()
-            found += [time_ms] if kind and time_ms >= 0 else []
-        left.discard(-1 if partition is None else partition)
-    return found
