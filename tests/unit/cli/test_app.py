@@ -1,27 +1,17 @@
 """The command answers a wrong order in one sentence, before anything is started."""
 
 import json
-import logging
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from netheal.cli.app import app, main
 from netheal.errors import SettingsError
 
-
-@pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """The command sets up the process's logging, on a stream that ends with the test."""
-    handlers = list(logging.root.handlers)
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
+pytestmark = pytest.mark.usefixtures("own_logging")  # the command sets it up, on a stream that ends with the test
 
 
 @pytest.fixture
