@@ -93,6 +93,7 @@ lint: dev
 .venv/.installed: pyproject.toml .venv/.synced
 	@echo "== 4/5 netheal itself"
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m netheal.records.json_scan
 	@touch $@
 
 .venv/.jars: conf/ivy.xml .venv/.installed
@@ -102,7 +103,7 @@ lint: dev
 
 .venv/.dev: requirements-dev.lock .venv/.installed
 	@echo "== packages for tests and training: 1.5 GB more"
-	@$(UV) pip sync --require-hashes requirements-dev.lock
+	@$(UV) pip sync --compile-bytecode --require-hashes requirements-dev.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
