@@ -1,164 +1,133 @@
-"""Messages to columns: in bulk where a message is plain, one by one where it is not.
+"""Messages to columns: by compiled code where a message is plain, one by one where it is not.
 
-The quick decoder accepts nothing that the strict parser would refuse, and reads the same values; what it refuses,
-the strict parser reads, and says what is wrong. A duplicated key means its last value, in both.
+The scan accepts nothing that the strict parser would refuse, and reads the same values; what it leaves, the strict
+parser reads, and says what is wrong. A duplicated key means its last value.
 """
 
 import math
+from collections.abc import Iterable
 from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netheal.records.decoded import DecodedFlows, FloatArray, split_category
-from netheal.records.envelope import envelope_table
+from netheal.records.decoded import DecodedFlows, split_category
+from netheal.records.envelope import MAX_ENVELOPE_CHARS, MAX_PORT, PORT, envelope_table, port_array
+from netheal.records.json_scan.fields import BoolArray, Scanned, Strings, scan_messages
+from netheal.records.json_scan.names import known_names
+from netheal.records.json_scan.values import TEXT
 from netheal.records.reasons import Rejection
-from netheal.records.shape import Shape
-from netheal.records.strict_parser import MAX_VALUE_BYTES, InvalidMessage, parse_object, read_message
+from netheal.records.strict_parser import MAX_VALUE_BYTES, InvalidMessage, read_message
 from netheal.records.vocabulary import Vocabulary
-
-_MOST_SHAPES = 64
-_ROWS_IN_CACHE = 256
-"""Rows whose Python objects fit the processor's cache: decoding 10,000 at once takes nearly twice as long."""
 
 
 class MessageDecoder:
-    """Decodes messages of one vocabulary; making one costs milliseconds, so keep it.
-
-    Messages of one sender have the same keys. A decoder made for just these keys is quicker than one for
-    the whole vocabulary; a message that has another set of keys goes to the latter.
-    """
+    """Decodes messages of one vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._any_keys = Shape.of_all(vocabulary)
-        self._shapes: dict[tuple[str, ...], Shape] = {}
-        self._usual = self._any_keys
+        texts = *vocabulary.categories, *chain.from_iterable(vocabulary.envelope.values())
+        self._names = known_names(vocabulary.numbers, texts)
+        place = {name: field for field, name in enumerate((*vocabulary.numbers, *texts))}
+        self._categories = {name: place[name] for name in vocabulary.categories}
+        self._envelope = {
+            field: [place[name] for name in spellings] for field, spellings in vocabulary.envelope.items()
+        }
 
     def decode(self, values: pa.Array) -> DecodedFlows:
         """Decode a binary array of n messages; never raises for what a message holds."""
-        columns = _Columns(self.vocabulary)
-        plain = _plain(values)
-        unusual: list[tuple[int, bytes | None]]
-        for start in range(0, len(values), _ROWS_IN_CACHE):
-            chunk = values.slice(start, _ROWS_IN_CACHE).to_pylist()
-            unusual = self._decode_usual(chunk, start, columns) if plain else [*enumerate(chunk, start)]
-            if unusual:
-                self._decode_each(unusual, columns)
-        return columns.decoded()
+        scanned = scan_messages(self._names, values)
+        identities = {field: scanned.first_of(fields) for field, fields in self._envelope.items() if fields}
+        plain = scanned.plain & readable(values)
+        for cells in identities.values():
+            plain &= cells.end - cells.begin <= MAX_ENVELOPE_CHARS
+        quick = self._plain_flows(scanned, identities, plain)
+        return quick if plain.all() else _together(quick, self._parse_strictly(values, np.flatnonzero(~plain).tolist()))
 
-    def _decode_usual(self, chunk: list[bytes], start: int, columns: "_Columns") -> list[tuple[int, bytes | None]]:
-        """Decode what has the usual keys; gives back the rest with its places."""
-        shape, decode = self._usual, self._usual.decode
-        flows: list[Any] = []
-        position: list[int] = []
-        unusual: list[tuple[int, bytes | None]] = []
-        for at, value in enumerate(chunk, start):
+    def _plain_flows(self, scanned: Scanned, identities: dict[str, Strings], plain: BoolArray) -> DecodedFlows:
+        rows = np.flatnonzero(plain)
+        every = len(rows) == len(plain)
+        categories: dict[str, list[str | None] | None] = {}
+        for name, field in self._categories.items():
+            cells = scanned.column(field) if every else scanned.column(field).take(rows)
+            texts = np.equal(cells.form, TEXT)
+            categories[name] = cells.texts() if texts.any() else None
+        width = len(self.vocabulary.features)
+        matrix = scanned.numbers[:, :width] if every else scanned.numbers[rows, :width]
+        arrays = {field: _identity(field, identities.get(field), rows, every) for field in self.vocabulary.envelope}
+        return DecodedFlows(self.vocabulary, rows, matrix, categories, pa.table(arrays), [])
+
+    def _parse_strictly(self, values: pa.Array, positions: Iterable[int]) -> DecodedFlows:
+        """The messages at `positions` by the strict parser."""
+        words = self.vocabulary
+        kept: list[int] = []
+        flows: list[dict[str, Any]] = []
+        rejected: list[Rejection] = []
+        for at in positions:
             try:
-                flows.append(decode(value))
-            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-                unusual.append((at, value))
+                flows.append(read_message(values[at].as_py(), words))
+            except InvalidMessage as refused:
+                rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
             else:
-                position.append(at)
-        columns.extend(shape, flows, position)
-        if len(unusual) > len(flows) or shape is self._any_keys:
-            self._learn(chunk)
-        return unusual
-
-    def _learn(self, chunk: list[bytes]) -> None:
-        """Take the keys of a message in the middle of the chunk for the usual ones, if it has plain ones."""
-        try:
-            keys = tuple(parse_object(chunk[len(chunk) // 2]))
-        except InvalidMessage:
-            return
-        if keys not in self._shapes:
-            if len(self._shapes) >= _MOST_SHAPES or not Shape.possible(keys):
-                return
-            self._shapes[keys] = Shape.of_keys(self.vocabulary, keys)
-        self._usual = self._shapes[keys]
-
-    def _decode_each(self, messages: list[tuple[int, bytes | None]], columns: "_Columns") -> None:
-        """Decode messages of any keys one by one; the strict parser reads what the quick decoder refuses."""
-        flows: list[Any] = []
-        position: list[int] = []
-        for at, value in messages:
-            try:
-                flow = self._decode_one(value)
-            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-                try:
-                    flow = self._parse_strictly(value)
-                except InvalidMessage as refused:
-                    columns.rejected.append(Rejection(at, refused.reason, refused.field, refused.detail))
-                    continue
-            flows.append(flow)
-            position.append(at)
-        columns.extend(self._any_keys, flows, position)
-
-    def _decode_one(self, value: bytes | None) -> Any:
-        """The quick decoder for a message of any keys; raises for what is not plain."""
-        if value is None or len(value) > MAX_VALUE_BYTES:
-            raise ValueError
-        value.decode("utf-8")
-        return self._any_keys.decode(value)
-
-    def _parse_strictly(self, value: bytes | None) -> Any:
-        return self._any_keys.flow(read_message(value, self.vocabulary))
-
-
-class _Columns:
-    """Flows turned into columns, chunk by chunk, of whatever shapes."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.rejected: list[Rejection] = []
-        self._vocabulary = vocabulary
-        self._position: list[int] = []
-        self._blocks: list[FloatArray] = []
-        spellings = chain.from_iterable(vocabulary.envelope.values())
-        self._others: dict[str, list[Any]] = {name: [] for name in spellings}
-        self._categories: dict[str, list[Any]] = {name: [] for name in vocabulary.categories}
-
-    def extend(self, shape: "Shape", flows: list[Any], position: list[int]) -> None:
-        """Append flows of one shape, which stand at `position` in the batch."""
-        if not flows:
-            return
-        width = len(shape.numbers)
-        rows = list(map(msgspec.structs.astuple, flows))
-        packed = b"".join([shape.pack(*row[:width]) for row in rows])
-        block = np.full((len(rows), len(self._vocabulary.numbers)), np.nan)
-        block[:, shape.places] = np.frombuffer(packed, dtype=np.float64).reshape(len(rows), width)
-        self._blocks.append(block)
-        self._position += position
-        there = dict(zip(shape.others, zip(*[row[width:] for row in rows], strict=True), strict=False))
-        for columns, absent in ((self._others, None), (self._categories, math.nan)):
-            for name, column in columns.items():
-                column.extend(there[name] if name in there else [absent] * len(rows))
-
-    def decoded(self) -> DecodedFlows:
-        """All of it, in the order of the batch."""
-        position = np.array(self._position, dtype=np.int64)
-        numbers = np.concatenate([np.empty((0, len(self._vocabulary.numbers))), *self._blocks])
-        split = {name: split_category(column) for name, column in self._categories.items()}
-        matrix = np.column_stack([numbers, *(codes for codes, _ in split.values())])
+                kept.append(at)
+        split = {name: split_category([flow.get(name, math.nan) for flow in flows]) for name in words.categories}
+        numbers = [[flow.get(name, math.nan) for name in words.numbers] for flow in flows]
+        block = np.array(numbers, np.float64).reshape(len(flows), len(words.numbers))
+        matrix = np.column_stack([block, *(codes for codes, _ in split.values())])
+        spellings = [name for names in words.envelope.values() for name in names]
+        envelope = envelope_table({name: [flow.get(name) for flow in flows] for name in spellings}, words, len(flows))
         categories = {name: texts for name, (_, texts) in split.items()}
-        envelope = envelope_table(self._others, self._vocabulary, len(position))
-        if (np.diff(position) < 0).any():
-            order = np.argsort(position)
-            position, matrix, envelope = position[order], matrix[order], envelope.take(pa.array(order))
-            categories = {n: t if t is None else [t[at] for at in order] for n, t in categories.items()}
-        rejected = sorted(self.rejected, key=attrgetter("position"))
-        return DecodedFlows(self._vocabulary, position, matrix, categories, envelope, rejected)
+        return DecodedFlows(words, np.array(kept, np.int64), matrix, categories, envelope, rejected)
 
 
-def _plain(values: pa.Array) -> bool:
-    """Whether all values are UTF-8 and short enough, so that the quick decoder may be asked without a look at each."""
-    if len(values) and (pc.max(pc.binary_length(values)).as_py() or 0) > MAX_VALUE_BYTES:
-        return False
-    try:
-        values.cast(pa.string())
-    except pa.ArrowInvalid:
-        return False
-    return True
+def _identity(field: str, cells: Strings | None, rows: Any, every: bool) -> pa.Array:
+    kind = pa.int32() if field == PORT else pa.string()
+    if cells is None or not cells.there:
+        return pa.nulls(len(rows), kind)
+    cells = cells if every else cells.take(rows)
+    return _ports(cells) if field == PORT else cells.array()
+
+
+def _ports(cells: Strings) -> pa.Array:
+    """Ports as int32, null where there is none."""
+    if (cells.form == TEXT).any():
+        return port_array(cells.cells())
+    with np.errstate(invalid="ignore"):
+        inside = (cells.number >= 0) & (cells.number <= MAX_PORT) & (np.floor(cells.number) == cells.number)
+    return pa.array(np.where(inside, cells.number, 0).astype(np.int32), mask=~inside)
+
+
+def _together(one: DecodedFlows, other: DecodedFlows) -> DecodedFlows:
+    """Both, in the order of the batch."""
+    position = np.concatenate([one.position, other.position])
+    order = np.argsort(position)
+    categories: dict[str, list[str | None] | None] = {}
+    for name in one.categories:
+        parts = [(flows.categories[name], len(flows.position)) for flows in (one, other)]
+        both = [text for texts, rows in parts for text in texts or [None] * rows]
+        categories[name] = [both[at] for at in order] if any(texts for texts, _ in parts) else None
+    return DecodedFlows(
+        one.vocabulary,
+        position[order],
+        np.concatenate([one.matrix, other.matrix])[order],
+        categories,
+        pa.concat_tables([one.envelope, other.envelope]).take(pa.array(order)),
+        sorted([*one.rejected, *other.rejected], key=attrgetter("position")),
+    )
+
+
+def readable(values: pa.Array) -> BoolArray:
+    """Which of the messages are UTF-8 and short enough, [n]; found by halves, as nearly always all are."""
+    if len(values) and (pc.max(pc.binary_length(values)).as_py() or 0) <= MAX_VALUE_BYTES:
+        try:
+            values.cast(pa.string())
+            return np.ones(len(values), bool)
+        except pa.ArrowInvalid:
+            pass
+    if len(values) <= 1:
+        return np.zeros(len(values), bool)
+    middle = len(values) // 2
+    return np.concatenate([readable(values.slice(0, middle)), readable(values.slice(middle))])

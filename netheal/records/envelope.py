@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from netheal.records.vocabulary import Vocabulary
 
 MAX_PORT = 65535
+PORT = "src_port"
+"""The one field that is a number."""
 MAX_ENVELOPE_CHARS = 1024
 """A longer identity is no identity: it would only swell every sink."""
 
@@ -25,11 +27,11 @@ def envelope_table(cells: Mapping[str, list[Any]], vocabulary: Vocabulary, rows:
         for column in (cells[name] for name in spellings[1:]):
             if None in found and column.count(None) < rows:
                 found = [old if old is not None else new for old, new in zip(found, column, strict=True)]
-        kind = pa.int32() if field == "src_port" else pa.string()
+        kind = pa.int32() if field == PORT else pa.string()
         if found.count(None) == rows:
             arrays[field] = pa.nulls(rows, kind)
         else:
-            arrays[field] = _port_array(found) if field == "src_port" else _text_array(found)
+            arrays[field] = port_array(found) if field == PORT else _text_array(found)
     return pa.table(arrays)
 
 
@@ -44,7 +46,7 @@ def _text_array(values: list[Any]) -> pa.Array:
     return texts
 
 
-def _port_array(values: list[Any]) -> pa.Array:
+def port_array(values: list[Any]) -> pa.Array:
     """Ports 0–65535 as int32, from whole numbers or their text; anything else is null."""
     if not set(map(type, values)) <= {int, type(None)}:
         values = list(map(_whole_number, values))

@@ -1,4 +1,4 @@
-"""The quick decoder accepts nothing that the strict parser refuses, and reads the same values to the bit.
+"""The scan takes nothing that the strict parser refuses, and reads the same values to the bit.
 
 Generated messages start as flow records and are then mutated in their JSON text, so that most of them lie
 at the border of what either decoder takes. What only the strict parser takes (NaN and Infinity in fields
@@ -6,25 +6,23 @@ that nobody knows, null for an absent feature, lone surrogates in unknown fields
 """
 
 import json
-import math
 import re
 import struct
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netheal.contracts import wire_contracts
-from netheal.records.decode import MessageDecoder
-from netheal.records.strict_parser import InvalidMessage
+from netheal.records.decode import MessageDecoder, readable
+from netheal.records.decoded import DecodedFlows
+from netheal.records.json_scan.fields import scan_messages
 from netheal.records.vocabulary import vocabulary
 
 DECODER = MessageDecoder(vocabulary(wire_contracts()))
 WORDS = DECODER.vocabulary
 SPELLINGS = [name for names in WORDS.envelope.values() for name in names]
-REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, InvalidMessage)
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+0-9.eE]+|[a-zA-Z]+|\s+|.', re.DOTALL)
 
 digits = st.text("0123456789", min_size=1, max_size=25)
@@ -102,22 +100,19 @@ def _wounded(draw: st.DrawFn, text: bytes) -> bytes:
     return changed[kind]
 
 
-def bits(flow: Any) -> list[Any]:
-    """Every field with its type; a float as its bits, NaN as one value."""
-    return [_bits(value) for value in msgspec.structs.astuple(flow)]
+def decoded(flows: DecodedFlows) -> tuple[Any, ...]:
+    """All of it, floats as their bits, what is absent as one value."""
+    texts = {name: cells or [None] * len(flows.position) for name, cells in flows.categories.items()}
+    return flows.position.tolist(), flows.matrix.tobytes(), texts, flows.envelope.to_pylist(), flows.rejected
 
 
-def _bits(value: Any) -> Any:
-    if not isinstance(value, float):
-        return type(value), value
-    return "NaN" if math.isnan(value) else struct.pack("d", value)
+def strictly(batch: list[bytes]) -> DecodedFlows:
+    return DECODER._parse_strictly(pa.array(batch, pa.binary()), range(len(batch)))
 
 
-def outcome(decode: Any, message: bytes) -> list[Any] | None:
-    try:
-        return bits(decode(message))
-    except REFUSALS:
-        return None
+def is_plain(message: bytes) -> bool:
+    values = pa.array([message], pa.binary())
+    return bool((scan_messages(DECODER._names, values).plain & readable(values))[0])
 
 
 @settings(max_examples=1_500, deadline=None)
@@ -128,10 +123,8 @@ def outcome(decode: Any, message: bytes) -> list[Any] | None:
 @example(b'{"src_ip":"\\ud83d\\ude00"}')
 @example(b'{"note":"\\ud800"}')
 @example(b'{"note":"\xff"}')
-def test_what_the_quick_decoder_accepts_the_strict_parser_reads_likewise(message: bytes) -> None:
-    quick = outcome(DECODER._decode_one, message)
-    if quick is not None:
-        assert outcome(DECODER._parse_strictly, message) == quick
+def test_what_the_scan_takes_the_strict_parser_reads_likewise(message: bytes) -> None:
+    assert decoded(DECODER.decode(pa.array([message], pa.binary()))) == decoded(strictly([message]))
 
 
 @settings(max_examples=500, deadline=None)
@@ -139,23 +132,19 @@ def test_what_the_quick_decoder_accepts_the_strict_parser_reads_likewise(message
 @example([b'{"count":1,"n\\"ote":2}'])
 @example([b'{"count":1,"\\ud800":2}'])
 @example([b'{"count":1,"count":2,"note":{"a":[1]}}'])
-def test_a_decoder_that_has_learnt_the_usual_keys_gives_what_a_fresh_one_gives(batch: list[bytes]) -> None:
-    decoder = MessageDecoder(WORDS)
-    values = pa.array(batch * 2, pa.binary())
-    fresh, learnt = decoder.decode(values), decoder.decode(values)
-    assert learnt.matrix.tobytes() == fresh.matrix.tobytes()
-    assert (learnt.position.tolist(), learnt.categories) == (fresh.position.tolist(), fresh.categories)
-    assert (learnt.envelope, learnt.rejected) == (fresh.envelope, fresh.rejected)
+def test_a_message_is_read_likewise_in_any_company(batch: list[bytes]) -> None:
+    """The scan expects the keys of the message before."""
+    assert decoded(DECODER.decode(pa.array(batch * 2, pa.binary()))) == decoded(strictly(batch * 2))
 
 
 def test_the_generated_messages_reach_both_sides_of_the_border() -> None:
-    """The property above would hold of nothing if the quick decoder refused everything."""
+    """The property above would hold of nothing if the scan left everything to the strict parser."""
     seen: list[bool] = []
 
     @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(messages())
     def look(message: bytes) -> None:
-        seen.append(outcome(DECODER._decode_one, message) is not None)
+        seen.append(is_plain(message))
 
     look()
     assert 0.05 < sum(seen) / len(seen) < 0.95
@@ -181,10 +170,6 @@ float_texts = st.one_of(
 @example("9007199254740993")
 @example("9007199254740992.99999999999999999999999999999999999999999999999")
 @example("0.500000000000000166533453693773481063544750213623046875")
-def test_the_quick_decoder_reads_a_float_as_python_does(text: str) -> None:
-    quick = outcome(DECODER._decode_one, f'{{"count":{text}}}'.encode())
-    number = float(text)
-    if quick is None:
-        assert math.isinf(number)
-    else:
-        assert quick[WORDS.numbers.index("count")] == struct.pack("d", number)
+def test_the_scan_reads_a_float_as_python_does(text: str) -> None:
+    flows = DECODER.decode(pa.array([f'{{"count":{text}}}'.encode()], pa.binary()))
+    assert struct.pack("d", flows.matrix[0, WORDS.place["count"]]) == struct.pack("d", float(text))

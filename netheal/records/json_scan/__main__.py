@@ -1,0 +1,5 @@
+"""Compiles the scan once for this machine, so that no process has to: `python -m netheal.records.json_scan`."""
+
+from netheal.records.json_scan.compiled import load_compiled
+
+load_compiled()
