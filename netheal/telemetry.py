@@ -25,7 +25,6 @@ Event = Literal[
     "model.failed",
     "registry.away",
     "batch.replayed",
-    "batch.reread",
     "parts.removed",
     "parts.not_removed",
     "batch.skipped",

@@ -29,8 +29,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame
-
 from jobs.stages.batch_attempt import TRIES_BEFORE_ALARM, Attempt, BatchFailed, cause_of
 from jobs.stages.drift_report import report_drift
 from jobs.stages.job_metrics import JobMetrics
@@ -75,7 +73,7 @@ class MicroBatch:
     current: int | None = None
     """The batch that was begun last."""
 
-    def __call__(self, records: DataFrame, batch_id: int) -> None:
+    def __call__(self, batch_id: int) -> None:
         """Steps 2 to 7. Any exception leaves the batch to be replayed.
 
         Raises BatchFailed for what fails after the pin.
@@ -83,13 +81,13 @@ class MicroBatch:
         self.current = batch_id
         clock = StepClock()
         try:
-            self._attempt(records, batch_id, clock)
+            self._attempt(batch_id, clock)
         except BaseException as error:  # a panic of a library written in Rust is no Exception
             if _INTERRUPTED not in cause_of(error):
                 self.metrics.batch_failed(clock.current)
             raise
 
-    def _attempt(self, records: DataFrame, batch_id: int, clock: StepClock) -> None:
+    def _attempt(self, batch_id: int, clock: StepClock) -> None:
         with clock.step("pin"):
             pinned = self.pin(batch_id)
         if pinned is None:
@@ -100,7 +98,7 @@ class MicroBatch:
         attempt = Attempt(batch_id, entry.attempts, entry.pins)
         self._report_earlier_failures(attempt, entry)
         try:
-            self._run(records, attempt, pinned, clock)
+            self._run(attempt, pinned, clock)
         except StreamRefused:
             raise
         except BaseException as error:
@@ -110,12 +108,10 @@ class MicroBatch:
             self._record_failure(batch_id, failure)
             raise BatchFailed(attempt, failure) from error
 
-    def _run(
-        self, records: DataFrame, attempt: Attempt, pinned: tuple[LedgerEntry, dict[str, Any]], clock: StepClock
-    ) -> None:
+    def _run(self, attempt: Attempt, pinned: tuple[LedgerEntry, dict[str, Any]], clock: StepClock) -> None:
         batch_id = attempt.batch_id
         with clock.step("score"):
-            receipts = self.scoring.score(records, batch_id, *pinned)
+            receipts = self.scoring.score(batch_id, *pinned)
         with clock.step("commit"):
             self.commit(receipts, batch_id)
         with clock.step("close"):

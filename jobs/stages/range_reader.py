@@ -1,33 +1,22 @@
-"""Reads ranges of offsets by a consumer of our own: for a batch that Spark's Kafka source cannot read.
-
-Spark turns a record's time into microseconds as it reads, and fails the whole task where that overflows.
-"""
+"""Reads a task's share of a micro-batch from Kafka: the planned offsets, and nothing else."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
+from jobs.stages import worker_connections
+from jobs.stages.record_ranges import RecordRange
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ServiceUnavailable
-from netheal.kafka.clients import topic_reader
 
-RANGES_SCHEMA = StructType(
-    [
-        StructField("partition", IntegerType(), nullable=False),
-        StructField("start", LongType(), nullable=False),
-        StructField("end", LongType(), nullable=False),
-    ]
-)
-"""`end` is exclusive."""
-
-_MOST_ROWS = 1_000
-"""In one Arrow batch: of rows as long as they may be, a gigabyte."""
-_WAIT_S = 1.0
+_MOST_ROWS = 10_000
+"""In one Arrow batch."""
+_WAIT_S = 0.1
+"""Until an Arrow batch is given that is not full: as long as the marks of transactions may hold up the end."""
 _PATIENCE_S = 60.0
 _US_PER_MS = 1_000
 _MOST_MS = np.iinfo(np.int64).max // _US_PER_MS
@@ -36,7 +25,7 @@ _NO_TIMESTAMP_MS = -1
 
 @dataclass(frozen=True)
 class RangeReader:
-    """The function that Spark runs before a ScoreTask; picklable. `kafka_options` are librdkafka's."""
+    """Reads committed records of one topic; picklable. `kafka_options` are librdkafka's."""
 
     topic: str
     bootstrap_servers: str
@@ -46,60 +35,72 @@ class RangeReader:
         """Without the options, which may hold a password."""
         return f"RangeReader({self.topic}, {self.bootstrap_servers})"
 
-    def __call__(self, ranges: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Arrow batches in `RANGES_SCHEMA` in, their committed records in `RAW_SCHEMA` out, in order.
+    def read(self, ranges: Sequence[RecordRange]) -> Iterator[pa.RecordBatch]:
+        """The records of the ranges, of one partition each, in `RAW_SCHEMA`; those of a partition in order.
 
         Raises ServiceUnavailable where the broker does not give them.
         """
-        consumer = self._consumer()
+        consumer = worker_connections.consumer(self.bootstrap_servers, self.kafka_options)
         try:
-            for batch in ranges:
-                for row in batch.to_pylist():
-                    yield from self._read(consumer, row["partition"], row["start"], row["end"])
+            yield from _Reading(consumer, self.topic, ranges).batches()
         except KafkaException as error:
+            worker_connections.forget_consumer(self.bootstrap_servers)
             raise ServiceUnavailable(f"Kafka does not give records: {error.args[0].str()}") from error
-        finally:
-            consumer.close()
 
-    def _consumer(self) -> Consumer:
-        return topic_reader(
-            self.bootstrap_servers,
-            self.kafka_options,
-            auto_offset_reset="error",  # an offset that is gone is to be told, not passed over
-            isolation_level="read_committed",
-        )
 
-    def _read(self, consumer: Consumer, partition: int, start: int, end: int) -> Iterator[pa.RecordBatch]:
-        consumer.assign([TopicPartition(self.topic, partition, start)])
+class _Reading:
+    """One share being read: `left` maps a partition that is not done to its next offset and its end."""
+
+    def __init__(self, consumer: Consumer, topic: str, ranges: Sequence[RecordRange]) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._left = {partition: (start, end) for partition, start, end in ranges}
+        consumer.assign([TopicPartition(topic, partition, start) for partition, start, _ in ranges])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Until no partition is left."""
         limit = time.monotonic() + _PATIENCE_S
-        while start < end:
-            answers = consumer.consume(min(_MOST_ROWS, end - start), _WAIT_S)
-            records = [message for message in answers if message.error() is None and _offset(message) < end]
+        while self._left:
+            wanted = sum(end - at for at, end in self._left.values())
+            answers = self._consumer.consume(min(_MOST_ROWS, wanted), _WAIT_S)
             if answers:
                 limit = time.monotonic() + _PATIENCE_S
             elif time.monotonic() > limit:
-                raise ServiceUnavailable(f"Kafka gave no record of partition {partition} in {_PATIENCE_S:.0f} s")
-            start = _next_offset(answers, start, end)
+                names = ", ".join(map(str, self._left))
+                raise ServiceUnavailable(f"Kafka gave no record of partition {names} in {_PATIENCE_S:.0f} s")
+            records = self._accept(answers)
             if records:
                 yield _as_batch(records)
+
+    def _accept(self, answers: list[Message]) -> list[Message]:
+        """The records within the ranges; takes down where each partition is, and gives up those that are done."""
+        records = []
+        for message in answers:
+            error, partition, offset = message.error(), message.partition(), _offset(message)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            if partition is None or partition not in self._left:
+                continue
+            _, end = self._left[partition]
+            if error is not None and offset < end:
+                # Behind the last record there is nothing but the marks of transactions, up to the offset of this.
+                raise ServiceUnavailable(
+                    f"partition {partition} ends at offset {offset}, and the batch at {end}: rows of the topic are lost"
+                )
+            if error is None and offset < end:
+                records.append(message)
+            if offset + 1 < end:
+                self._left[partition] = offset + 1, end
+                continue
+            del self._left[partition]
+            if self._left:
+                self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+        return records
 
 
 def _offset(message: Message) -> int:
     offset = message.offset()
     return -1 if offset is None else offset
-
-
-def _next_offset(answers: list[Message], start: int, end: int) -> int:
-    """Where to go on; at the end of the partition there is nothing left but the marks of transactions."""
-    for message in answers:
-        error = message.error()
-        if error is None:
-            start = _offset(message) + 1
-        elif error.code() == KafkaError._PARTITION_EOF:
-            return end
-        else:
-            raise KafkaException(error)
-    return start
 
 
 def _as_batch(records: list[Message]) -> pa.RecordBatch:

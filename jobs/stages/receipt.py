@@ -1,13 +1,9 @@
 """What a task tells the driver: what it wrote, and what is to be committed."""
 
 import msgspec
-import pyarrow as pa
-from pyspark.sql.types import BinaryType, StructField, StructType
 
 from netheal.store.delta import Part
 from netheal.verdicts.latency import LatencyCounts
-
-RECEIPT_SCHEMA = StructType([StructField("receipt", BinaryType(), nullable=False)])
 
 
 class TaskReceipt(msgspec.Struct, frozen=True):
@@ -28,11 +24,11 @@ class TaskReceipt(msgspec.Struct, frozen=True):
     retried: bool = False
     """Whether an earlier attempt at the task came to nothing, which may have left parts behind."""
 
-    def to_batch(self) -> pa.RecordBatch:
-        """As the one row that a task gives back to Spark."""
-        return pa.record_batch({"receipt": pa.array([msgspec.json.encode(self)], pa.binary())})
+    def encoded(self) -> bytes:
+        """As a task gives it back to Spark."""
+        return msgspec.json.encode(self)
 
 
 def read_receipt(encoded: bytes) -> TaskReceipt:
-    """The receipt in a row."""
+    """The receipt of a task."""
     return msgspec.json.decode(encoded, type=TaskReceipt)

@@ -1,7 +1,7 @@
 """The one pass inside a Spark task: score each Arrow batch, hand it to the sinks, give back a receipt."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from pyspark import TaskContext
 from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt
+from jobs.stages.record_ranges import RecordRange
 from netheal.errors import ModelFailure
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
@@ -92,17 +93,17 @@ class ScoreTask:
 
     plan: ScoringPlan
     sink_plan: SinkPlan
+    reader: RangeReader
     open_sinks: OpenSinks = Sinks
-    reader: RangeReader | None = None
-    """Reads the records where what comes in are ranges of offsets."""
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Arrow batches in `RAW_SCHEMA` in, or what `reader` takes, one receipt out."""
+    def __call__(self, share: Iterable[list[RecordRange]]) -> Iterator[bytes]:
+        """A share of the batch in, its receipt out."""
+        (ranges,) = share
         try:
-            receipt = self._score_and_write(batches if self.reader is None else self.reader(batches))
+            receipt = self._score_and_write(self.reader.read(ranges))
         except ModelFailure as failure:
             receipt = TaskReceipt(0, 0, 0, [], [], [], failure=(failure.message, failure.bundle_hash))
-        yield receipt.to_batch()
+        yield receipt.encoded()
 
     def _score_and_write(self, batches: Iterator[pa.RecordBatch]) -> TaskReceipt:
         sinks = self.open_sinks(self.sink_plan, self.plan.batch_id)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import Broadcast
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from jobs.stages.range_reader import RANGES_SCHEMA, RangeReader
-from jobs.stages.receipt import RECEIPT_SCHEMA, TaskReceipt, read_receipt
+from jobs.stages.range_reader import RangeReader
+from jobs.stages.receipt import TaskReceipt, read_receipt
+from jobs.stages.record_ranges import shares
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.schema import verdict_schema_of
@@ -24,9 +24,6 @@ from netheal.store.delta import DeltaLog
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.arrow import ScoringPlan
-
-_OVERFLOW = ("KafkaIllegalStateException", "overflows when converting")
-"""Parts of what Spark's source says of a record whose time in microseconds exceeds 64 bits."""
 
 
 @dataclass
@@ -54,7 +51,7 @@ class Scoring:
         """By hash, those that the last batch was scored with."""
         return self._bundles
 
-    def score(self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[TaskReceipt]:
+    def score(self, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[TaskReceipt]:
         """Score and write in the tasks: all sinks but the Delta commit.
 
         A model that fails is deactivated, the one before it comes back, and the batch is scored again.
@@ -64,7 +61,7 @@ class Scoring:
         pins = entry.pins
 
         def attempt(_: Set[str]) -> list[TaskReceipt]:
-            return self._attempt(records, batch_id, replace(entry, pins=pins), policy)
+            return self._attempt(batch_id, replace(entry, pins=pins), policy)
 
         def fail_over(failure: ModelFailure, failed: Set[str]) -> None:
             nonlocal pins
@@ -73,9 +70,7 @@ class Scoring:
 
         return score_with_failover(attempt, fail_over)
 
-    def _attempt(
-        self, records: DataFrame, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]
-    ) -> list[TaskReceipt]:
+    def _attempt(self, batch_id: int, entry: LedgerEntry, policy: dict[str, Any]) -> list[TaskReceipt]:
         pins = entry.pins
         plan = ScoringPlan(
             topic=pins.topic,
@@ -88,15 +83,11 @@ class Scoring:
             read_at=entry.opened_at,
         )
         ids = model_ids(self.connection, list(pins.models.values()))
-        task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids, models=pins.models), self.open_sinks)
-        try:
-            receipts = self._receipts(records, task, pins)
-        except Py4JJavaError as error:
-            if not all(part in str(error) for part in _OVERFLOW):
-                raise
-            emit("batch.reread", batch_id=batch_id)
-            self.remove_leftovers(batch_id)
-            receipts = self._receipts(self._ranges(pins), replace(task, reader=self._reader(pins)), pins)
+        reader = RangeReader(pins.topic, self.sink_plan.bootstrap_servers, self.sink_plan.kafka_options)
+        task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids, models=pins.models), reader, self.open_sinks)
+        ranges = shares(pins, self.tasks_for(pins.rows))
+        told = self.spark.sparkContext.parallelize(ranges, len(ranges)).mapPartitions(task).collect() if ranges else []
+        receipts = [read_receipt(encoded) for encoded in told]
         for receipt in receipts:
             if receipt.failure is not None:
                 raise ModelFailure(*receipt.failure)
@@ -112,19 +103,6 @@ class Scoring:
             else:
                 if parts:
                     emit("parts.removed", batch_id=batch_id, table=log.uri, parts=parts)
-
-    def _receipts(self, rows: DataFrame, task: ScoreTask, pins: BatchPins) -> list[TaskReceipt]:
-        told = rows.coalesce(self.tasks_for(pins.rows)).mapInArrow(task, RECEIPT_SCHEMA).collect()
-        return [read_receipt(bytes(row.receipt)) for row in told]
-
-    def _reader(self, pins: BatchPins) -> RangeReader:
-        return RangeReader(pins.topic, self.sink_plan.bootstrap_servers, self.sink_plan.kafka_options)
-
-    def _ranges(self, pins: BatchPins) -> DataFrame:
-        """The batch's offsets, a row for each partition that it has rows of."""
-        starts = pins.start_offsets
-        ranges = [(int(name), starts.get(name, 0), end) for name, end in pins.end_offsets.items()]
-        return self.spark.createDataFrame([r for r in ranges if r[1] < r[2]], RANGES_SCHEMA)
 
     def tasks_for(self, rows: int) -> int:
         """As many tasks as are worth their cost: each writes a part, a transaction and a receipt of its own."""

@@ -62,7 +62,7 @@ class Stream:
             query_id = records.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
             self._batch = self._open_batch(str(query_id))
         self.maintenance.run_if_due(self.logs)
-        self._batch(records, batch_id)
+        self._batch(batch_id)
 
     def maintain_if_idle(self) -> None:
         """To be called while no batch runs: it uses the same connection."""

@@ -4,13 +4,14 @@ import os
 
 import adbc_driver_postgresql.dbapi as adbc
 from adbc_driver_manager import Error
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 
 from netheal.errors import ServiceUnavailable
-from netheal.kafka.clients import idempotent_producer
+from netheal.kafka.clients import idempotent_producer, topic_reader
 
 _POSTGRES: dict[tuple[int, str], adbc.Connection] = {}
 _PRODUCERS: dict[tuple[int, str], Producer] = {}
+_CONSUMERS: dict[tuple[int, str], Consumer] = {}
 
 
 def postgres(dsn: str) -> adbc.Connection:
@@ -55,7 +56,30 @@ def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
             queue_buffering_max_messages=1_000_000,
             queue_buffering_max_kbytes=262_144,
             delivery_report_only_error=True,
+            compression_type="lz4",
             partitioner="murmur2_random",
             error_cb=forget_if_fatal,
         )
     return _PRODUCERS[key]
+
+
+def consumer(bootstrap_servers: str, options: dict[str, str]) -> Consumer:
+    """A consumer of committed records, to be assigned."""
+    key = (os.getpid(), bootstrap_servers)
+    if key not in _CONSUMERS:
+        _CONSUMERS[key] = topic_reader(
+            bootstrap_servers,
+            options,
+            auto_offset_reset="error",  # an offset that is gone is to be told, not passed over
+            isolation_level="read_committed",
+            fetch_message_max_bytes=4 * 2**20,
+            queued_max_messages_kbytes=32 * 2**10,
+        )
+    return _CONSUMERS[key]
+
+
+def forget_consumer(bootstrap_servers: str) -> None:
+    """Close one that failed."""
+    failed = _CONSUMERS.pop((os.getpid(), bootstrap_servers), None)
+    if failed is not None:
+        failed.close()

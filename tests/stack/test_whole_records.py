@@ -20,7 +20,7 @@ LONGEST = str(2**63 - 1)
 def test_a_fuzz_of_whole_records_through_the_real_sinks(
     make_world: Callable[..., World], pytestconfig: pytest.Config
 ) -> None:
-    """The first part is what Spark's own source reads; times that overflow it come after, and gaps among them."""
+    """Times of all sorts, and gaps of aborted transactions among them."""
     world = make_world(max_offsets_per_batch=6_000, serving_days=36_500)
     world.make_topics(message_timestamp_before_max_ms=LONGEST, message_timestamp_after_max_ms=LONGEST)
     records = whole_records(SEED, pytestconfig.getoption("--whole-records"))
@@ -38,8 +38,6 @@ def test_a_fuzz_of_whole_records_through_the_real_sinks(
     world.wait_done(len(records) + 400)
     world.stop(job)
     assert not job.events("job.retrying")
-    assert job.events("batch.reread"), "no batch had a time that Spark cannot read"
-    assert len(job.events("batch.reread")) < len(job.events("batch.committed")), "all batches had"
     assert_exactly_once(world)
     reasons = Counter(world.quarantine()["reason"].to_pylist())
     assert reasons["bad_timestamp"] > len(records) // 20 and len(reasons) > 10

@@ -1,6 +1,7 @@
 """A task that fails takes its Delta parts away with it, and tells of its own error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt, read_receipt
+from jobs.stages.record_ranges import RecordRange
 from jobs.stages.score_task import ScoreTask, SinkPlan, Sinks
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ModelFailure
@@ -48,22 +51,32 @@ def task(tmp_path: Path) -> ScoreTask:
     policy = read_document(PROJECT_ROOT / "conf" / "healing_policy.json")
     bundles: Any = None
     plan = ScoringPlan("flows", 0, 7, {}, bundles, parse_policy(policy).version, policy, NOON)
-    return ScoreTask(plan, SinkPlan(str(tmp_path), "", "", {}, "out", "query"), FileSinks)
+    return ScoreTask(plan, SinkPlan(str(tmp_path), "", "", {}, "out", "query"), Records(), FileSinks)
 
 
-def records(failure: BaseException | None = None) -> Iterator[pa.RecordBatch]:
-    """A batch of rows, and then what Spark gives a task that fails or is cut."""
-    values = TrafficGenerator(3).messages(20)
-    columns = [[0] * 20, list(range(20)), [NOON] * 20, [None] * 20, values]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, RAW_SCHEMA, strict=True)]
-    yield pa.RecordBatch.from_arrays(arrays, schema=RAW_SCHEMA)
-    if failure is not None:
-        raise failure
+@dataclass(frozen=True)
+class Records(RangeReader):
+    """A batch of rows, and then what a task meets that fails or is cut."""
+
+    topic: str = "flows"
+    bootstrap_servers: str = ""
+    kafka_options: dict[str, str] = field(default_factory=dict)
+    failure: BaseException | None = None
+
+    def read(self, ranges: Sequence[RecordRange]) -> Iterator[pa.RecordBatch]:
+        ((partition, start, end),) = ranges
+        rows = end - start
+        values = TrafficGenerator(3).messages(rows)
+        columns = [[partition] * rows, list(range(start, end)), [NOON] * rows, [None] * rows, values]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, RAW_SCHEMA, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=RAW_SCHEMA)
+        if self.failure is not None:
+            raise self.failure
 
 
 def receipt_of(task: ScoreTask, failure: BaseException | None = None) -> TaskReceipt:
-    (told,) = task(records(failure))
-    return read_receipt(told.column(0)[0].as_py())
+    (told,) = replace(task, reader=Records(failure=failure))([[RecordRange(0, 0, 20)]])
+    return read_receipt(told)
 
 
 def parts(root: Path) -> set[str]:
