@@ -194,16 +194,16 @@ class DeltaLog:
     def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
         """Make the parts visible and durable, once for each (app_id, batch_id); returns whether this call did it.
 
-        An empty commit is not written. Raises ServiceUnavailable where the store fails: try the batch again.
+        Without parts there is nothing to do. Raises ServiceUnavailable where the store fails: try the batch again.
         """
+        if not parts:
+            return False
         try:
             for tries_left in reversed(range(_COMMIT_TRIES)):
                 last = self._committed(app_id)
                 if last is not None and last >= batch_id:
                     # By a driver that may have been killed before it had synced its commit.
                     sync_commits(self.uri, _newest(self._table.version()))
-                    return False
-                if not parts:
                     return False
                 try:
                     before = self._table.version()
