@@ -50,7 +50,7 @@ def stream_until_stopped(
     session = BackgroundTask("spark-session", lambda: spark_session(settings))
     preparation = BackgroundTask("preparation", lambda: prepare_services(settings, stop, reporter.report_start))
     # Here, as these take seconds to import, in which the JVM starts.
-    from jobs.stages.source import read_topic
+    from jobs.stages.source import plan_batches
     from jobs.stages.startup import StreamParts, open_stream
     from jobs.stages.warm_up import warm_up
 
@@ -66,7 +66,7 @@ def stream_until_stopped(
     with open_stream(spark, settings, reporter, metrics, parts or StreamParts()) as stream:
         gate.opened = True
         query = (
-            read_topic(spark, settings, settings.kafka.bootstrap_servers)
+            plan_batches(spark, settings, settings.kafka.bootstrap_servers)
             .writeStream.foreachBatch(gate.guard(stream.batch))
             .option("checkpointLocation", stream.checkpoint)
             .start()

@@ -2,26 +2,30 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
-from netheal.contracts.schema import RAW_SCHEMA
 from netheal.kafka.offsets import Offsets
 from netheal.recovery.checkpoint import INITIAL, OFFSETS, CheckpointFiles, read_offsets
 from netheal.settings import Settings
 
+WORTH_A_BATCH = 100
+"""Rows for which the next micro-batch does not wait."""
 
-def read_topic(spark: SparkSession, settings: Settings, bootstrap_servers: str) -> DataFrame:
-    """Raw records of the input topic, in the columns of `RAW_SCHEMA`; offsets lost to retention are an error."""
-    reader = (
-        spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", bootstrap_servers)
-        .option("subscribe", settings.stream.input_topic)
-        .option("startingOffsets", "earliest")
-        .option("failOnDataLoss", "true")
-        .option("maxOffsetsPerTrigger", settings.stream.max_offsets_per_batch)
-        .option("kafka.isolation.level", "read_committed")
-    )
-    for name, value in (settings.kafka.java_options | settings.stream.spark_kafka_options).items():
-        reader = reader.option(f"kafka.{name}", value)
-    return reader.load().select(*RAW_SCHEMA.names)
+
+def plan_batches(spark: SparkSession, settings: Settings, bootstrap_servers: str) -> DataFrame:
+    """The input topic as Spark plans its micro-batches, whose records the tasks read; lost offsets are an error."""
+    stream = settings.stream
+    options: dict[str, str | int] = {
+        "kafka.bootstrap.servers": bootstrap_servers,
+        "subscribe": stream.input_topic,
+        "startingOffsets": "earliest",
+        "failOnDataLoss": "true",
+        "maxOffsetsPerTrigger": stream.max_offsets_per_batch,
+        "kafka.isolation.level": "read_committed",
+    }
+    if stream.max_batch_delay_ms:
+        options |= {"minOffsetsPerTrigger": WORTH_A_BATCH, "maxTriggerDelay": f"{stream.max_batch_delay_ms}ms"}
+    client = settings.kafka.java_options | stream.spark_kafka_options
+    options |= {f"kafka.{name}": value for name, value in client.items()}
+    return spark.readStream.format("kafka").options(**options).load()
 
 
 class CheckpointOffsets:

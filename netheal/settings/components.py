@@ -111,6 +111,13 @@ class StreamSettings(Component):
     output_topic: str = Field("network-predictions", description="Topic that verdicts are written to")
     topic_partitions: int = Field(2, ge=1, le=1023, description="Partitions of a topic that netheal makes itself")
     max_offsets_per_batch: int = Field(200_000, ge=1, description="Rows of a micro-batch at most")
+    max_batch_delay_ms: int = Field(
+        1_000,
+        ge=0,
+        le=3_600_000,
+        description="Milliseconds after a micro-batch's begin until which the next one waits for 100 rows,"
+        " so that a quiet stream does not commit several times a second; 0: it never waits",
+    )
     scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
     driver_memory: str = Field("2g", description="Heap of the driver on a single machine")
     spark_kafka_options: dict[str, str] = Field(
