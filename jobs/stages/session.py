@@ -13,6 +13,7 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from jobs.stages.worker_sockets import socket_properties
 from netheal.host.class_data import archive_file, reading, writing
 from netheal.host.java import NO_PERF_DATA, contained
 from netheal.host.process import kill_children
@@ -78,7 +79,7 @@ def spark_session(
     """
     prepare_environment()
     builder = SparkSession.builder
-    for name, value in (properties or {}).items():
+    for name, value in {**socket_properties(), **(properties or {})}.items():
         builder = builder.config(name, value)
     if not under_spark_submit():
         archive = writing(write_classes) if write_classes else reading(archive_file(settings.paths.tools_dir))

@@ -1,0 +1,41 @@
+"""The folder of the Unix sockets by which Spark's JVMs and Python processes talk, which only their user can enter.
+
+Over TCP a task would get its data 40 ms late: the JVM holds them back until Python acknowledges the command before
+them (Nagle's algorithm), and Python's kernel waits for something to send along with that.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_LONGEST = 107
+"""Characters that a path of a Unix socket may have."""
+_FOLDER = "sock"
+_NAME = ".01234567-89ab-cdef-0123-456789abcdef.sock"
+
+
+def socket_properties() -> dict[str, str]:
+    """Spark's properties for sockets in a folder of this process, which goes with it.
+
+    The daemons of Python workers on other machines make the same folder there: see `claim_folder`.
+    """
+    folder = tempfile.mkdtemp(prefix=_FOLDER, dir=_short_enough())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return {"spark.python.unix.domain.socket.enabled": "true", "spark.python.unix.domain.socket.dir": folder}
+
+
+def _short_enough() -> str:
+    """The folder for temporary files; the system's where paths in it get too long."""
+    folder = tempfile.gettempdir()
+    longest = f"{folder}/{_FOLDER}12345678/{_NAME}"
+    return folder if len(os.fsencode(longest)) <= _LONGEST else "/tmp"
+
+
+def claim_folder(folder: Path) -> None:
+    """Make the folder where it is not there yet; raises PermissionError where others could enter it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = folder.lstat()
+    if there.st_uid != os.getuid() or there.st_mode & 0o077:
+        raise PermissionError(f"others than this user can enter {folder}, where Spark's sockets are to be: remove it")

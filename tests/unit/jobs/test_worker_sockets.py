@@ -1,0 +1,44 @@
+"""Spark's sockets are where only their user can reach them, at paths that a socket may have."""
+
+import socket
+import stat
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+from jobs.stages.worker_sockets import claim_folder, socket_properties
+
+_FOLDER = "spark.python.unix.domain.socket.dir"
+
+
+@pytest.mark.parametrize("temporary", ["t", "t" * 40, "t" * 60])
+def test_a_socket_can_be_made_in_the_folder_however_long_the_temporary_one_is_named(
+    tmp_path: Path, temporary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / temporary).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / temporary))
+    folder = Path(socket_properties()[_FOLDER])
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / f".{uuid.uuid4()}.sock"))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_not_there_is_made_for_this_user_alone(tmp_path: Path) -> None:
+    claim_folder(tmp_path / "sockets")
+    claim_folder(tmp_path / "sockets")
+    assert stat.S_IMODE((tmp_path / "sockets").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(PermissionError, match="can enter"):
+        claim_folder(tmp_path)
+
+
+def test_a_link_that_somebody_laid_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "private")
+    with pytest.raises(PermissionError):
+        claim_folder(tmp_path / "link")
