@@ -93,8 +93,7 @@ class _Reading:
                 self._left[partition] = offset + 1, end
                 continue
             del self._left[partition]
-            if self._left:
-                self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
         return records
 
 

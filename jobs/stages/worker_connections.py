@@ -73,7 +73,10 @@ def consumer(bootstrap_servers: str, options: dict[str, str]) -> Consumer:
             auto_offset_reset="error",  # an offset that is gone is to be told, not passed over
             isolation_level="read_committed",
             fetch_message_max_bytes=4 * 2**20,
-            queued_max_messages_kbytes=32 * 2**10,
+            queued_max_messages_kbytes=16 * 2**10,
+            # What a task asks for is there, so that neither the broker nor the client has anything to wait for.
+            fetch_wait_max_ms=5,
+            fetch_queue_backoff_ms=5,
         )
     return _CONSUMERS[key]
 
