@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from netheal.records.json_scan.gather import gather
-from netheal.records.json_scan.scan import Bytes, Ints, Names, scan
+from netheal.records.json_scan.scan import Bytes, Ints, Names, read_only, scan
 from netheal.records.json_scan.values import ABSENT, DECIMAL, TEXT
 
 BoolArray = NDArray[np.bool_]
@@ -38,7 +38,7 @@ class Strings:
         offsets = np.zeros(len(self.form) + 1, np.int32)
         np.cumsum(self.end - self.begin, out=offsets[1:])
         gathered = np.empty(offsets[-1], np.uint8)
-        gather(self.data, self.begin, offsets, gathered)
+        gather(self.data, np.ascontiguousarray(self.begin), offsets, gathered)
         valid = None
         if not self.form.all():
             valid = pa.py_buffer(np.packbits(self.form != ABSENT, bitorder="little"))
@@ -96,10 +96,7 @@ def scan_messages(names: Names, values: pa.Array) -> Scanned:
     """Scan a binary array of messages that are UTF-8."""
     rows, fields = len(values), len(names.bounds) - 1
     _, offsets, data = values.buffers()
-    bounds = np.zeros(1, np.int32)
-    if rows:
-        bounds = np.frombuffer(offsets, np.int32)[values.offset : values.offset + rows + 1]
-    content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+    content = read_only(data or b"", np.uint8)
     found = Scanned(
         names,
         content,
@@ -107,5 +104,7 @@ def scan_messages(names: Names, values: pa.Array) -> Scanned:
         np.full((rows, fields), np.nan),
         np.zeros((rows, fields - names.numbers, 3), np.int32),
     )
-    scan(names, content, bounds, found.plain, found.numbers, found.texts)
+    if rows:
+        bounds = read_only(offsets, np.int32)[values.offset : values.offset + rows + 1]
+        scan(names, content, bounds, found.plain, found.numbers, found.texts)
     return found

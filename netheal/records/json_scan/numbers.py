@@ -5,8 +5,9 @@ The method is that of D. Lemire, "Number Parsing at a Gigabyte per Second" (2021
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from netheal.records.json_scan.compilation import compiled
 
 ODD, INTEGER, FLOAT = 0, 1, 2
 """What stands in the place of a number: nothing that is read here, an integer, another number."""
@@ -47,7 +48,7 @@ def _powers_of_five() -> NDArray[np.uint64]:
 _POWERS = _powers_of_five()
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _product(a: int, b: int) -> tuple[int, int]:
     """The 128 bits of a * b, both of 64: high and low word."""
     a_low, a_high, b_low, b_high = a & _LOW32, a >> _U32, b & _LOW32, b >> _U32
@@ -57,7 +58,7 @@ def _product(a: int, b: int) -> tuple[int, int]:
     return high, a * b
 
 
-@njit(cache=True)
+@compiled
 def _nearest(w: int, q: int) -> tuple[bool, float]:
     """The double nearest to w * 10**q, w of 64 bits and not 0; False where it takes more to know it."""
     if q < _LEAST_POWER or q > _MOST_POWER:
@@ -92,7 +93,7 @@ def _nearest(w: int, q: int) -> tuple[bool, float]:
     return True, np.uint64(bits).view(np.float64)
 
 
-@njit(cache=True)
+@compiled
 def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, float]:
     """The JSON number that begins at `at`: its kind, where it ends, its value. ODD where it is none, or a long one."""
     begin = at
@@ -147,7 +148,7 @@ def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, f
     return kind, at, (-value if negative else value)
 
 
-@njit(cache=True)
+@compiled
 def _read_exponent(data: NDArray[np.uint8], at: int, end: int) -> tuple[bool, int, int]:
     minus = at < end and data[np.uintp(at)] == 45
     if at < end and (data[np.uintp(at)] == 45 or data[np.uintp(at)] == 43):
@@ -161,7 +162,7 @@ def _read_exponent(data: NDArray[np.uint8], at: int, end: int) -> tuple[bool, in
     return at > begin, at, (-exponent if minus else exponent)
 
 
-@njit(cache=True)
+@compiled
 def _read_infinity(data: NDArray[np.uint8], at: int, end: int, negative: bool) -> tuple[int, int, float]:
     """What Python's json writes for an infinite number."""
     word = (73, 110, 102, 105, 110, 105, 116, 121)

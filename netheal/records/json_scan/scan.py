@@ -4,12 +4,13 @@ A message is odd where anything in it is not plain: an escape in what is kept, a
 too long, a type that is not the field's, JSON that is none. Then its row says nothing, and the strict parser has it.
 """
 
-from typing import NamedTuple
+from collections.abc import Buffer
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from netheal.records.json_scan.compilation import compiled
 from netheal.records.json_scan.skipping import (
     CLOSE_BRACE,
     COLON,
@@ -41,7 +42,14 @@ class Names(NamedTuple):
     numbers: int
 
 
-@njit(cache=True)
+def read_only(buffer: Buffer, kind: type[np.generic]) -> NDArray[Any]:
+    """A buffer as an array that nothing writes to: one that could be written is another type, to be compiled for."""
+    array = np.frombuffer(buffer, kind)
+    array.flags.writeable = False
+    return array
+
+
+@compiled
 def key_hash(data: Bytes, at: int, end: int) -> int:
     """FNV-1a."""
     h = _FNV
@@ -50,7 +58,7 @@ def key_hash(data: Bytes, at: int, end: int) -> int:
     return h
 
 
-@njit(cache=True)
+@compiled
 def _find(names: Names, data: Bytes, at: int, end: int) -> int:
     """The field that is called so; -1 where none is."""
     mask = np.uint64(len(names.slots) - 1)
@@ -64,7 +72,7 @@ def _find(names: Names, data: Bytes, at: int, end: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _equal(one: Bytes, begin: int, other: Bytes, at: int, length: int) -> bool:
     for i in range(length):  # noqa: SIM110 - no generators in compiled code
         if one[begin + i] != other[at + i]:
@@ -72,7 +80,7 @@ def _equal(one: Bytes, begin: int, other: Bytes, at: int, length: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def scan(
     names: Names, data: Bytes, offsets: Ints, plain: NDArray[np.bool_], numbers: NDArray[np.float64], texts: Ints
 ) -> None:

@@ -1,9 +1,9 @@
 """Values of JSON that nobody needs, checked as strictly as the rest, compiled. -1 stands for whatever is odd."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from netheal.records.json_scan.compilation import compiled
 from netheal.records.json_scan.numbers import ODD, read_number
 
 Bytes = NDArray[np.uint8]
@@ -14,7 +14,7 @@ _MOST_LEVELS = 32
 _LITERAL_T, _LITERAL_F, _LITERAL_N = b"true", b"false", b"null"
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def skip_space(data: Bytes, at: int, end: int) -> int:
     """The next place that is no white space."""
     while at < end and (
@@ -24,7 +24,7 @@ def skip_space(data: Bytes, at: int, end: int) -> int:
     return at
 
 
-@njit(cache=True)
+@compiled
 def plain_string_end(data: Bytes, at: int, end: int) -> int:
     """The quote that ends the string whose text begins at `at`; -1 where it has an escape."""
     while at < end and data[np.uintp(at)] != QUOTE:
@@ -34,7 +34,7 @@ def plain_string_end(data: Bytes, at: int, end: int) -> int:
     return at if at < end else -1
 
 
-@njit(cache=True)
+@compiled
 def literal_end(data: Bytes, at: int, end: int) -> int:
     """Where `true`, `false` or `null` ends."""
     word = _LITERAL_T if data[np.uintp(at)] == 116 else _LITERAL_F if data[np.uintp(at)] == 102 else _LITERAL_N
@@ -46,7 +46,7 @@ def literal_end(data: Bytes, at: int, end: int) -> int:
     return at + len(word)
 
 
-@njit(cache=True)
+@compiled
 def _string_end(data: Bytes, at: int, end: int) -> int:
     """Behind the quote that ends the string whose text begins at `at`, escapes and all."""
     while at < end:
@@ -76,7 +76,7 @@ def _string_end(data: Bytes, at: int, end: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _scalar_end(data: Bytes, at: int, end: int) -> int:
     c = data[np.uintp(at)]
     if c == QUOTE:
@@ -89,7 +89,7 @@ def _scalar_end(data: Bytes, at: int, end: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _key_end(data: Bytes, at: int, end: int) -> int:
     """Behind the colon of the key that begins after white space at `at`."""
     at = skip_space(data, at, end)
@@ -102,7 +102,7 @@ def _key_end(data: Bytes, at: int, end: int) -> int:
     return at + 1 if at < end and data[np.uintp(at)] == COLON else -1
 
 
-@njit(cache=True)
+@compiled
 def value_end(data: Bytes, at: int, end: int) -> int:
     """Behind the value that begins at `at`, of whatever depth up to `_MOST_LEVELS`."""
     objects = np.zeros(_MOST_LEVELS, np.bool_)

@@ -1,9 +1,9 @@
 """One value of a field that is known, compiled."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from netheal.records.json_scan.compilation import compiled
 from netheal.records.json_scan.numbers import INTEGER, ODD, read_number
 from netheal.records.json_scan.skipping import QUOTE, literal_end, plain_string_end
 
@@ -13,7 +13,7 @@ ABSENT, TEXT, WHOLE, DECIMAL = 0, 1, 2, 3
 MOST_WHOLE_CHARS = 18
 
 
-@njit(cache=True)
+@compiled
 def read_value(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int, int, float]:
     """The value that begins at `at`: its form or -1, where it ends, begin and end of its text, its number."""
     c = data[np.uintp(at)]
