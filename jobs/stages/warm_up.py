@@ -1,9 +1,8 @@
 """Spark's Python workers made ready before the first micro-batch, which would wait for their imports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from importlib import import_module
 
-import pyarrow as pa
 from pyspark.sql import SparkSession
 
 _OF_A_TASK = (
@@ -16,10 +15,10 @@ _OF_A_TASK = (
 
 def warm_up(spark: SparkSession, tasks: int) -> None:
     """Start a worker for each task of a batch, with all that a task imports; Spark keeps them for what comes."""
-    spark.range(0, tasks, numPartitions=tasks).mapInArrow(_import_task, "id long").collect()
+    spark.sparkContext.parallelize(range(tasks), tasks).mapPartitions(_import_task).collect()
 
 
-def _import_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _import_task(numbers: Iterable[int]) -> Iterable[int]:
     for module in _OF_A_TASK:
         import_module(module)
-    yield from batches
+    return numbers
