@@ -22,10 +22,10 @@ class ProgressListener:
         """Nothing: the job itself says so."""
 
     def onQueryProgress(self, event: Any) -> None:
-        """Take the durations of a micro-batch that had rows."""
-        progress = json.loads(event.progress().json())
-        if progress["numInputRows"]:
-            self._metrics.spark_progress(progress["durationMs"])
+        """Take the durations of a micro-batch; Spark also reports that there was none."""
+        durations_ms = json.loads(event.progress().json())["durationMs"]
+        if "addBatch" in durations_ms:
+            self._metrics.spark_progress(durations_ms)
 
     def onQueryIdle(self, _event: Any) -> None:
         """Nothing."""

@@ -22,7 +22,8 @@ def plan_batches(spark: SparkSession, settings: Settings, bootstrap_servers: str
         "kafka.isolation.level": "read_committed",
     }
     if stream.max_batch_delay_ms:
-        options |= {"minOffsetsPerTrigger": WORTH_A_BATCH, "maxTriggerDelay": f"{stream.max_batch_delay_ms}ms"}
+        worth_a_batch = min(WORTH_A_BATCH, stream.max_offsets_per_batch)
+        options |= {"minOffsetsPerTrigger": worth_a_batch, "maxTriggerDelay": f"{stream.max_batch_delay_ms}ms"}
     client = settings.kafka.java_options | stream.spark_kafka_options
     options |= {f"kafka.{name}": value for name, value in client.items()}
     return spark.readStream.format("kafka").options(**options).load()

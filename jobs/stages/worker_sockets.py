@@ -10,10 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-_LONGEST = 107
-"""Characters that a path of a Unix socket may have."""
-_FOLDER = "sock"
-_NAME = ".01234567-89ab-cdef-0123-456789abcdef.sock"
+_LONGEST = 60
+"""Characters of the folder's path that Spark allows: that of a socket in it has a limit in the kernel."""
+_PREFIX = "sock"
 
 
 def socket_properties() -> dict[str, str]:
@@ -21,7 +20,7 @@ def socket_properties() -> dict[str, str]:
 
     The daemons of Python workers on other machines make the same folder there: see `claim_folder`.
     """
-    folder = tempfile.mkdtemp(prefix=_FOLDER, dir=_short_enough())
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_short_enough())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"spark.python.unix.domain.socket.enabled": "true", "spark.python.unix.domain.socket.dir": folder}
 
@@ -29,8 +28,7 @@ def socket_properties() -> dict[str, str]:
 def _short_enough() -> str:
     """The folder for temporary files; the system's where paths in it get too long."""
     folder = tempfile.gettempdir()
-    longest = f"{folder}/{_FOLDER}12345678/{_NAME}"
-    return folder if len(os.fsencode(longest)) <= _LONGEST else "/tmp"
+    return folder if len(f"{folder}/{_PREFIX}12345678") <= _LONGEST else "/tmp"
 
 
 def claim_folder(folder: Path) -> None:
