@@ -8,7 +8,6 @@ Prints processor time a row of scoring (decode, check, score, decide) and of cou
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -16,22 +15,14 @@ from statistics import median
 import pyarrow as pa
 
 from benchmarks.rows import real_messages
-from netheal.bundles.served import read_served
-from netheal.contracts import wire_contracts
-from netheal.contracts.schema import RAW_SCHEMA
-from netheal.healing.policy import read_policy
-from netheal.records.decode import MessageDecoder
-from netheal.records.vocabulary import vocabulary
-from netheal.scoring.model import ServedModel
-from netheal.settings import PROJECT_ROOT, load_settings
+from benchmarks.scorer import as_records, starter_scorer
 from netheal.verdicts.drift import DriftCounter
 from netheal.verdicts.record_scorer import RecordScorer
-from netheal.verdicts.scorer import ScoredBatch, Scorer
+from netheal.verdicts.scorer import ScoredBatch
 
 BATCH_ROWS = (1_000, 10_000)
 _ROWS = 40_000
 _REPEATS = 5
-_READ_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,36 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of public data, with cic-ids2017/")
     options = parser.parse_args(arguments)
-    messages, scorer = real_messages(options.data)[:_ROWS], _scorer()
+    messages, scorer = real_messages(options.data)[:_ROWS], starter_scorer()
     for rows in BATCH_ROWS:
-        batches = [_records(messages[at : at + rows], at) for at in range(0, len(messages), rows)]
+        batches = as_records(messages, rows)
         scored = [scorer.score(batch, 0) for batch in batches]
         scoring_us = _us_per_row(partial(_score, scorer, batches))
         counting_us = _us_per_row(partial(_count, scorer, scored))
         share = f"{counting_us / scoring_us:.1%}"
         print(f"batches of {rows:,} rows: scoring {scoring_us:.2f} µs a row, counting {counting_us:.3f} µs ({share})")
-
-
-def _scorer() -> RecordScorer:
-    folder = PROJECT_ROOT / "research" / "models"
-    models = {"threat/v1": "threat_detector", "attack/v1": "attack_classifier"}
-    return RecordScorer(
-        Scorer(
-            {contract_id: ServedModel(read_served(folder / name)) for contract_id, name in models.items()},
-            read_policy(load_settings().paths.policy_path),
-        ),
-        MessageDecoder(vocabulary(wire_contracts())),
-        "network-traffic",
-        0,
-        _READ_AT,
-    )
-
-
-def _records(messages: Sequence[bytes], first: int) -> pa.RecordBatch:
-    count = len(messages)
-    columns = [[0] * count, list(range(first, first + count)), [_READ_AT] * count, [None] * count, list(messages)]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, RAW_SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=RAW_SCHEMA)
 
 
 def _score(scorer: RecordScorer, batches: Sequence[pa.RecordBatch]) -> None:

@@ -1,7 +1,7 @@
 """The figures of some runs, as a table and as one JSON object, with the median of each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -15,9 +15,9 @@ _LATENCIES = ("p50", "p95", "p99")
 
 @dataclass(frozen=True)
 class RunFigures:
-    """One run. `load` is the machine's load average before it: what others did on it makes figures worse."""
+    """One run. `load_average` is the machine's before it: what others did on it makes figures worse."""
 
-    load: float
+    load_average: float
     throughput: Throughput
     latency_ms: dict[str, float]
     baselines: dict[str, float] = field(default_factory=dict)
@@ -30,8 +30,9 @@ class RunFigures:
     def as_json(self) -> dict[str, Any]:
         """All there is, unrounded but for the last digits."""
         return {
-            "load": round(self.load, 2),
+            "load_average": round(self.load_average, 2),
             "rows": self.throughput.rows,
+            "rejected": self.throughput.rejected,
             "batches": self.throughput.batches,
             "seconds": round(self.throughput.seconds, 3),
             "rows_per_s": round(self.throughput.rows_per_s, 1),
@@ -44,9 +45,22 @@ class RunFigures:
 Figure = Callable[[RunFigures], float]
 
 
-def as_table(runs: Sequence[RunFigures]) -> Table:
+@dataclass(frozen=True)
+class Conditions:
+    """What was sent, and how: the load's name, the share that is compressed, and the input topic's partitions."""
+
+    load: str
+    lz4_share: float
+    partitions: int
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"load {self.load}, {self.lz4_share:.0%} of it lz4, input partitions: {self.partitions}"
+
+
+def as_table(runs: Sequence[RunFigures], conditions: Conditions) -> Table:
     """A row a figure, a column a run, and the median."""
-    table = Table(title="The stream with everything, on this machine")
+    table = Table(title=f"The stream with everything, on this machine\n{conditions}")
     table.add_column("figure")
     for number in range(1, len(runs) + 1):
         table.add_column(f"run {number}", justify="right")
@@ -57,9 +71,10 @@ def as_table(runs: Sequence[RunFigures]) -> Table:
     return table
 
 
-def as_json(runs: Sequence[RunFigures], machine: dict[str, object]) -> dict[str, Any]:
-    """Medians, the raw figures of each run, and the machine."""
+def as_json(runs: Sequence[RunFigures], conditions: Conditions, machine: dict[str, object]) -> dict[str, Any]:
+    """What was sent, medians, the raw figures of each run, and the machine."""
     return {
+        **asdict(conditions),
         "rows_per_s": round(median(run.throughput.rows_per_s for run in runs), 1),
         "cpu_us_per_row": _medians([run.throughput.cpu_us_per_row for run in runs]),
         "cpu_us_per_row_total": round(median(run.cpu_us_per_row for run in runs), 2),
@@ -74,6 +89,7 @@ def _figures(first: RunFigures) -> dict[str, Figure]:
     """What there is to show, in order."""
     figures: dict[str, Figure] = {
         "rows counted": lambda run: run.throughput.rows,
+        "rejected, %": lambda run: 100 * run.throughput.rejected / run.throughput.rows,
         "rows/s": lambda run: run.throughput.rows_per_s,
         "CPU µs a row, all": lambda run: run.cpu_us_per_row,
     }
@@ -82,7 +98,7 @@ def _figures(first: RunFigures) -> dict[str, Figure]:
     for name in first.baselines:
         figures[f"{name}, rows/s"] = _baseline_of(name)
         figures[f"times {name}"] = _times(name)
-    figures["load before"] = lambda run: run.load
+    figures["load average before"] = lambda run: run.load_average
     return figures
 
 

@@ -12,7 +12,7 @@ from netheal.cli.preflight import preflight
 from netheal.cli.status import StatusReader
 from netheal.embedded.stack import LocalStack
 from netheal.errors import ServiceUnavailable
-from netheal.kafka.topics import ensure_topics
+from netheal.kafka.topics import ensure_stream_topics, ensure_topics
 from netheal.settings import Settings, load_settings
 from netheal.store.database import migrate
 
@@ -23,9 +23,10 @@ Tell = Callable[[str], None]
 
 
 @contextmanager
-def fresh_stack(tell: Tell) -> Iterator[LocalStack]:
+def fresh_stack(tell: Tell, input_partitions: int | None = None) -> Iterator[LocalStack]:
     """Broker and Postgres with topics and tables and nothing in them; the job is not started.
 
+    `input_partitions` are those of the input topic; None: as many as the settings say.
     Raises SettingsError or ServiceUnavailable where the machine lacks something.
     """
     with tempfile.TemporaryDirectory(prefix="netheal-benchmark-") as folder:
@@ -34,8 +35,9 @@ def fresh_stack(tell: Tell) -> Iterator[LocalStack]:
         with LocalStack(settings, tell) as stack:
             settings = stack.settings
             migrate(settings.postgres.dsn.get_secret_value())
-            topics = (settings.stream.input_topic, settings.stream.output_topic)
-            ensure_topics(settings.kafka.bootstrap_servers, dict.fromkeys(topics, settings.stream.topic_partitions))
+            partitions = input_partitions or settings.stream.topic_partitions
+            ensure_topics(settings.kafka.bootstrap_servers, {settings.stream.input_topic: partitions})
+            ensure_stream_topics(settings)
             yield stack
 
 

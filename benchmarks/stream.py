@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,14 +15,15 @@ import typer
 from rich.console import Console
 
 from benchmarks.baselines.measure import measure_baselines
-from benchmarks.figures import RunFigures, as_json, as_table
-from benchmarks.latency import measure_latency
+from benchmarks.figures import Conditions, RunFigures, as_json, as_table
+from benchmarks.latency import latency_rows, measure_latency
+from benchmarks.ledger import closed_batches, require_rows
+from benchmarks.loads import Load, LoadName, read_load
 from benchmarks.machine import machine
-from benchmarks.rows import real_messages
 from benchmarks.stack import Tell, fresh_stack
 from benchmarks.throughput import measure_throughput
 from netheal.errors import NethealError
-from netheal.settings import PROJECT_ROOT
+from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.telemetry import configure_logging
 
 LATENCY_WARMUP_S = 20.0
@@ -39,19 +39,25 @@ class BenchmarkPlan:
     rate_per_s: float
     latency_s: float
     baselines: bool
+    lz4_share: float
+    partitions: int
 
 
-def measure(plan: BenchmarkPlan, messages: Sequence[bytes], tell: Tell) -> RunFigures:
+def measure(plan: BenchmarkPlan, load: Load, tell: Tell) -> RunFigures:
     """One run, on a stack of its own."""
-    load = os.getloadavg()[0]
-    with fresh_stack(tell) as stack:
-        throughput = measure_throughput(stack, messages, plan.rows, plan.warmup_batches, tell)
+    load_average = os.getloadavg()[0]
+    with fresh_stack(tell, plan.partitions) as stack:
+        throughput = measure_throughput(stack, load, plan.rows, plan.warmup_batches, plan.lz4_share, tell)
         tell(f"{throughput.rows_per_s:,.0f} rows/s")
-        latency = measure_latency(stack, messages, plan.rate_per_s, LATENCY_WARMUP_S, plan.latency_s, tell)
+        before = closed_batches(stack.settings)
+        timing = (plan.rate_per_s, LATENCY_WARMUP_S, plan.latency_s)
+        latency = measure_latency(stack, load.messages, *timing, tell, plan.lz4_share)
         tell(f"latency in ms: {latency}")
+        sent = latency_rows(*timing)
+        require_rows(closed_batches(stack.settings)[len(before) :], sent, load.broken_in(sent))
         tell("stopping the job")
         stack.stop_job()
-        return RunFigures(load, throughput, latency, measure_baselines(stack, tell) if plan.baselines else {})
+        return RunFigures(load_average, throughput, latency, measure_baselines(stack, tell) if plan.baselines else {})
 
 
 def main(
@@ -61,6 +67,11 @@ def main(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False)] = PROJECT_ROOT.parent / "shared" / "data",
     rate: Annotated[float, typer.Option(min=1, help="Rows a second while latency is measured.")] = 2_000,
     latency_seconds: Annotated[float, typer.Option(min=1)] = 60,
+    load: Annotated[LoadName, typer.Option(help="What is sent: real rows of attack/v1, or both contracts.")] = (
+        LoadName.REAL
+    ),
+    lz4_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that is sent with lz4.")] = 0.0,
+    partitions: Annotated[int, typer.Option(min=0, help="Of the input topic; 0: as the settings say.")] = 0,
     skip_baselines: Annotated[bool, typer.Option("--skip-baselines")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
@@ -68,18 +79,23 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logging(EVENTS)
     console = Console(stderr=json_output)
-    plan = BenchmarkPlan(rows, warmup_batches, rate, latency_seconds, not skip_baselines)
+    if not skip_baselines and (load is not LoadName.REAL or lz4_share):
+        raise typer.BadParameter("the baselines take uncompressed rows of attack/v1 only: add --skip-baselines")
     try:
+        partitions = partitions or load_settings().stream.topic_partitions
+        plan = BenchmarkPlan(rows, warmup_batches, rate, latency_seconds, not skip_baselines, lz4_share, partitions)
         console.print("reading real rows")
-        messages = real_messages(data)
-        console.print(f"{len(messages)} messages of {sum(map(len, messages)) / len(messages):.0f} bytes on average")
-        figures = [measure(plan, messages, _teller(console, number, runs)) for number in range(1, runs + 1)]
+        sent = read_load(load, data)
+        mean_bytes = sum(map(len, sent.messages)) / len(sent.messages)
+        console.print(f"{len(sent.messages)} messages of {mean_bytes:.0f} bytes on average")
+        figures = [measure(plan, sent, _teller(console, number, runs)) for number in range(1, runs + 1)]
     except NethealError as error:
         console.print(f"{error}", style="red", markup=False)
         raise typer.Exit(1) from error
-    console.print(as_table(figures))
+    conditions = Conditions(load.value, lz4_share, partitions)
+    console.print(as_table(figures, conditions))
     if json_output:
-        sys.stdout.write(json.dumps(as_json(figures, machine()), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(as_json(figures, conditions, machine()), ensure_ascii=False) + "\n")
 
 
 def _teller(console: Console, number: int, runs: int) -> Tell:

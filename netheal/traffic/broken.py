@@ -58,7 +58,7 @@ def break_message(kind: Broken, message: bytes, wire: Contract, rng: np.random.G
 
 _AS_BYTES: dict[Broken, Callable[[bytes], bytes]] = {
     "empty": lambda message: b"",
-    "not_utf8": lambda message: message.replace(b"netheal-generator", b"netheal-\xff\xfe", 1),
+    "not_utf8": lambda message: message.replace(b'":', b'\xff\xfe":', 1),
     "not_json": lambda message: message[: len(message) // 2],
     "trailing_data": lambda message: message + b" {}",
     "array": lambda message: b"[" + message + b"]",
