@@ -39,7 +39,7 @@ def _job_role(process: psutil.Process) -> str:
     return "jvm" if process.name().startswith("java") else "workers"
 
 
-def _cpu_s(processes: list[psutil.Process]) -> float:
+def cpu_s(processes: list[psutil.Process]) -> float:
     """Processor seconds, those of children that have ended (which their parents inherit) among them."""
     total = 0.0
     for process in processes:
@@ -108,6 +108,6 @@ class CpuSampler(Sampler):
                 watched = family(self._pids)
             self._times.append(time.time())
             for role, processes in watched.items():
-                self._seconds[role].append(_cpu_s(processes))
+                self._seconds[role].append(cpu_s(processes))
             if last:
                 return

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from netheal.bundles.served import read_served
-from netheal.contracts import wire_contracts
+from netheal.contracts import contracts_in_force
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.healing.policy import read_policy
 from netheal.records.decode import MessageDecoder
@@ -23,12 +23,10 @@ _READ_AT = datetime(2026, 1, 1, tzinfo=UTC)
 def starter_scorer(topic: str = "network-traffic") -> RecordScorer:
     """Both starter models and the shipped policy."""
     folder = PROJECT_ROOT / "research" / "models"
+    models = {contract_id: ServedModel(read_served(folder / name)) for contract_id, name in _MODELS.items()}
     return RecordScorer(
-        Scorer(
-            {contract_id: ServedModel(read_served(folder / name)) for contract_id, name in _MODELS.items()},
-            read_policy(load_settings().paths.policy_path),
-        ),
-        MessageDecoder(vocabulary(wire_contracts())),
+        Scorer(models, read_policy(load_settings().paths.policy_path)),
+        MessageDecoder(vocabulary(contracts_in_force(model.bundle.contract for model in models.values()))),
         topic,
         0,
         _READ_AT,
