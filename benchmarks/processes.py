@@ -62,6 +62,17 @@ def resident_mib(processes: list[psutil.Process]) -> float:
     return total / 2**20
 
 
+def proportional_mib(processes: list[psutil.Process]) -> float:
+    """Memory of these processes, pages that n processes share counted as an n-th in each (PSS)."""
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**20
+
+
 class Sampler(ABC):
     """Samples processes in a thread of its own, between `with` and its end."""
 
@@ -95,9 +106,11 @@ class CpuSampler(Sampler):
 
     def between(self, begin: float, end: float) -> dict[str, float]:
         """Processor seconds of each role between two instants (seconds since the epoch), interpolated."""
-        if not self._times[0] <= begin <= end <= self._times[-1]:
+        count = min(map(len, self._seconds.values()))  # a sample may be half there
+        times = self._times[:count]
+        if not times or not times[0] <= begin <= end <= times[-1]:
             raise ValueError("the processes were not watched for all of that time")
-        spent = {role: np.interp([begin, end], self._times, seconds) for role, seconds in self._seconds.items()}
+        spent = {role: np.interp([begin, end], times, seconds[:count]) for role, seconds in self._seconds.items()}
         return {role: float(after - before) for role, (before, after) in spent.items()}
 
     def _run(self) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import machine
+from benchmarks.postgres_rows import remove_rows
 from benchmarks.processes import cpu_s, family
 from benchmarks.rows import produce_backlog, real_messages
 from benchmarks.scorer import starter_scorer
@@ -35,9 +37,9 @@ from netheal.settings import PROJECT_ROOT
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
 from netheal.sinks.postgres_rows import PostgresRowWriter
-from netheal.store.database import connect, transaction
+from netheal.store.database import connect
 from netheal.store.delta import quarantine_layout, verdicts_layout
-from netheal.store.partitions import PARTITIONED, ensure_partitions
+from netheal.store.partitions import ensure_partitions
 from netheal.telemetry import configure_logging
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.drift import DriftCounter
@@ -131,6 +133,16 @@ class Steps:
         """Decode, check, models, policy."""
         return [self._scorer.score(records, _BATCH_ID) for records in self.records]
 
+    def run_models(self) -> None:
+        """Scores, confidences and novelty of the rows that were accepted."""
+        for scored in self._scored:
+            for part in scored.inputs:
+                model = self._scorer.scorer.models[part.contract.id]
+                if part.contract.model_type == "threat_detector":
+                    model.threat_novelty(part.matrix, model.threat_scores(part.matrix))
+                else:
+                    model.attack_novelty(part.matrix, model.attack_scores(part.matrix).confidence)
+
     def count(self) -> None:
         """Counts a minute, and bins for drift."""
         counts: MinuteCounts = Counter()
@@ -171,15 +183,6 @@ class Steps:
             writer.write(scored.verdicts, scored.rejected)
         writer.receipt()
 
-    def empty_postgres(self) -> None:
-        """Remove the rows that `copy` left."""
-        connection = connect(self._dsn)
-        try:
-            with transaction(connection) as cursor:
-                cursor.execute(f"truncate {', '.join(PARTITIONED)}")
-        finally:
-            connection.close()
-
 
 def measure(stack: LocalStack, messages: Sequence[bytes], repeats: int) -> dict[str, Cost]:
     """Step -> its cost, in the order of a task."""
@@ -190,17 +193,18 @@ def measure(stack: LocalStack, messages: Sequence[bytes], repeats: int) -> dict[
     steps = Steps(stack, starter_scorer(stack.settings.stream.input_topic))
     freeze_gc()
     meter = Meter(stack, len(messages), repeats)
-    decode, score = meter.cost(steps.decode), meter.cost(steps.score)
+    decode, score, models = meter.cost(steps.decode), meter.cost(steps.score), meter.cost(steps.run_models)
     encode, produce = meter.cost(steps.encode), meter.cost(steps.produce)
     return {
         "Kafka to Arrow": meter.cost(steps.read),
         "decode": decode,
-        "check, features, models, policy": score - decode,
+        "check, features, policy": score - decode - models,
+        "models": models,
         "counts and drift": meter.cost(steps.count),
         "encode output messages": encode,
         "produce output messages, flush": produce - encode,
         "Parquet parts": meter.cost(steps.write_parts),
-        "Postgres rows, COPY": meter.cost(steps.copy, before=steps.empty_postgres),
+        "Postgres rows, COPY": meter.cost(steps.copy, before=partial(remove_rows, stack.settings)),
     }
 
 
