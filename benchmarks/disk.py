@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.host.disk import disk_space, size_text
@@ -13,14 +18,14 @@ from netheal.kafka.clients import admin_client
 from netheal.settings import Settings
 
 SEGMENT_BYTES = 64 * 2**20
-RETAINED_BYTES = 2**30
+RETAINED_BYTES = 2**29
 """What each partition keeps of records, at least."""
 _RETENTION_CHECK_S = 300.0 + 60.0
 """How often the broker removes what it need not keep, and until the files are gone."""
 _OUTPUT_ROW_BYTES = 120
 _LZ4_OF_PLAIN = 0.3
-_DELTA_ROW_BYTES = 200
-"""Twice what a part has: those that a compaction replaced stay for a day."""
+_DELTA_ROW_BYTES = 170
+"""Parts, and what compactions make of them: replaced parts stay for a day."""
 _POSTGRES_ROW_BYTES = 300
 _BASE_BYTES = 2 * 2**30
 """Whatever the number of rows: write-ahead logs, logs, checkpoints."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,6 +84,13 @@ class Interval:
     memory_mib: dict[str, float]
     latency_ms: dict[str, float]
 
+    def __str__(self) -> str:
+        """In one line."""
+        return (
+            f"{self.until_s:.0f} s: {self.rows} rows, lag {self.lag}; CPU µs a row {_summed(self.cpu_us_per_row)};"
+            f" MiB {_summed(self.memory_mib)}; latency in ms {self.latency_ms}"
+        )
+
     def figures(self) -> dict[str, float]:
         """Name -> value, in the order of a table."""
         return {
@@ -95,6 +102,10 @@ class Interval:
             **{f"memory, {role}, MiB": value for role, value in self.memory_mib.items()},
             **{f"latency {name}, ms": value for name, value in self.latency_ms.items()},
         }
+
+
+def _summed(by_role: Mapping[str, float]) -> str:
+    return f"{sum(by_role.values()):.1f} ({', '.join(f'{role} {value:.1f}' for role, value in by_role.items())})"
 
 
 class Watch:
@@ -122,8 +133,7 @@ class Watch:
                 self._wait_done(reader, behind.start)
                 latency_ms = latency_percentiles(_before(behind, output_messages(self._stack.settings, first)))
                 interval = self._measured(begin, at, lag, memory, latency_ms)
-                told = ", ".join(f"{name} {value:,.1f}" for name, value in interval.figures().items())
-                self._tell(f"{interval.until_s:.0f} s: {told}")
+                self._tell(str(interval))
                 yield interval
                 begin = at
                 if plan.empty_postgres:
