@@ -114,7 +114,7 @@ def _size(folder: Path) -> int:
     for root, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.stat(os.path.join(root, name)).st_blocks * 512
+                total += (Path(root) / name).stat().st_blocks * 512
             except FileNotFoundError:
                 continue
     return total

@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.ledger import ClosedBatch, require_rows
 from benchmarks.loads import BROKEN_SHARE, Load, LoadName, mixed_load
+from benchmarks.rows import repeated
 from benchmarks.scorer import as_records, starter_scorer
+from netheal.errors import ServiceUnavailable
 from netheal.traffic.generator import TrafficGenerator
 from netheal.traffic.mix import Kind, default_mix
 
@@ -48,3 +51,18 @@ def test_broken_messages_are_counted_over_many_rounds() -> None:
 def test_the_load_is_the_same_at_every_call(load: Load) -> None:
     again = mixed_load({"attack/v1": sound("attack/v1"), "threat/v1": sound("threat/v1")})
     assert again.messages == load.messages
+
+
+def test_two_producers_together_send_the_first_messages_of_the_load() -> None:
+    messages = [b"a", b"b", b"c"]
+    plain, compressed = ([m for chunk in repeated(messages, 4, first) for m in chunk] for first in (0, 4))
+    assert plain + compressed == [m for chunk in repeated(messages, 8) for m in chunk]
+
+
+def test_a_ledger_that_has_other_rows_than_were_sent_fails_the_run() -> None:
+    batches = [ClosedBatch(90, 10, 0.0), ClosedBatch(100, 0, 1.0)]
+    require_rows(batches, 200, 10)
+    require_rows(batches, 200, None)
+    for sent, broken in ((201, 10), (200, 11)):
+        with pytest.raises(ServiceUnavailable, match=f"{sent} were sent|{broken} broken ones"):
+            require_rows(batches, sent, broken)
