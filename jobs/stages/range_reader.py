@@ -11,23 +11,28 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from jobs.stages import worker_connections
 from jobs.stages.record_ranges import RecordRange
 from netheal.contracts.schema import RAW_SCHEMA
-from netheal.errors import ServiceUnavailable
+from netheal.errors import ServiceUnavailable, StreamRefused
+from netheal.kafka.topics import read_topic_id
+from netheal.store.topics import recreated
 
-_MOST_ROWS = 10_000
-"""In one Arrow batch."""
-_WAIT_S = 0.1
-"""Until an Arrow batch is given that is not full: as long as the marks of transactions may hold up the end."""
-_PATIENCE_S = 60.0
+_MAX_BATCH_ROWS = 10_000
+_BATCH_TIMEOUT_S = 0.1
+"""Until a batch that is not full is given: control records count as offsets, but never come."""
+_READ_TIMEOUT_S = 60.0
+"""For a broker that is away."""
 _US_PER_MS = 1_000
-_MOST_MS = np.iinfo(np.int64).max // _US_PER_MS
+_MAX_TIMESTAMP_MS = np.iinfo(np.int64).max // _US_PER_MS
 _NO_TIMESTAMP_MS = -1
+_NOTHING = np.iinfo(np.int64).max, 0
+"""What remains of a partition that is done, or was never wanted."""
 
 
 @dataclass(frozen=True)
 class RangeReader:
-    """Reads committed records of one topic; picklable. `kafka_options` are librdkafka's."""
+    """Reads committed records of one topic, the one with this id; picklable. `kafka_options` are librdkafka's."""
 
     topic: str
+    topic_id: str
     bootstrap_servers: str
     kafka_options: dict[str, str]
 
@@ -38,68 +43,94 @@ class RangeReader:
     def read(self, ranges: Sequence[RecordRange]) -> Iterator[pa.RecordBatch]:
         """The records of the ranges, of one partition each, in `RAW_SCHEMA`; those of a partition in order.
 
-        Raises ServiceUnavailable where the broker does not give them.
+        Raises ServiceUnavailable where the broker does not give them, and StreamRefused at the end where they may be
+        of a topic that was made again meanwhile.
         """
         consumer = worker_connections.consumer(self.bootstrap_servers, self.kafka_options)
         try:
-            yield from _Reading(consumer, self.topic, ranges).batches()
+            yield from _RangeFetch(consumer, self.topic, ranges).batches()
         except KafkaException as error:
-            worker_connections.forget_consumer(self.bootstrap_servers)
+            worker_connections.discard_consumer(self.bootstrap_servers)
             raise ServiceUnavailable(f"Kafka does not give records: {error.args[0].str()}") from error
+        self._refuse_recreated_topic()
+
+    def _refuse_recreated_topic(self) -> None:
+        """An id never comes back: if it is still the same behind the last record, all records were of this topic."""
+        admin = worker_connections.admin(self.bootstrap_servers, self.kafka_options)
+        current = read_topic_id(admin, self.topic)
+        if current != self.topic_id:
+            raise StreamRefused(recreated(self.topic, self.topic_id, current))
 
 
-class _Reading:
-    """One share being read: `left` maps a partition that is not done to its next offset and its end."""
+class _RangeFetch:
+    """Fetches the ranges of one share; what an earlier share has left of its own is dropped.
+
+    `_remaining` maps a partition that is not done to its next offset and its end.
+    """
 
     def __init__(self, consumer: Consumer, topic: str, ranges: Sequence[RecordRange]) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._left = {partition: (start, end) for partition, start, end in ranges}
+        self._remaining: dict[int | None, tuple[int, int]] = {p: (start, end) for p, start, end in ranges}
         consumer.assign([TopicPartition(topic, partition, start) for partition, start, _ in ranges])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Until no partition is left."""
-        limit = time.monotonic() + _PATIENCE_S
-        while self._left:
-            wanted = sum(end - at for at, end in self._left.values())
-            answers = self._consumer.consume(min(_MOST_ROWS, wanted), _WAIT_S)
-            if answers:
-                limit = time.monotonic() + _PATIENCE_S
-            elif time.monotonic() > limit:
-                names = ", ".join(map(str, self._left))
-                raise ServiceUnavailable(f"Kafka gave no record of partition {names} in {_PATIENCE_S:.0f} s")
-            records = self._accept(answers)
+        """Until nothing remains."""
+        while self._remaining:
+            records = self._accept(self._consume())
             if records:
                 yield _as_batch(records)
 
-    def _accept(self, answers: list[Message]) -> list[Message]:
-        """The records within the ranges; takes down where each partition is, and gives up those that are done."""
+    def _consume(self) -> list[Message]:
+        """The next messages, ends of partitions among them; raises ServiceUnavailable where none comes in time."""
+        offsets = sum(end - start for start, end in self._remaining.values())
+        deadline = time.monotonic() + _READ_TIMEOUT_S
+        while time.monotonic() < deadline:
+            messages = self._consumer.consume(min(_MAX_BATCH_ROWS, offsets), _BATCH_TIMEOUT_S)
+            if messages:
+                return messages
+        missing = ", ".join(f"offset {start} of partition {p}" for p, (start, _) in self._remaining.items())
+        told = f"Kafka gave nothing of topic {self._topic} for {_READ_TIMEOUT_S:.0f} s, where {missing} comes next"
+        raise ServiceUnavailable(told)
+
+    def _accept(self, messages: list[Message]) -> list[Message]:
+        """The records of the ranges among these messages; what remains begins behind them.
+
+        A range is done at its last offset, at a record behind it, or where its partition ends at or behind its end:
+        its last offsets may be control records, or of an aborted transaction, or compacted.
+        """
         records = []
-        for message in answers:
-            error, partition, offset = message.error(), message.partition(), _offset(message)
+        for message in messages:
+            error, partition, offset = message.error(), message.partition(), message.offset()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            if partition is None or partition not in self._left:
+                raise self._failure(error, partition)
+            start, end = self._remaining.get(partition, _NOTHING)
+            if partition is None or offset is None or offset < start:
                 continue
-            _, end = self._left[partition]
-            if error is not None and offset < end:
-                # Behind the last record there is nothing but the marks of transactions, up to the offset of this.
-                raise ServiceUnavailable(
-                    f"partition {partition} ends at offset {offset}, and the batch at {end}: rows of the topic are lost"
-                )
-            if error is None and offset < end:
+            if offset >= end:
+                self._finish(partition)
+            elif error is not None:
+                raise self._failure(error, partition)
+            else:
                 records.append(message)
-            if offset + 1 < end:
-                self._left[partition] = offset + 1, end
-                continue
-            del self._left[partition]
-            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+                if offset + 1 < end:
+                    self._remaining[partition] = offset + 1, end
+                else:
+                    self._finish(partition)
         return records
 
+    def _finish(self, partition: int) -> None:
+        del self._remaining[partition]
+        self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
 
-def _offset(message: Message) -> int:
-    offset = message.offset()
-    return -1 if offset is None else offset
+    def _failure(self, error: KafkaError, partition: int | None) -> Exception:
+        start, end = self._remaining.get(partition, _NOTHING)
+        if start >= end or error.code() not in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
+            return KafkaException(error)
+        return ServiceUnavailable(
+            f"topic {self._topic} no longer has all of offsets {start} to {end - 1} of partition {partition}, which are"
+            " still to be scored: retention removed them, the broker lost them, or the topic was deleted and recreated"
+        )
 
 
 def _as_batch(records: list[Message]) -> pa.RecordBatch:
@@ -107,7 +138,7 @@ def _as_batch(records: list[Message]) -> pa.RecordBatch:
     columns = [
         [message.partition() for message in records],
         [message.offset() for message in records],
-        np.clip(times, -_MOST_MS, _MOST_MS) * _US_PER_MS,
+        np.clip(times, -_MAX_TIMESTAMP_MS, _MAX_TIMESTAMP_MS) * _US_PER_MS,
         [message.key() for message in records],
         [message.value() for message in records],
     ]

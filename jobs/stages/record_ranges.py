@@ -19,25 +19,25 @@ def shares(pins: BatchPins, tasks: int) -> list[list[RecordRange]]:
 
     Ranges of one partition that are in different shares follow each other; no share is empty.
     """
-    whole = [
+    planned = [
         RecordRange(int(name), pins.start_offsets.get(name, 0), end) for name, end in sorted(pins.end_offsets.items())
     ]
-    return _cut([found for found in whole if found.start < found.end], tasks)
+    return _split([one for one in planned if one.start < one.end], tasks)
 
 
-def _cut(ranges: Sequence[RecordRange], tasks: int) -> list[list[RecordRange]]:
+def _split(ranges: Sequence[RecordRange], tasks: int) -> list[list[RecordRange]]:
     total = sum(end - start for _, start, end in ranges)
-    size = max(1, -(-total // tasks))
+    share_size = max(1, -(-total // tasks))
     found: list[list[RecordRange]] = []
-    room = 0
+    free = 0
+    """Offsets that the last share still takes."""
     for partition, start, end in ranges:
-        at = start
-        while at < end:
-            if not room:
+        while start < end:
+            if not free:
                 found.append([])
-                room = size
-            stop = min(end, at + room)
-            found[-1].append(RecordRange(partition, at, stop))
-            room -= stop - at
-            at = stop
+                free = share_size
+            stop = min(end, start + free)
+            found[-1].append(RecordRange(partition, start, stop))
+            free -= stop - start
+            start = stop
     return found

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netheal.errors import StreamRefused
-from netheal.kafka.topics import offset_ranges
+from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.recovery.checkpoint import CheckpointFiles
 from netheal.recovery.repair import rebuild_checkpoint
 from netheal.recovery.resume import Decision, ResumeState, decide, resume_point
@@ -12,7 +12,7 @@ from netheal.recovery.survey import collect_state
 from netheal.settings import Settings
 from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
-from netheal.store.topics import TopicGeneration
+from netheal.store.topics import TopicGeneration, register_topic
 from netheal.telemetry import emit
 
 
@@ -48,8 +48,9 @@ class ResumeCheck:
         self._decide()
 
     def _decide(self) -> tuple[ResumeState, Decision]:
-        settings = self.settings
-        broker = offset_ranges(settings.kafka.bootstrap_servers, self.topic.name, settings.kafka.client_options)
+        kafka, name = self.settings.kafka, self.topic.name
+        register_topic(self.connection, name, topic_id(kafka.bootstrap_servers, name, kafka.client_options))
+        broker = offset_ranges(kafka.bootstrap_servers, name, kafka.client_options)
         found = collect_state(self.connection, self.topic, broker, self.files, self.logs)
         decision = decide(found)
         if decision.action == "refuse":

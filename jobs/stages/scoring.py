@@ -83,8 +83,9 @@ class Scoring:
             read_at=entry.opened_at,
         )
         ids = model_ids(self.connection, list(pins.models.values()))
-        reader = RangeReader(pins.topic, self.sink_plan.bootstrap_servers, self.sink_plan.kafka_options)
-        task = ScoreTask(plan, replace(self.sink_plan, model_ids=ids, models=pins.models), reader, self.open_sinks)
+        sinks = self.sink_plan
+        reader = RangeReader(pins.topic, pins.topic_id, sinks.bootstrap_servers, sinks.kafka_options)
+        task = ScoreTask(plan, replace(sinks, model_ids=ids, models=pins.models), reader, self.open_sinks)
         ranges = shares(pins, self.tasks_for(pins.rows))
         told = self.spark.sparkContext.parallelize(ranges, len(ranges)).mapPartitions(task).collect() if ranges else []
         receipts = [read_receipt(encoded) for encoded in told]

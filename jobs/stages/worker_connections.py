@@ -5,13 +5,15 @@ import os
 import adbc_driver_postgresql.dbapi as adbc
 from adbc_driver_manager import Error
 from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 
 from netheal.errors import ServiceUnavailable
-from netheal.kafka.clients import idempotent_producer, topic_reader
+from netheal.kafka.clients import admin_client, idempotent_producer, topic_reader
 
 _POSTGRES: dict[tuple[int, str], adbc.Connection] = {}
 _PRODUCERS: dict[tuple[int, str], Producer] = {}
 _CONSUMERS: dict[tuple[int, str], Consumer] = {}
+_ADMINS: dict[tuple[int, str], AdminClient] = {}
 
 
 def postgres(dsn: str) -> adbc.Connection:
@@ -64,13 +66,13 @@ def producer(bootstrap_servers: str, options: dict[str, str]) -> Producer:
 
 
 def consumer(bootstrap_servers: str, options: dict[str, str]) -> Consumer:
-    """A consumer of committed records, to be assigned."""
+    """A consumer of committed records; the caller assigns partitions anew, whatever an earlier one has left."""
     key = (os.getpid(), bootstrap_servers)
     if key not in _CONSUMERS:
         _CONSUMERS[key] = topic_reader(
             bootstrap_servers,
             options,
-            auto_offset_reset="error",  # an offset that is gone is to be told, not passed over
+            auto_offset_reset="error",  # an offset that is gone is an error, not passed over
             isolation_level="read_committed",
             fetch_message_max_bytes=4 * 2**20,
             queued_max_messages_kbytes=16 * 2**10,
@@ -81,8 +83,16 @@ def consumer(bootstrap_servers: str, options: dict[str, str]) -> Consumer:
     return _CONSUMERS[key]
 
 
-def forget_consumer(bootstrap_servers: str) -> None:
-    """Close one that failed."""
+def discard_consumer(bootstrap_servers: str) -> None:
+    """Close one that failed; the next caller gets another."""
     failed = _CONSUMERS.pop((os.getpid(), bootstrap_servers), None)
     if failed is not None:
         failed.close()
+
+
+def admin(bootstrap_servers: str, options: dict[str, str]) -> AdminClient:
+    """A client that asks about topics."""
+    key = (os.getpid(), bootstrap_servers)
+    if key not in _ADMINS:
+        _ADMINS[key] = admin_client(bootstrap_servers, options)
+    return _ADMINS[key]

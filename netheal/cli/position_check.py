@@ -44,7 +44,7 @@ def _state(connection: Connection, settings: Settings, topic: TopicGeneration, f
     except StreamRefused as error:
         raise SettingsError(str(error)) from error
     if found != topic.id:
-        raise SettingsError(recreated(topic, found))
+        raise SettingsError(recreated(topic.name, topic.id, found))
     # Checkpoint and Delta before the ledger, which is never behind them while a stream runs.
     checkpoint = read_checkpoint(files, topic.name)
     delta_batch = _last_delta_batch(settings.paths.delta_root, read_ledger_end(connection, topic.name, topic.id))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from netheal.errors import ServiceUnavailable, StreamRefused
@@ -59,7 +59,11 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
 
     Raises StreamRefused where there is no such topic, ServiceUnavailable where the broker does not answer.
     """
-    admin = admin_client(bootstrap_servers, options)
+    return read_topic_id(admin_client(bootstrap_servers, options), topic)
+
+
+def read_topic_id(admin: AdminClient, topic: str) -> str:
+    """The same, for who asks often: the client keeps its connections."""
     futures = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)
     try:
         return str(futures[topic].result().topic_id)

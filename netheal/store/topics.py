@@ -27,14 +27,14 @@ def register_topic(connection: Connection, topic: str, topic_id: str) -> TopicGe
             _record(cursor, TopicGeneration(topic, topic_id, 0))
             known = _newest(cursor, topic) or TopicGeneration(topic, topic_id, 0)
     if known.id != topic_id:
-        raise StreamRefused(recreated(known, topic_id))
+        raise StreamRefused(recreated(topic, known.id, topic_id))
     return known
 
 
-def recreated(known: TopicGeneration, topic_id: str) -> str:
+def recreated(topic: str, known_id: str, current_id: str) -> str:
     """What is told of a topic that has another id than the one that was read, with the way out."""
     return (
-        f"topic {known.name} was deleted and recreated (its id was {known.id}, now {topic_id}), so stored offsets"
+        f"topic {topic} was deleted and recreated (its id was {known_id}, now {current_id}), so stored offsets"
         " mean other rows: run 'netheal topic adopt' to go on with the new topic from its beginning"
     )
 

@@ -59,6 +59,7 @@ class Records(RangeReader):
     """A batch of rows, and then what a task meets that fails or is cut."""
 
     topic: str = "flows"
+    topic_id: str = "id"
     bootstrap_servers: str = ""
     kafka_options: dict[str, str] = field(default_factory=dict)
     failure: BaseException | None = None

@@ -11,8 +11,8 @@ from netheal.settings import PROJECT_ROOT
 
 MAKE = {
     "producer": "c = clients.idempotent_producer('127.0.0.1:1'); c.produce('t', b'x')",
-    "reader of ranges": "from jobs.stages import range_reader\n"
-    "c = range_reader.RangeReader('t', '127.0.0.1:1', {})._consumer(); c.assign([])",
+    "reader of ranges": "from jobs.stages import worker_connections\n"
+    "c = worker_connections.consumer('127.0.0.1:1', {}); c.assign([])",
     "consumer": "c = clients.topic_reader('127.0.0.1:1'); c.assign([])",
     "admin": "c = clients.admin_client('127.0.0.1:1')",
 }
