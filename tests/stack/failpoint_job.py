@@ -29,6 +29,8 @@ from netheal.store.delta import DeltaLog, Layout, Part
 from netheal.store.drift import BatchDrift, JudgedWindow
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import configure_logging
+from netheal.traffic.generator import TrafficGenerator
+from tests.stack.harness import World
 
 STEPS = (
     "pinned",
@@ -41,6 +43,9 @@ STEPS = (
 )
 WORKER_DIES = "worker_dies"
 RECORDS_DELETED = "records_deleted"
+TOPIC_REMADE = "topic_remade"
+REMADE_ROWS = "FAILPOINT_REMADE_ROWS"
+"""So many rows has each partition of the topic that is made again once the batch is pinned."""
 DELETED_ROWS = 200
 """So many of partition 0's rows from the batch's first on are removed from the topic once it is pinned."""
 
@@ -108,6 +113,14 @@ def delete_first_records(pins: BatchPins) -> None:
     admin.delete_records([place])[place].result()
 
 
+def remake_topic(pins: BatchPins) -> None:
+    """Another topic of the same name, with other rows."""
+    world = World(load_settings())
+    world.remake_input_topic()
+    rows = int(os.environ[REMADE_ROWS]) * world.settings.stream.topic_partitions
+    world.send(TrafficGenerator(99).messages(rows))
+
+
 class DyingLedger(Ledger):
     """The ledger."""
 
@@ -116,6 +129,8 @@ class DyingLedger(Ledger):
         reached("pinned", batch_id)
         if os.environ["FAILPOINT"] == f"{RECORDS_DELETED}:{batch_id}":
             delete_first_records(pins)
+        if os.environ["FAILPOINT"] == f"{TOPIC_REMADE}:{batch_id}" and entry.new:
+            remake_topic(pins)
         return entry
 
     def close_batch(

@@ -1,13 +1,16 @@
 """One stream, one topic, one driver: whatever would mix rows is refused, and the way out works."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from netheal.cli.status import StatusReader
+from netheal.settings import PROJECT_ROOT
 from netheal.traffic.generator import TrafficGenerator
 from tests.stack.exactly_once import assert_exactly_once, assert_nothing_twice, events_of
+from tests.stack.failpoint_job import REMADE_ROWS, TOPIC_REMADE
 from tests.stack.harness import NETHEAL, World
 
 pytestmark = pytest.mark.stack
@@ -77,3 +80,22 @@ def test_a_second_driver_on_a_checkpoint_is_refused_and_the_first_goes_on(make_w
     world.stop(first)
     assert_nothing_twice(world)
     assert_exactly_once(world)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remade_rows", [20, 400])
+def test_a_topic_made_again_under_a_pinned_batch_is_refused(make_world: Callable[..., World], remade_rows: int) -> None:
+    """It may end before the batch's offsets, or have other rows for them."""
+    world = make_world(max_offsets_per_batch=200)
+    world.send(generated(400, 5))
+    first = events_of(world.records())
+    failpoint = {"FAILPOINT": f"{TOPIC_REMADE}:1", "FAILPOINT_MARKER": "", REMADE_ROWS: str(remade_rows)}
+    job = world.start((sys.executable, "-m", "tests.stack.failpoint_job"), **failpoint, PYTHONPATH=str(PROJECT_ROOT))
+    assert job.wait_exit() == 2, job.tail()
+    (event,) = job.events("stream.refused")
+    assert "was deleted and recreated" in event["reason"] and "netheal topic adopt" in event["reason"]
+    assert world.ask("select batch_id, state from batches order by 1") == [(0, "done"), (1, "open")]
+    old = {event: record for event, record in first.items() if record.offset < 100}
+    stored = [*world.verdicts()["event_id"].to_pylist(), *world.quarantine()["event_id"].to_pylist()]
+    served = [event for (event,) in world.ask("select event_id from verdicts union all select event_id from rejected")]
+    assert sorted(stored) == sorted(served) == sorted(old), "rows of the new topic were taken for the old one's"
