@@ -200,13 +200,11 @@ def lag(world: World) -> int:
 
 
 def test_rows_that_retention_took_are_recorded_and_the_stream_goes_on(make_world: Callable[..., World]) -> None:
-    # A consumer fetches ahead, whole record batches at a time: let it have one micro-batch's rows and no more.
-    fetches = {"max.partition.fetch.bytes": "2048", "max.poll.records": "5"}
-    world = make_world(max_offsets_per_batch=BATCH_ROWS, spark_kafka_options=fetches)
+    world = make_world(max_offsets_per_batch=BATCH_ROWS)
     for seed in (9, 10, 11):
         world.send(generated(300, seed))
     everything = events_of(world.records())
-    # Batch 1 begins at 150; it, or the one after it, finds that offsets up to 349 are gone before a task has read them.
+    # Batch 1 begins at 150, and finds that offsets up to 349 are gone before a task has read them.
     reason = refused(start_at_failpoint(world, "records_deleted", 1))
     ((done,),) = world.ask("select done_offsets from topics")
     start, end = done["0"], 350

@@ -1,0 +1,88 @@
+"""What a consumer gives that is not of the range, or not yet, is neither taken nor passed over."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from jobs.stages import range_reader, worker_connections
+from jobs.stages.range_reader import RangeReader
+from jobs.stages.record_ranges import RecordRange
+from netheal.errors import ServiceUnavailable
+
+READER = RangeReader("flows", "id", "broker:9092", {"sasl.password": "secret"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A message of the consumer."""
+
+    at: tuple[int, int]
+
+    def error(self) -> None:
+        return None
+
+    def partition(self) -> int:
+        return self.at[0]
+
+    def offset(self) -> int:
+        return self.at[1]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1_700_000_000_000
+
+    def key(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return b"{}"
+
+
+@dataclass
+class Consumer:
+    """Gives what it was made with, whatever is assigned."""
+
+    given: list[list[tuple[int, int]]]
+    assigned: list[tuple[int, int]] = field(default_factory=list)
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.assigned = [(place.partition, place.offset) for place in places]
+
+    def incremental_unassign(self, places: list[TopicPartition]) -> None:
+        done = {place.partition for place in places}
+        assert done <= {partition for partition, _ in self.assigned}
+        self.assigned = [place for place in self.assigned if place[0] not in done]
+
+    def consume(self, _count: int, _timeout_s: float) -> list[Record]:
+        return [Record(at) for at in self.given.pop(0)] if self.given else []
+
+
+def offsets(monkeypatch: pytest.MonkeyPatch, consumer: Consumer, *ranges: RecordRange) -> list[tuple[int, int]]:
+    """Partition and offset of what is read."""
+    monkeypatch.setattr(worker_connections, "consumer", lambda *_: consumer)
+    monkeypatch.setattr(worker_connections, "admin", lambda *_: None)
+    monkeypatch.setattr(range_reader, "read_topic_id", lambda *_: "id")
+    found: list[Any] = []
+    for batch in READER.read(ranges):
+        found += zip(batch["partition"].to_pylist(), batch["offset"].to_pylist(), strict=True)
+    return found
+
+
+def test_records_of_other_places_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the range, twice, of another partition, behind the range."""
+    given = [[(0, 3), (0, 5), (0, 5)], [], [(7, 6), (0, 4), (0, 6), (0, 7)], [(0, 8), (1, 0), (1, 2), (1, 3)]]
+    consumer = Consumer(given)
+    read = offsets(monkeypatch, consumer, RecordRange(0, 5, 8), RecordRange(1, 0, 2))
+    assert read == [(0, 5), (0, 6), (0, 7), (1, 0)]
+    assert consumer.assigned == []
+
+
+def test_a_consumer_that_gives_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(range_reader, "_READ_TIMEOUT_S", 0.05)
+    with pytest.raises(ServiceUnavailable, match="where offset 6 of partition 0, offset 0 of partition 1 comes next"):
+        offsets(monkeypatch, Consumer([[(0, 5)]]), RecordRange(0, 5, 8), RecordRange(1, 0, 2))
+
+
+def test_a_reader_does_not_show_its_password() -> None:
+    assert "secret" not in repr(READER)
