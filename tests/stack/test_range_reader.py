@@ -331,7 +331,8 @@ def test_a_partition_that_is_new_to_the_consumer(make_topic: Callable[..., Topic
     topic.send(numbered(30))
     assert read(topic, topic.whole()) == topic.rows
     topic.admin.create_partitions([NewPartitions(topic.name, 3)])[topic.name].result()
-    eventually(lambda: len(topic.ends()) == 3, "the partitions are there")
+    known = topic.admin.list_topics
+    eventually(lambda: len(known(topic.name, 10).topics[topic.name].partitions) == 3, "the partitions are there")
     topic.send(numbered(20), 1)
     topic.send(numbered(40), 2)
     assert read(topic, *(topic.whole(at) for at in range(3))) == sorted(topic.rows)
