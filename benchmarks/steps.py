@@ -32,7 +32,7 @@ from jobs.stages.range_reader import RangeReader
 from jobs.stages.record_ranges import RecordRange
 from netheal.embedded.stack import LocalStack
 from netheal.errors import NethealError
-from netheal.kafka.topics import offset_ranges
+from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.settings import PROJECT_ROOT
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
@@ -122,7 +122,9 @@ class Steps:
 
     def read(self) -> list[pa.RecordBatch]:
         """Kafka to Arrow."""
-        return list(RangeReader(self._topics[0], self._kafka, {}).read(self._ranges))
+        return list(
+            RangeReader(self._topics[0], topic_id(self._kafka, self._topics[0]), self._kafka, {}).read(self._ranges)
+        )
 
     def decode(self) -> None:
         """Messages to columns."""

@@ -110,7 +110,7 @@ class StreamSettings(Component):
     input_topic: str = Field("network-traffic", description="Topic that flow records are read from")
     output_topic: str = Field("network-predictions", description="Topic that verdicts are written to")
     topic_partitions: int = Field(2, ge=1, le=1023, description="Partitions of a topic that netheal makes itself")
-    max_offsets_per_batch: int = Field(200_000, ge=1, description="Rows of a micro-batch at most")
+    max_offsets_per_batch: int = Field(400_000, ge=1, description="Rows of a micro-batch at most")
     max_batch_delay_ms: int = Field(
         1_000,
         ge=0,
