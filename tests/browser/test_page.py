@@ -438,7 +438,7 @@ def test_pictures_of_it(site: Site, page: Page, screenshots: Path) -> None:
     rows = itertools.cycle(TrafficGenerator(seed=9).messages(5_000))
     for size in paced(PICTURE_ROWS, ROWS_PER_S, time.monotonic, page_sleep(page)):
         site.send(*itertools.islice(rows, size))
-    take_pictures(page, screenshots)
+    take_pictures(site, page, screenshots)
     assert len(list(screenshots.glob("dashboard-*.png"))) == 2 * len(SIZES) + 1
 
 
@@ -447,7 +447,7 @@ def page_sleep(page: Page) -> Callable[[float], None]:
     return lambda seconds: page.wait_for_timeout(1000 * seconds)
 
 
-def take_pictures(page: Page, folder: Path) -> None:
+def take_pictures(site: Site, page: Page, folder: Path) -> None:
     """The page as it is under load, for the README."""
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for width, scheme in itertools.product(SIZES, schemes):
@@ -458,6 +458,7 @@ def take_pictures(page: Page, folder: Path) -> None:
     page.set_viewport_size({"width": 1440, "height": SIZES[1440]})
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Pause").click()
+    site.send(*TrafficGenerator(seed=10).messages(500))
     expect(page.locator("#feed-note")).to_contain_text(re.compile(r"^[\d,]+ new rows? held until you resume"))
     page.locator("#feed-rows tr").filter(has=page.locator(".attack")).first.click()
     page.wait_for_selector("#row-dialog table")
