@@ -22,10 +22,12 @@ from netheal.telemetry import emit
 DATE_COLUMN = "date"
 PROPERTIES = {
     "delta.checkpointInterval": "100",
-    "delta.logRetentionDuration": "interval 1 days",
+    "delta.logRetentionDuration": "interval 10 minutes",
     "delta.deletedFileRetentionDuration": "interval 1 days",
 }
-"""A day of history: a stream writes some hundred thousand versions a day, and nobody is promised an old one."""
+"""Parts that were replaced stay for a day, for those who read them. Versions stay for minutes: a stream writes some
+hundred thousand a day, nobody is promised an old one, and each commit lists all that are there. A writer that takes
+longer than that cannot tell whom it is in conflict with, and begins again."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
 _STATISTICS_STEP = timedelta(milliseconds=1)
