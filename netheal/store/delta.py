@@ -22,7 +22,7 @@ from netheal.telemetry import emit
 DATE_COLUMN = "date"
 PROPERTIES = {
     "delta.checkpointInterval": "100",
-    "delta.logRetentionDuration": "interval 10 minutes",
+    "delta.logRetentionDuration": "interval 5 minutes",
     "delta.deletedFileRetentionDuration": "interval 1 days",
 }
 """Parts that were replaced stay for a day, for those who read them. Versions stay for minutes: a stream writes some
