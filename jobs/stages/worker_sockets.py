@@ -8,6 +8,8 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 _LONGEST = 60
@@ -15,8 +17,9 @@ _LONGEST = 60
 _PREFIX = "sock"
 
 
-def socket_properties() -> dict[str, str]:
-    """Spark's properties for sockets in a folder of this process, which goes with it.
+@cache
+def socket_properties() -> Mapping[str, str]:
+    """Spark's properties for sockets in the one folder of this process, which goes with it.
 
     The daemons of Python workers on other machines make the same folder there: see `claim_folder`.
     """

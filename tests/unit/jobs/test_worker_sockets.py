@@ -21,11 +21,17 @@ def test_a_socket_can_be_made_however_long_the_path_of_temporary_files_is(
 ) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix=temporary) as root:
         monkeypatch.setattr(tempfile, "tempdir", root)
+        socket_properties.cache_clear()
         folder = Path(socket_properties()[FOLDER])
         assert len(str(folder)) <= LONGEST
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(folder / f".{uuid.uuid4()}.sock"))
+    socket_properties.cache_clear()
+
+
+def test_a_session_that_is_made_again_has_the_folder_of_the_first() -> None:
+    assert socket_properties() == socket_properties()
 
 
 def test_a_folder_that_is_not_there_is_made_for_this_user_alone(tmp_path: Path) -> None:
