@@ -45,12 +45,13 @@ class ResumeCheck:
 
     def explain_failure(self) -> None:
         """Raise StreamRefused where the query failed for something that only a person can mend."""
+        kafka, name = self.settings.kafka, self.topic.name
+        register_topic(self.connection, name, topic_id(kafka.bootstrap_servers, name, kafka.client_options))
         self._decide()
 
     def _decide(self) -> tuple[ResumeState, Decision]:
-        kafka, name = self.settings.kafka, self.topic.name
-        register_topic(self.connection, name, topic_id(kafka.bootstrap_servers, name, kafka.client_options))
-        broker = offset_ranges(kafka.bootstrap_servers, name, kafka.client_options)
+        kafka = self.settings.kafka
+        broker = offset_ranges(kafka.bootstrap_servers, self.topic.name, kafka.client_options)
         found = collect_state(self.connection, self.topic, broker, self.files, self.logs)
         decision = decide(found)
         if decision.action == "refuse":
