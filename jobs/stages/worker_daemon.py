@@ -10,13 +10,13 @@ from pathlib import Path
 from pyspark.daemon import manager
 
 from jobs.stages.worker_sockets import claim_folder
-from netheal.records.json_scan.compiled import load_compiled
+from netheal.records.json_scan.preload import preload_scan
 
 _SOCKETS = "PYTHON_WORKER_FACTORY_SOCK_DIR"
 
 if __name__ == "__main__":
     if _SOCKETS in os.environ:
         claim_folder(Path(os.environ[_SOCKETS]))
-    load_compiled()
+    preload_scan()
     gc.freeze()  # so that collections in the workers leave the pages alone that they share
     manager()

@@ -1,5 +1,5 @@
 """Compiles the scan once for this machine, so that no process has to: `python -m netheal.records.json_scan`."""
 
-from netheal.records.json_scan.compiled import load_compiled
+from netheal.records.json_scan.preload import preload_scan
 
-load_compiled()
+preload_scan()

@@ -10,7 +10,7 @@ from netheal.records.json_scan.names import known_names
 from netheal.records.json_scan.scan import read_only, scan
 
 
-def load_compiled() -> None:
+def preload_scan() -> None:
     """Call each compiled function that Python calls, with what it is called with."""
     message = b'{"text":"a","number":-1.5}'
     content = read_only(message, np.uint8)

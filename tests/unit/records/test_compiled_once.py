@@ -5,8 +5,8 @@ import pytest
 
 from netheal.contracts import wire_contracts
 from netheal.records.decode import MessageDecoder
-from netheal.records.json_scan.compiled import load_compiled
 from netheal.records.json_scan.gather import gather
+from netheal.records.json_scan.preload import preload_scan
 from netheal.records.json_scan.scan import key_hash, scan
 from netheal.records.vocabulary import vocabulary
 
@@ -34,7 +34,7 @@ BATCHES = {
 
 @pytest.mark.parametrize("messages", BATCHES.values(), ids=BATCHES)
 def test_no_batch_has_anything_compiled(messages: pa.Array) -> None:
-    load_compiled()
+    preload_scan()
     before = [len(function.signatures) for function in (scan, gather, key_hash)]
     MessageDecoder(vocabulary(wire_contracts())).decode(messages)
     assert [len(function.signatures) for function in (scan, gather, key_hash)] == before == [1, 1, 1]
