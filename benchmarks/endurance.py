@@ -3,10 +3,7 @@
 .venv/bin/python benchmarks/endurance.py
 """
 
-import json
 import os
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +14,13 @@ from statistics import mean
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import exit_on_failure, open_console, write_json
 from benchmarks.disk import Sent, limit_topics, needed, require_room, used
 from benchmarks.latency import latency_percentiles, run_from_now
 from benchmarks.ledger import closed_batches, require_rows
 from benchmarks.load_feed import LoadFeed
-from benchmarks.machine import machine
 from benchmarks.postgres_rows import remove_rows
 from benchmarks.processes import ROLES, CpuSampler, family, proportional_mib
 from benchmarks.rows import produce_backlog, real_messages
@@ -32,14 +28,12 @@ from benchmarks.stack import Tell, fresh_stack, wait_drained
 from netheal.cli.readback import Outputs, Run, output_messages
 from netheal.cli.status import StatusReader
 from netheal.embedded.stack import LocalStack
-from netheal.errors import NethealError, ServiceUnavailable
+from netheal.errors import ServiceUnavailable
 from netheal.kafka.offsets import Offsets
 from netheal.settings import PROJECT_ROOT, load_settings
 from netheal.store.database import transaction
 from netheal.store.topics import done_offsets, lag_rows
-from netheal.telemetry import configure_logging
 
-EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 FIRST_ROWS = 50_000
 """Drained before the clock starts, so that the job and its workers are there."""
 _LATENCY_S = 5.0
@@ -248,24 +242,19 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
     """Send real rows at a steady rate, and compare the first interval with the last."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(EVENTS)
-    console = Console(stderr=json_output)
+    console = open_console(json_output)
     if interval_seconds > seconds:
         raise typer.BadParameter("an interval is longer than the whole run: lower --interval-seconds")
     plan = EndurancePlan(rate, settle_seconds, seconds, interval_seconds, lz4_share, empty_postgres)
     load_average = os.getloadavg()[0]
-    try:
+    with exit_on_failure(console):
         messages = real_messages(data)
         intervals = measure(plan, messages, lambda text: console.print(text, highlight=False, markup=False))
-    except NethealError as error:
-        console.print(f"{error}", style="red", markup=False)
-        raise typer.Exit(1) from error
     console.print(as_table(intervals, plan))
     if json_output:
         found = [asdict(interval) for interval in intervals]
-        document = {**asdict(plan), "intervals": found, "load_average": load_average, "machine": machine()}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        document = {**asdict(plan), "intervals": found, "load_average": load_average}
+        write_json(document)
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ def as_table(runs: Sequence[RunFigures], conditions: Conditions) -> Table:
     return table
 
 
-def as_json(runs: Sequence[RunFigures], conditions: Conditions, machine: dict[str, object]) -> dict[str, Any]:
-    """What was sent, medians, the raw figures of each run, and the machine."""
+def as_json(runs: Sequence[RunFigures], conditions: Conditions) -> dict[str, Any]:
+    """What was sent, medians, and the raw figures of each run."""
     return {
         **asdict(conditions),
         "rows_per_s": round(median(run.throughput.rows_per_s for run in runs), 1),
@@ -81,7 +81,6 @@ def as_json(runs: Sequence[RunFigures], conditions: Conditions, machine: dict[st
         "latency_ms": _medians([run.latency_ms for run in runs]),
         "baselines": _medians([run.baselines for run in runs]),
         "runs": [run.as_json() for run in runs],
-        "machine": machine,
     }
 
 

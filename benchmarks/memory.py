@@ -3,9 +3,6 @@
 .venv/bin/python benchmarks/memory.py --minutes 30
 """
 
-import json
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,23 +10,19 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
+from benchmarks.command import exit_on_failure, open_console, write_json
 from benchmarks.processes import ROLES, family, resident_mib
 from benchmarks.rows import produce_backlog, real_messages, repeated
 from benchmarks.stack import Tell, fresh_stack, wait_drained
 from netheal.cli.feed import TrafficFeed
 from netheal.embedded.stack import LocalStack
-from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT
-from netheal.telemetry import configure_logging
 
 DRIVER = ("driver", "jvm")
 FIRST_ROWS = 50_000
 """Drained before the clock starts, so that the job and its workers are there."""
-EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 _SAMPLE_S = 5.0
 _LINE_S = 60.0
 
@@ -108,19 +101,14 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
     """Watch the driver's memory at a steady rate."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(EVENTS)
-    console = Console(stderr=json_output)
-    try:
+    console = open_console(json_output)
+    with exit_on_failure(console):
         samples = measure(minutes, rate, settle_seconds, real_messages(data), console.print)
-    except NethealError as error:
-        console.print(f"{error}", style="red", markup=False)
-        raise typer.Exit(1) from error
     found = dict(figures(samples))
     console.print(as_table(found))
     if json_output:
-        document = {"memory": found, "rows_per_s": rate, "samples": samples, "machine": machine()}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        document = {"memory": found, "rows_per_s": rate, "samples": samples}
+        write_json(document)
 
 
 if __name__ == "__main__":

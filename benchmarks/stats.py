@@ -3,10 +3,7 @@
 .venv/bin/python benchmarks/stats.py --rows 5000000
 """
 
-import json
 import os
-import signal
-import sys
 import tempfile
 import threading
 import time
@@ -22,24 +19,20 @@ from typing import Annotated
 import numpy as np
 import typer
 from pydantic import SecretStr
-from rich.console import Console
 from rich.table import Table
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api.app import create_app
 from api.paging import BY_EVENT
-from benchmarks.machine import machine
+from benchmarks.command import exit_on_failure, open_console, write_json
 from benchmarks.stack import Tell
 from netheal.contracts.event_id import PARTITIONS_PER_TOPIC, event_id
 from netheal.embedded.postgres import EmbeddedPostgres
-from netheal.errors import NethealError
-from netheal.settings import PROJECT_ROOT, Settings, load_settings
+from netheal.settings import Settings, load_settings
 from netheal.store.database import connect, migrate, transaction
 from netheal.store.partitions import ensure_partitions
-from netheal.telemetry import configure_logging
 
 DAYS = 5
-EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 _PERCENTILES = (50, 95, 99)
 _WARMUP = 20
 
@@ -192,21 +185,19 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
     """Measure what the reading half of the API takes."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(EVENTS)
-    console = Console(stderr=json_output)
-    try:
-        with filled_store(rows, console.print) as (settings, begin), served(settings) as client:
-            load = os.getloadavg()[0]
-            found = {question.name: ask(client, question) for question in questions(rows, begin, times)}
-    except NethealError as error:
-        console.print(f"{error}", style="red", markup=False)
-        raise typer.Exit(1) from error
+    console = open_console(json_output)
+    with (
+        exit_on_failure(console),
+        filled_store(rows, console.print) as (settings, begin),
+        served(settings) as client,
+    ):
+        load = os.getloadavg()[0]
+        found = {question.name: ask(client, question) for question in questions(rows, begin, times)}
     console.print(as_table(found, rows))
     console.print(f"load before: {load:.2f}")
     if json_output:
-        document = {"answers_ms": found, "rows": rows, "load": round(load, 2), "machine": machine()}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        document = {"answers_ms": found, "rows": rows, "load": round(load, 2)}
+        write_json(document)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,7 @@
 .venv/bin/python benchmarks/steps.py
 """
 
-import json
 import os
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,10 +15,9 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import machine
+from benchmarks.command import exit_on_failure, open_console, write_json
 from benchmarks.postgres_rows import remove_rows
 from benchmarks.processes import cpu_s, family
 from benchmarks.rows import produce_backlog, real_messages
@@ -31,7 +27,6 @@ from jobs.stages import worker_connections
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.record_ranges import RecordRange
 from netheal.embedded.stack import LocalStack
-from netheal.errors import NethealError
 from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.settings import PROJECT_ROOT
 from netheal.sinks.delta_part import DeltaPartWriter
@@ -40,7 +35,6 @@ from netheal.sinks.postgres_rows import PostgresRowWriter
 from netheal.store.database import connect
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.partitions import ensure_partitions
-from netheal.telemetry import configure_logging
 from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.drift import DriftCounter
 from netheal.verdicts.encode import encode_verdicts
@@ -48,7 +42,6 @@ from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import ScoredBatch
 from udfs.workers import freeze_gc
 
-EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 _SERVERS = ("broker", "postgres")
 _BATCH_ID = 0
 _OWNER = "steps"
@@ -228,23 +221,18 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
     """Measure each step of a task by itself, against a broker and a Postgres of its own."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(EVENTS)
-    console = Console(stderr=json_output)
+    console = open_console(json_output)
     load_average = os.getloadavg()[0]
-    try:
+    with exit_on_failure(console):
         messages = real_messages(data)[:rows]
         with fresh_stack(console.print) as stack:
             costs = measure(stack, messages, repeats)
-    except NethealError as error:
-        console.print(f"{error}", style="red", markup=False)
-        raise typer.Exit(1) from error
     mean_bytes = float(np.mean([len(message) for message in messages]))
     console.print(as_table(costs, f"CPU µs a row, {len(messages)} rows of {mean_bytes:.0f} bytes, best of {repeats}"))
     if json_output:
         steps = {step: {name: round(us, 3) for name, us in asdict(cost).items()} for step, cost in costs.items()}
-        document = {"rows": len(messages), "cpu_us_per_row": steps, "load_average": load_average, "machine": machine()}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        document = {"rows": len(messages), "cpu_us_per_row": steps, "load_average": load_average}
+        write_json(document)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,7 @@
 .venv/bin/python benchmarks/stream.py
 """
 
-import json
 import os
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,19 +12,16 @@ import typer
 from rich.console import Console
 
 from benchmarks.baselines.measure import measure_baselines
+from benchmarks.command import exit_on_failure, open_console, write_json
 from benchmarks.figures import Conditions, RunFigures, as_json, as_table
 from benchmarks.latency import latency_rows, measure_latency
 from benchmarks.ledger import closed_batches, require_rows
 from benchmarks.loads import Load, LoadName, read_load
-from benchmarks.machine import machine
 from benchmarks.stack import Tell, fresh_stack
 from benchmarks.throughput import measure_throughput
-from netheal.errors import NethealError
 from netheal.settings import PROJECT_ROOT, load_settings
-from netheal.telemetry import configure_logging
 
 LATENCY_WARMUP_S = 20.0
-EVENTS = PROJECT_ROOT / "var" / "benchmarks" / "events.log"
 
 
 @dataclass(frozen=True)
@@ -76,12 +70,10 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Figures as JSON on the last line.")] = False,
 ) -> None:
     """Measure the whole stream on this machine, with everything: broker, Postgres, all sinks, exactly once."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(EVENTS)
-    console = Console(stderr=json_output)
+    console = open_console(json_output)
     if not skip_baselines and (load is not LoadName.REAL or lz4_share):
         raise typer.BadParameter("the baselines take uncompressed rows of attack/v1 only: add --skip-baselines")
-    try:
+    with exit_on_failure(console):
         partitions = partitions or load_settings().stream.topic_partitions
         plan = BenchmarkPlan(rows, warmup_batches, rate, latency_seconds, not skip_baselines, lz4_share, partitions)
         console.print("reading real rows")
@@ -89,13 +81,10 @@ def main(
         mean_bytes = sum(map(len, sent.messages)) / len(sent.messages)
         console.print(f"{len(sent.messages)} messages of {mean_bytes:.0f} bytes on average")
         figures = [measure(plan, sent, _teller(console, number, runs)) for number in range(1, runs + 1)]
-    except NethealError as error:
-        console.print(f"{error}", style="red", markup=False)
-        raise typer.Exit(1) from error
     conditions = Conditions(load.value, lz4_share, partitions)
     console.print(as_table(figures, conditions))
     if json_output:
-        sys.stdout.write(json.dumps(as_json(figures, conditions, machine()), ensure_ascii=False) + "\n")
+        write_json(as_json(figures, conditions))
 
 
 def _teller(console: Console, number: int, runs: int) -> Tell:
