@@ -121,7 +121,7 @@ class Watch:
                 end = self._begun + number * plan.interval_s
                 memory = self._sampled_until(end - latency_s)
                 first = run_from_now(self._stack.settings)
-                memory += self._sampled_until(end)
+                self._sleep_until(end)  # to read a process's memory stops it
                 at, behind, lag = time.time(), run_from_now(self._stack.settings), reader.lag()
                 self._sleep_until(at + _SAMPLED_S)
                 self._wait_done(reader, behind.start)
