@@ -25,7 +25,7 @@ _RETENTION_CHECK_S = 300.0 + 60.0
 _OUTPUT_ROW_BYTES = 120
 _LZ4_OF_PLAIN = 0.3
 _DELTA_ROW_BYTES = 170
-"""Parts, and what compactions make of them: replaced parts stay for a day."""
+"""Parts, and what compactions make of them: replaced parts stay for a day after they were written."""
 _POSTGRES_ROW_BYTES = 300
 _BASE_BYTES = 2 * 2**30
 """Whatever the number of rows: write-ahead logs, logs, checkpoints."""

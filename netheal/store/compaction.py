@@ -5,11 +5,12 @@
 A micro-batch adds a part a task and table, some hundred thousand a day, and each costs every later commit a
 little time and memory. Compaction changes no row; appends go on beside it. VACUUM then removes two kinds of files:
 
-- Parts that a compaction or a deletion replaced, after `KEPT_HOURS`: readers that have an older version of the table
-  open still look for them, and so does the clean-up of a batch that is tried again, see `DeltaLog.paths_in_log`.
-- Parts that no version refers to, after `ORPHAN_HOURS`: a task wrote them before it was killed, and no later attempt
-  removed them. Those of batches that are open, whose names begin with a spared prefix, stay however old they are: they
-  may be committed yet.
+- Parts that a compaction or a deletion replaced: readers that have an older version of the table open still look for
+  them. The log remembers them for an hour, in which they stay however old they are; then they are files of the other
+  kind.
+- Files that the log does not know, `KEPT_HOURS` after they were written: such parts, and those that a task wrote before
+  it was killed and no later attempt removed. Those of batches that are open, whose names begin with a spared prefix,
+  stay however old they are: they may be committed yet.
 """
 
 import os
@@ -30,7 +31,6 @@ from netheal.store.delta_sync import synced_rewrite
 from netheal.telemetry import configure_logging, emit
 
 KEPT_HOURS = 24
-ORPHAN_HOURS = 7 * 24
 TARGET_BYTES = 64 * 2**20
 """A part of this size is left as it is."""
 _TRIES = 3
@@ -73,7 +73,7 @@ def small_parts(table: DeltaTable) -> list[str]:
 def unneeded_files(table: DeltaTable, spared: Sequence[str] = (), kept_hours: int = KEPT_HOURS) -> Unneeded:
     """What VACUUM would remove now. `spared`: beginnings of the names of parts that may be committed yet."""
     replaced = table.vacuum(kept_hours, dry_run=True, enforce_retention_duration=False, full=False)
-    unknown = table.vacuum(ORPHAN_HOURS, dry_run=True, full=True)
+    unknown = table.vacuum(KEPT_HOURS, dry_run=True, full=True)
     spare = tuple(spared)
     orphaned = [path for path in unknown if not path.rpartition("/")[2].startswith(spare)] if spare else unknown
     return Unneeded(replaced, sorted({*orphaned} - {*replaced}))

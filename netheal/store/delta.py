@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Field, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Schema
 from deltalake.transaction import AddAction
@@ -20,14 +20,16 @@ from netheal.store.delta_sync import sync_commits, sync_table, synced_rewrite
 from netheal.telemetry import emit
 
 DATE_COLUMN = "date"
+CHECKPOINT_INTERVAL = 30
 PROPERTIES = {
-    "delta.checkpointInterval": "100",
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
     "delta.logRetentionDuration": "interval 5 minutes",
-    "delta.deletedFileRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
 }
-"""Parts that were replaced stay for a day, for those who read them. Versions stay for minutes: a stream writes some
-hundred thousand a day, nobody is promised an old one, and each commit lists all that are there. A writer that takes
-longer than that cannot tell whom it is in conflict with, and begins again."""
+"""A stream writes some hundred thousand versions and a million parts a day, and what the log has of them makes each
+commit dearer: it reads the versions since the last checkpoint, and lists those that are there; a checkpoint has all
+parts, and those replaced that are not forgotten. Nobody is promised an old version. A writer that takes longer than
+versions stay cannot tell whom it is in conflict with, and begins again."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
 _STATISTICS_STEP = timedelta(milliseconds=1)
@@ -185,37 +187,38 @@ class DeltaLog:
     def committed(self, app_id: str) -> int | None:
         """The last batch that `app_id` committed here, None for none; raises ServiceUnavailable where that fails."""
         try:
-            return self._committed(app_id)
+            self._table.update_incremental()
+            return self._table.transaction_version(app_id)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot read the Delta table {self.uri}: {error}") from error
-
-    def _committed(self, app_id: str) -> int | None:
-        self._table.update_incremental()
-        return self._table.transaction_version(app_id)
 
     def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
         """Make the parts visible and durable, once for each (app_id, batch_id); returns whether this call did it.
 
         Without parts there is nothing to do. Raises ServiceUnavailable where the store fails: try the batch again.
+
+        It begins with the table as it was after this object's last commit: deltalake refuses a transaction that another
+        writer has made since, though not one that is in what it begins with.
         """
         if not parts:
             return False
         try:
             for tries_left in reversed(range(_COMMIT_TRIES)):
-                last = self._committed(app_id)
-                if last is not None and last >= batch_id:
-                    # By a driver that may have been killed before it had synced its commit.
-                    sync_commits(self.uri, _newest(self._table.version()))
-                    return False
                 try:
                     before = self._table.version()
+                    last = self._table.transaction_version(app_id)
+                    if last is not None and last >= batch_id:
+                        # By a driver that may have been killed before it had synced its commit.
+                        sync_commits(self.uri, _newest(before))
+                        return False
                     self._append(parts, Transaction(app_id, batch_id))
                     self._sync_commits_after(before)
                     break
-                except CommitFailedError:  # another writer was quicker: a compaction
+                except DeltaError:  # another writer was quicker, or so much that the versions since are gone
                     if not tries_left:
                         raise
                     emit("commit.retried", table=self.uri)
+                    self._table.update_incremental()
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot commit to the Delta table {self.uri}: {error}") from error
         self.parts += len(parts)
@@ -318,10 +321,13 @@ class DeltaLog:
         sync_commits(self.uri, range(before + 1, self._table.version() + 1))
 
     def _append(self, parts: Sequence[Part], transaction: Transaction) -> None:
+        # To look for old versions lists them all, and they go up to a checkpoint anyway.
+        clean_up = self._table.version() % CHECKPOINT_INTERVAL == 0
         self._table.create_write_transaction(
             [part.to_action() for part in parts],
             "append",
             self._table.schema(),
             partition_by=[DATE_COLUMN],
             commit_properties=CommitProperties(app_transactions=[transaction]),
+            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=clean_up),
         )

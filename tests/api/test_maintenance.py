@@ -18,7 +18,7 @@ from netheal.settings import Settings
 from netheal.settings.components import PROJECT_ROOT
 from netheal.store import ledger_pruning
 from netheal.store.advisory_lock import take_lock
-from netheal.store.compaction import ORPHAN_HOURS
+from netheal.store.compaction import KEPT_HOURS
 from netheal.store.database import Connection, connect, transaction
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.store.ledger import read_ledger_end
@@ -47,12 +47,12 @@ def quarantined(settings: Settings) -> list[int]:
 
 
 def orphan(settings: Settings, name: str) -> Path:
-    """A part that nobody has committed, two weeks old."""
+    """A part that nobody has committed, days old."""
     folder = Path(quarantine_layout().uri(settings.paths.delta_root)) / f"date={NOW.date().isoformat()}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.parquet"
     path.write_bytes(b"x" * 100)
-    old = time.time() - 2 * ORPHAN_HOURS * 3600
+    old = time.time() - 2 * KEPT_HOURS * 3600
     os.utime(path, (old, old))
     return path
 

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from jobs.stages import maintenance
 from jobs.stages.maintenance import PARTS_WORTH_A_COMPACTION, Maintenance
 from netheal.errors import ServiceUnavailable, StreamRefused
-from netheal.store.compaction import ORPHAN_HOURS, compact, start_compaction, vacuum
+from netheal.store.compaction import KEPT_HOURS, compact, start_compaction, vacuum
 from netheal.store.delta import PROPERTIES, DeltaLog, Layout, Part
 
 LAYOUT = Layout("sample", pa.schema([("event_id", pa.int64()), ("at", pa.timestamp("us", "UTC"))]))
@@ -121,13 +121,25 @@ def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> No
     assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
 
 
-def test_parts_that_nobody_ever_committed_go_after_a_week_but_those_of_open_batches(log: DeltaLog) -> None:
+def test_parts_that_were_replaced_just_now_stay_however_old_they_are(log: DeltaLog) -> None:
+    long_ago = time.time() - 3600 * (KEPT_HOURS + 1)
+    for number in range(3):
+        log.commit([part(log, number)], "app", number)
+        os.utime(Path(log.uri) / "date=2024-12-01" / f"{number}.parquet", (long_ago, long_ago))
+    reader = DeltaTable(log.uri).to_pyarrow_dataset()
+    compact(log.uri)
+    found = vacuum(log.uri)
+    assert not found.replaced and not found.orphaned
+    assert reader.count_rows() == 3
+
+
+def test_parts_that_nobody_ever_committed_go_after_a_day_but_those_of_open_batches(log: DeltaLog) -> None:
     log.commit([part(log, 0)], "app", 0)
     folder = Path(log.uri) / "date=2024-12-01"
     part(log, 1), part(log, 2), part(log, 3)
-    last_week = time.time() - 3600 * (ORPHAN_HOURS + 1)
+    long_ago = time.time() - 3600 * (KEPT_HOURS + 1)
     for old in ("0", "1", "3"):
-        os.utime(folder / f"{old}.parquet", (last_week, last_week))
+        os.utime(folder / f"{old}.parquet", (long_ago, long_ago))
     assert vacuum(log.uri, ["3."]).orphaned == ["date=2024-12-01/1.parquet"]
     assert {path.name for path in folder.iterdir()} == {"0.parquet", "2.parquet", "3.parquet"}
 

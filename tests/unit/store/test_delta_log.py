@@ -63,6 +63,14 @@ def test_a_driver_that_starts_anew_knows_what_was_committed(log: DeltaLog, tmp_p
     assert seen(tmp_path) == [1, 2, 3]
 
 
+def test_a_batch_that_another_driver_committed_meanwhile_is_not_committed_again(log: DeltaLog, tmp_path: Path) -> None:
+    slow = DeltaLog(LAYOUT, str(tmp_path))
+    assert log.commit([part(tmp_path, "a.parquet", [1])], "app", 0)
+    assert not slow.commit([part(tmp_path, "again.parquet", [1])], "app", 0)
+    assert slow.commit([part(tmp_path, "b.parquet", [2])], "app", 1)
+    assert seen(tmp_path) == [1, 2]
+
+
 def test_streams_do_not_stand_in_each_others_way(log: DeltaLog, tmp_path: Path) -> None:
     other = DeltaLog(LAYOUT, str(tmp_path))
     assert log.commit([part(tmp_path, "a.parquet", [1])], "one", 0)
