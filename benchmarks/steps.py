@@ -24,8 +24,8 @@ from benchmarks.rows import produce_backlog, real_messages
 from benchmarks.scorer import starter_scorer
 from benchmarks.stack import fresh_stack
 from jobs.stages import worker_connections
+from jobs.stages.partition_ranges import PartitionRange
 from jobs.stages.range_reader import RangeReader
-from jobs.stages.record_ranges import RecordRange
 from netheal.embedded.stack import LocalStack
 from netheal.kafka.topics import offset_ranges, topic_id
 from netheal.settings import PROJECT_ROOT
@@ -107,7 +107,7 @@ class Steps:
         hashes = (model.bundle.hash for model in scorer.scorer.models.values())
         self._model_ids = {bundle_hash: number for number, bundle_hash in enumerate(hashes, 1)}
         self._ranges = [
-            RecordRange(int(partition), 0, found.end)
+            PartitionRange(int(partition), 0, found.end)
             for partition, found in offset_ranges(self._kafka, self._topics[0]).items()
         ]
         self.records = self.read()

@@ -9,14 +9,14 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from jobs.stages import worker_connections
-from jobs.stages.record_ranges import RecordRange
+from jobs.stages.partition_ranges import PartitionRange
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.kafka.topics import read_topic_id
 from netheal.store.topics import recreated
 
-_MAX_BATCH_ROWS = 10_000
-_BATCH_TIMEOUT_S = 0.1
+_RECORD_BATCH_ROWS = 10_000
+_CONSUME_TIMEOUT_S = 0.1
 """Until a batch that is not full is given: control records count as offsets, but never come."""
 _READ_TIMEOUT_S = 60.0
 """For a broker that is away."""
@@ -40,7 +40,7 @@ class RangeReader:
         """Without the options, which may hold a password."""
         return f"RangeReader({self.topic}, {self.bootstrap_servers})"
 
-    def read(self, ranges: Sequence[RecordRange]) -> Iterator[pa.RecordBatch]:
+    def read(self, ranges: Sequence[PartitionRange]) -> Iterator[pa.RecordBatch]:
         """The records of the ranges, of one partition each, in `RAW_SCHEMA`; those of a partition in order.
 
         Raises ServiceUnavailable where the broker does not give them, and StreamRefused at the end where they may be
@@ -68,7 +68,7 @@ class _RangeFetch:
     `_remaining` maps a partition that is not done to its next offset and its end.
     """
 
-    def __init__(self, consumer: Consumer, topic: str, ranges: Sequence[RecordRange]) -> None:
+    def __init__(self, consumer: Consumer, topic: str, ranges: Sequence[PartitionRange]) -> None:
         self._consumer = consumer
         self._topic = topic
         self._remaining: dict[int | None, tuple[int, int]] = {p: (start, end) for p, start, end in ranges}
@@ -86,7 +86,7 @@ class _RangeFetch:
         offsets = sum(end - start for start, end in self._remaining.values())
         deadline = time.monotonic() + _READ_TIMEOUT_S
         while time.monotonic() < deadline:
-            messages = self._consumer.consume(min(_MAX_BATCH_ROWS, offsets), _BATCH_TIMEOUT_S)
+            messages = self._consumer.consume(min(_RECORD_BATCH_ROWS, offsets), _CONSUME_TIMEOUT_S)
             if messages:
                 return messages
         missing = ", ".join(f"offset {start} of partition {p}" for p, (start, _) in self._remaining.items())

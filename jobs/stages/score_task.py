@@ -10,9 +10,9 @@ import pyarrow as pa
 from pyspark import TaskContext
 
 from jobs.stages import worker_connections
+from jobs.stages.partition_ranges import PartitionRange
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt
-from jobs.stages.record_ranges import RecordRange
 from netheal.errors import ModelFailure
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.sinks.output_topic import OutputTopicWriter
@@ -22,7 +22,7 @@ from netheal.verdicts.counts import MinuteCounts, count_rows
 from netheal.verdicts.drift import DriftCounter
 from netheal.verdicts.latency import Times, count_latencies, record_times
 from netheal.verdicts.scorer import ScoredBatch
-from udfs.arrow import ScoringPlan
+from udfs.scoring_plan import ScoringPlan
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class ScoreTask:
     reader: RangeReader
     open_sinks: OpenSinks = Sinks
 
-    def __call__(self, share: Iterable[list[RecordRange]]) -> Iterator[bytes]:
+    def __call__(self, share: Iterable[list[PartitionRange]]) -> Iterator[bytes]:
         """A share of the batch in, its receipt out."""
         (ranges,) = share
         try:

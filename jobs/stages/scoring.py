@@ -7,9 +7,9 @@ from typing import Any
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
+from jobs.stages.partition_ranges import shares
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt, read_receipt
-from jobs.stages.record_ranges import shares
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
 from netheal.bundles.served import ServedBundle
 from netheal.contracts.schema import verdict_schema_of
@@ -23,7 +23,7 @@ from netheal.store.database import Connection
 from netheal.store.delta import DeltaLog
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
-from udfs.arrow import ScoringPlan
+from udfs.scoring_plan import ScoringPlan
 
 
 @dataclass

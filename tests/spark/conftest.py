@@ -17,7 +17,7 @@ from netheal.records.encode import encode_rows
 from netheal.records.flow_files import read_flow_file
 from netheal.settings import load_settings
 from netheal.traffic.generator import TrafficGenerator
-from udfs.arrow import ScoringPlan
+from udfs.scoring_plan import ScoringPlan
 
 RECORDED_AT = datetime(2024, 12, 1, tzinfo=UTC)
 ROWS = 3_000

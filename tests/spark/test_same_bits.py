@@ -21,8 +21,8 @@ from netheal.scoring.model import ServedModel
 from netheal.verdicts.encode import encode_verdicts
 from netheal.verdicts.record_scorer import RecordScorer
 from netheal.verdicts.scorer import ScoredBatch, Scorer
-from udfs.arrow import ScoringPlan
 from udfs.pandas import attack_class_udf, attack_confidence_udf, threat_score_udf
+from udfs.scoring_plan import ScoringPlan
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewPartitions
 
 from jobs.stages import range_reader, worker_connections
+from jobs.stages.partition_ranges import PartitionRange, shares
 from jobs.stages.range_reader import RangeReader
-from jobs.stages.record_ranges import RecordRange, shares
 from netheal.embedded.kafka import EmbeddedKafka
 from netheal.errors import ServiceUnavailable, StreamRefused
 from netheal.kafka.clients import admin_client
@@ -64,9 +64,9 @@ class Topic:
     def ends(self) -> dict[str, int]:
         return {name: found.end for name, found in offset_ranges(self.servers, self.name).items()}
 
-    def whole(self, partition: int = 0) -> RecordRange:
+    def whole(self, partition: int = 0) -> PartitionRange:
         """All offsets that a partition has had so far."""
-        return RecordRange(partition, 0, self.ends()[str(partition)])
+        return PartitionRange(partition, 0, self.ends()[str(partition)])
 
     def send(
         self, pairs: Sequence[Pair], partition: int = 0, end: End | None = None, compression: str = "none"
@@ -103,7 +103,7 @@ class Topic:
         if end in (None, "commit"):
             self.rows += placed
 
-    def in_ranges(self, *ranges: RecordRange) -> list[Row]:
+    def in_ranges(self, *ranges: PartitionRange) -> list[Row]:
         """The committed rows of the ranges."""
         return sorted(
             row for row in self.rows if any(r.partition == row[0] and r.start <= row[1] < r.end for r in ranges)
@@ -146,7 +146,7 @@ def rows_of(batches: Iterator[Any]) -> list[Row]:
     ]
 
 
-def read(topic: Topic, *ranges: RecordRange) -> list[Row]:
+def read(topic: Topic, *ranges: PartitionRange) -> list[Row]:
     """What the reader gives; those of one partition are in order."""
     rows = rows_of(topic.reader.read(ranges))
     assert [row[:2] for row in sorted(rows, key=lambda row: row[0])] == sorted(row[:2] for row in rows)
@@ -228,7 +228,7 @@ def test_a_range_may_begin_and_end_anywhere_in_transactions(make_topic: Callable
         topic.send(numbered(2, start=10 * at), end=part)
     _, _, end = topic.whole()
     for cut in range(1, end):
-        first, second = RecordRange(0, 0, cut), RecordRange(0, cut, end)
+        first, second = PartitionRange(0, 0, cut), PartitionRange(0, cut, end)
         assert read(topic, first) + read(topic, second) == topic.rows
     assert len(topic.rows) == 8
 
@@ -254,7 +254,7 @@ def test_a_range_ends_where_compaction_has_removed_its_last_offsets(
     eventually(compacted, "the topic is compacted")
     assert planned.end == 9
     assert read(topic, planned) == [(0, 2, b"a", b"old"), (0, 3, b"c", b"old")]
-    later = RecordRange(0, 4, planned.end)
+    later = PartitionRange(0, 4, planned.end)
     assert read(topic, later) == []
     whole = topic.whole()
     assert {row[2] for row in read(topic, whole)} == {b"a", b"b", b"c", b"d", b"e", b"z"}
@@ -266,15 +266,15 @@ def test_offsets_that_retention_has_removed_are_an_error(make_topic: Callable[..
     topic.send(numbered(200))
     topic.delete_records(removed)
     with pytest.raises(ServiceUnavailable, match="no longer has all of offsets 0 to 99 of partition 0.*retention"):
-        read(topic, RecordRange(0, 0, 100))
-    kept = RecordRange(0, removed, 200)
+        read(topic, PartitionRange(0, 0, 100))
+    kept = PartitionRange(0, removed, 200)
     assert removed == 200 or read(topic, kept) == topic.in_ranges(kept)
 
 
 def test_offsets_that_retention_removes_while_they_are_read_are_no_gap(
     make_topic: Callable[..., Topic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(range_reader, "_MAX_BATCH_ROWS", 1)
+    monkeypatch.setattr(range_reader, "_RECORD_BATCH_ROWS", 1)
     topic = make_topic()
     topic.send(large(64))
     batches = topic.reader.read([topic.whole()])
@@ -290,7 +290,7 @@ def test_a_topic_that_ends_before_the_range_is_an_error(make_topic: Callable[...
     topic = make_topic()
     topic.send(numbered(20))
     with pytest.raises(ServiceUnavailable, match=r"no longer has all of offsets \d+ to .* of partition 0"):
-        read(topic, RecordRange(0, 5, 20 + missing))
+        read(topic, PartitionRange(0, 5, 20 + missing))
 
 
 @pytest.mark.parametrize("rows", [10, 30, 50])
@@ -345,7 +345,7 @@ def test_compressed_input_of_all_kinds_in_one_partition(make_topic: Callable[...
         values = [(b"%d" % n, bytes([n % 256, at]) * (1 + n % 700)) for n in range(300)]
         topic.send(values, end="abort" if at == 7 else None, compression=kind)
     assert read(topic, topic.whole()) == topic.rows
-    middle = RecordRange(0, 150, 1_250)
+    middle = PartitionRange(0, 150, 1_250)
     assert read(topic, middle) == topic.in_ranges(middle)
     assert len(topic.rows) == 9 * 300
 
@@ -357,7 +357,7 @@ def test_values_of_all_kinds_and_sizes(make_topic: Callable[..., Topic]) -> None
     pairs += [(None, os.urandom(size)) for size in (4 * MIB - 1, 4 * MIB, 4 * MIB + 1, MAX_MESSAGE_BYTES - 1_000, 7)]
     topic.send(pairs)
     assert [row[2:] for row in read(topic, topic.whole())] == pairs
-    assert [row[2:] for row in read(topic, RecordRange(0, 9, 10))] == pairs[9:10]
+    assert [row[2:] for row in read(topic, PartitionRange(0, 9, 10))] == pairs[9:10]
 
 
 @pytest.mark.parametrize(("partitions", "rows"), [(8, [700] * 8), (1, [5_001]), (3, [10, 4_000, 901])])
@@ -384,11 +384,11 @@ def test_a_share_that_was_given_up_leaves_nothing_to_the_next(make_topic: Callab
     consumer = worker_connections.consumer(servers, {})
     everything = [topic.whole(0), topic.whole(1)]
     nexts = [
-        (topic, RecordRange(0, 0, 3)),
-        (topic, RecordRange(0, 10, 12)),
-        (topic, RecordRange(1, 5, 6)),
-        (other, RecordRange(0, 0, 100)),
-        (other, RecordRange(1, 50, 60)),
+        (topic, PartitionRange(0, 0, 3)),
+        (topic, PartitionRange(0, 10, 12)),
+        (topic, PartitionRange(1, 5, 6)),
+        (other, PartitionRange(0, 0, 100)),
+        (other, PartitionRange(1, 50, 60)),
     ]
     abandoned = []
     for closed in (True, False):
@@ -401,15 +401,15 @@ def test_a_share_that_was_given_up_leaves_nothing_to_the_next(make_topic: Callab
             del batches
             assert read(named, planned) == named.in_ranges(planned)
     with pytest.raises(ServiceUnavailable, match="no longer has"):
-        read(other, RecordRange(0, 0, 101))
-    assert read(other, RecordRange(0, 99, 100)) == other.in_ranges(RecordRange(0, 99, 100))
+        read(other, PartitionRange(0, 0, 101))
+    assert read(other, PartitionRange(0, 99, 100)) == other.in_ranges(PartitionRange(0, 99, 100))
     assert worker_connections.consumer(servers, {}) is consumer, "the consumer is kept from share to share"
 
 
 def test_a_broker_that_comes_back_gives_every_record_once(
     broker: EmbeddedKafka, make_topic: Callable[..., Topic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(range_reader, "_MAX_BATCH_ROWS", 4)
+    monkeypatch.setattr(range_reader, "_RECORD_BATCH_ROWS", 4)
     topic = make_topic()
     topic.send(large(64))
     batches = topic.reader.read([topic.whole()])

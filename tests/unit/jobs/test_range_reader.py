@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from jobs.stages import range_reader, worker_connections
+from jobs.stages.partition_ranges import PartitionRange
 from jobs.stages.range_reader import RangeReader
-from jobs.stages.record_ranges import RecordRange
 from netheal.errors import ServiceUnavailable
 
 READER = RangeReader("flows", "id", "broker:9092", {"sasl.password": "secret"})
@@ -58,7 +58,7 @@ class Consumer:
         return [Record(at) for at in self.given.pop(0)] if self.given else []
 
 
-def offsets(monkeypatch: pytest.MonkeyPatch, consumer: Consumer, *ranges: RecordRange) -> list[tuple[int, int]]:
+def offsets(monkeypatch: pytest.MonkeyPatch, consumer: Consumer, *ranges: PartitionRange) -> list[tuple[int, int]]:
     """Partition and offset of what is read."""
     monkeypatch.setattr(worker_connections, "consumer", lambda *_: consumer)
     monkeypatch.setattr(worker_connections, "admin", lambda *_: None)
@@ -73,7 +73,7 @@ def test_records_of_other_places_are_not_taken(monkeypatch: pytest.MonkeyPatch) 
     """Before the range, twice, of another partition, behind the range."""
     given = [[(0, 3), (0, 5), (0, 5)], [], [(7, 6), (0, 4), (0, 6), (0, 7)], [(0, 8), (1, 0), (1, 2), (1, 3)]]
     consumer = Consumer(given)
-    read = offsets(monkeypatch, consumer, RecordRange(0, 5, 8), RecordRange(1, 0, 2))
+    read = offsets(monkeypatch, consumer, PartitionRange(0, 5, 8), PartitionRange(1, 0, 2))
     assert read == [(0, 5), (0, 6), (0, 7), (1, 0)]
     assert consumer.assigned == []
 
@@ -81,7 +81,7 @@ def test_records_of_other_places_are_not_taken(monkeypatch: pytest.MonkeyPatch) 
 def test_a_consumer_that_gives_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(range_reader, "_READ_TIMEOUT_S", 0.05)
     with pytest.raises(ServiceUnavailable, match="where offset 6 of partition 0, offset 0 of partition 1 comes next"):
-        offsets(monkeypatch, Consumer([[(0, 5)]]), RecordRange(0, 5, 8), RecordRange(1, 0, 2))
+        offsets(monkeypatch, Consumer([[(0, 5)]]), PartitionRange(0, 5, 8), PartitionRange(1, 0, 2))
 
 
 def test_a_reader_does_not_show_its_password() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs.stages.partition_ranges import PartitionRange
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt, read_receipt
-from jobs.stages.record_ranges import RecordRange
 from jobs.stages.score_task import ScoreTask, SinkPlan, Sinks
 from netheal.contracts.schema import RAW_SCHEMA
 from netheal.errors import ModelFailure
@@ -20,7 +20,7 @@ from netheal.settings import PROJECT_ROOT
 from netheal.sinks.delta_part import DeltaPartWriter
 from netheal.store.delta import quarantine_layout, verdicts_layout
 from netheal.traffic.generator import TrafficGenerator
-from udfs.arrow import ScoringPlan
+from udfs.scoring_plan import ScoringPlan
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ class Records(RangeReader):
     kafka_options: dict[str, str] = field(default_factory=dict)
     failure: BaseException | None = None
 
-    def read(self, ranges: Sequence[RecordRange]) -> Iterator[pa.RecordBatch]:
+    def read(self, ranges: Sequence[PartitionRange]) -> Iterator[pa.RecordBatch]:
         ((partition, start, end),) = ranges
         rows = end - start
         values = TrafficGenerator(3).messages(rows)
@@ -76,7 +76,7 @@ class Records(RangeReader):
 
 
 def receipt_of(task: ScoreTask, failure: BaseException | None = None) -> TaskReceipt:
-    (told,) = replace(task, reader=Records(failure=failure))([[RecordRange(0, 0, 20)]])
+    (told,) = replace(task, reader=Records(failure=failure))([[PartitionRange(0, 0, 20)]])
     return read_receipt(told)
 
 

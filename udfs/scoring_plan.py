@@ -1,4 +1,4 @@
-"""The Arrow function of the job: a pickled plan in, a scorer in each worker."""
+"""What decides the verdicts of a micro-batch: a plan that is pickled into its tasks, a scorer in each worker."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.stages.record_ranges import shares
+from jobs.stages.partition_ranges import shares
 from netheal.store.ledger import BatchPins
 
 ranges = st.dictionaries(
