@@ -16,7 +16,7 @@ _LEAST_POWER, _MOST_POWER = -342, 308
 _MOST_DIGITS = 19
 _MOST_EXPONENT = 9999
 _EXACT = 2**53
-_EXACT_POWERS = 10.0 ** np.arange(23)
+_EXACT_POWERS = np.array([float(10**power) for power in range(23)])
 _MANTISSA_BITS = 52
 
 _U1, _U2, _U3, _U9, _U10, _U32, _U63 = (np.uint64(n) for n in (1, 2, 3, 9, 10, 32, 63))
@@ -122,7 +122,7 @@ def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, f
         fraction = at
         while at < end and 48 <= data[np.uintp(at)] <= 57:
             w = w * _U10 + np.uint64(data[np.uintp(at)] - 48)
-            if w != 0:
+            if digits > 0 or data[np.uintp(at)] != 48:
                 digits += 1
             at += 1
         q = fraction - at

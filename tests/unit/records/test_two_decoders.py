@@ -158,6 +158,10 @@ float_texts = st.one_of(
     st.builds("0.{}{}".format, st.integers(0, 400).map(lambda n: "0" * n), digits),
     st.integers(-(10**330), 10**330).map(str),
     st.integers(0, 2**52).map(lambda n: f"{n + 0.5:.1f}{'0' * 60}1"),
+    st.builds(
+        lambda times, place, zeros: f"{times * 2**64 // 10**place}.{times * 2**64 % 10**place:0{place}d}{'0' * zeros}",
+        *(st.integers(1, 9), st.integers(1, 25), st.integers(0, 2)),
+    ),
 )
 
 
@@ -170,6 +174,8 @@ float_texts = st.one_of(
 @example("9007199254740993")
 @example("9007199254740992.99999999999999999999999999999999999999999999999")
 @example("0.500000000000000166533453693773481063544750213623046875")
+@example("1.8446744073709551616")
+@example("-0.00018446744073709551616e5")
 def test_the_scan_reads_a_float_as_python_does(text: str) -> None:
     flows = DECODER.decode(pa.array([f'{{"count":{text}}}'.encode()], pa.binary()))
     assert struct.pack("d", flows.matrix[0, WORDS.place["count"]]) == struct.pack("d", float(text))
