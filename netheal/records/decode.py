@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from netheal.records.decoded import DecodedFlows, split_category
 from netheal.records.envelope import MAX_ENVELOPE_CHARS, MAX_PORT, PORT, envelope_table, port_array
 from netheal.records.json_scan.fields import BoolArray, Scanned, Strings, scan_messages
+from netheal.records.json_scan.kinds import TEXT
 from netheal.records.json_scan.names import known_names
-from netheal.records.json_scan.values import TEXT
 from netheal.records.reasons import Rejection
 from netheal.records.strict_parser import MAX_VALUE_BYTES, InvalidMessage, read_message
 from netheal.records.vocabulary import Vocabulary
@@ -44,8 +44,8 @@ class MessageDecoder:
         plain = scanned.plain & readable(values)
         for cells in identities.values():
             plain &= cells.end - cells.begin <= MAX_ENVELOPE_CHARS
-        quick = self._plain_flows(scanned, identities, plain)
-        return quick if plain.all() else _together(quick, self._parse_strictly(values, np.flatnonzero(~plain).tolist()))
+        read = self._plain_flows(scanned, identities, plain)
+        return read if plain.all() else _together(read, self._parse_strictly(values, np.flatnonzero(~plain).tolist()))
 
     def _plain_flows(self, scanned: Scanned, identities: dict[str, Strings], plain: BoolArray) -> DecodedFlows:
         rows = np.flatnonzero(plain)
@@ -53,7 +53,7 @@ class MessageDecoder:
         categories: dict[str, list[str | None] | None] = {}
         for name, field in self._categories.items():
             cells = scanned.column(field) if every else scanned.column(field).take(rows)
-            texts = np.equal(cells.form, TEXT)
+            texts = np.equal(cells.kind, TEXT)
             categories[name] = cells.texts() if texts.any() else None
         width = len(self.vocabulary.features)
         matrix = scanned.numbers[:, :width] if every else scanned.numbers[rows, :width]
@@ -93,7 +93,7 @@ def _identity(field: str, cells: Strings | None, rows: Any, every: bool) -> pa.A
 
 def _ports(cells: Strings) -> pa.Array:
     """Ports as int32, null where there is none."""
-    if (cells.form == TEXT).any():
+    if (cells.kind == TEXT).any():
         return port_array(cells.cells())
     with np.errstate(invalid="ignore"):
         inside = (cells.number >= 0) & (cells.number <= MAX_PORT) & (np.floor(cells.number) == cells.number)

@@ -1,4 +1,4 @@
-"""The strict parser of one message, for those that the quick decoder refuses: slow, with a reason for each fault."""
+"""The strict parser of one message, for those that the compiled scan leaves: slow, with a reason for each fault."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from netheal.records.vocabulary import Vocabulary
 
 MAX_VALUE_BYTES = 1 << 20
 _MOST_DIGITS = 4300
-"""Of an integer that is kept exact, as in the quick decoder: reading more would take quadratic time."""
+"""Digits of an integer that is kept exact: reading more would take quadratic time."""
 _DETAIL_CHARS = 200
 _JSON_TYPES = {
     list: "an array",

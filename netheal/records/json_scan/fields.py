@@ -8,18 +8,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from netheal.records.json_scan.gather import gather
+from netheal.records.json_scan.kinds import ABSENT, DECIMAL, TEXT
 from netheal.records.json_scan.scan import Bytes, Ints, Names, read_only, scan
-from netheal.records.json_scan.values import ABSENT, DECIMAL, TEXT
 
 BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Strings:
-    """One column of n cells: `form` (see `values`), `begin` and `end` in `data`, and the number, NaN for a text."""
+    """One column of n cells that may be texts: kinds, where they stand in `data`, numbers (NaN for text)."""
 
     data: Bytes
-    form: Ints
+    kind: Ints
     begin: Ints
     end: Ints
     number: NDArray[np.float64]
@@ -27,24 +27,24 @@ class Strings:
     @property
     def there(self) -> bool:
         """Whether any cell has a value."""
-        return bool(self.form.any())
+        return bool(self.kind.any())
 
     def take(self, rows: NDArray[np.intp]) -> "Strings":
         """Those rows alone."""
-        return Strings(self.data, self.form[rows], self.begin[rows], self.end[rows], self.number[rows])
+        return Strings(self.data, self.kind[rows], self.begin[rows], self.end[rows], self.number[rows])
 
     def array(self) -> pa.Array:
         """Strings as they stand and integers as they are written, as Arrow strings; a decimal number as Python does."""
-        offsets = np.zeros(len(self.form) + 1, np.int32)
+        offsets = np.zeros(len(self.kind) + 1, np.int32)
         np.cumsum(self.end - self.begin, out=offsets[1:])
         gathered = np.empty(offsets[-1], np.uint8)
         gather(self.data, np.ascontiguousarray(self.begin), offsets, gathered)
         valid = None
-        if not self.form.all():
-            valid = pa.py_buffer(np.packbits(self.form != ABSENT, bitorder="little"))
+        if not self.kind.all():
+            valid = pa.py_buffer(np.packbits(self.kind != ABSENT, bitorder="little"))
         parts = [valid, pa.py_buffer(offsets), pa.py_buffer(gathered)]
-        texts = pa.Array.from_buffers(pa.string(), len(self.form), parts)
-        decimal = np.flatnonzero(self.form == DECIMAL)
+        texts = pa.Array.from_buffers(pa.string(), len(self.kind), parts)
+        decimal = np.flatnonzero(self.kind == DECIMAL)
         if not len(decimal):
             return texts
         cells = texts.to_pylist()
@@ -54,15 +54,15 @@ class Strings:
 
     def texts(self) -> list[str | None]:
         """The strings, None where there is none."""
-        cells = zip(self.form.tolist(), self.array().to_pylist(), strict=True)
-        return [text if form == TEXT else None for form, text in cells]
+        cells = zip(self.kind.tolist(), self.array().to_pylist(), strict=True)
+        return [text if kind == TEXT else None for kind, text in cells]
 
     def cells(self) -> list[str | float | None]:
         """Each as a string, a number or None."""
         texts = self.array().to_pylist()
         return [
-            None if form == ABSENT else text if form == TEXT else number
-            for form, text, number in zip(self.form.tolist(), texts, self.number.tolist(), strict=True)
+            None if kind == ABSENT else text if kind == TEXT else number
+            for kind, text, number in zip(self.kind.tolist(), texts, self.number.tolist(), strict=True)
         ]
 
 

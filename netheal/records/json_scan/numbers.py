@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.records.json_scan.compilation import compiled
-
-ODD, INTEGER, FLOAT = 0, 1, 2
-"""What stands in the place of a number: nothing that is read here, an integer, another number."""
+from netheal.records.json_scan.kinds import DECIMAL, INTEGER, ODD
 
 _LEAST_POWER, _MOST_POWER = -342, 308
 _MOST_DIGITS = 19
@@ -117,7 +115,7 @@ def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, f
     q = 0
     kind = INTEGER
     if at < end and data[np.uintp(at)] == 46:
-        kind = FLOAT
+        kind = DECIMAL
         at += 1
         fraction = at
         while at < end and 48 <= data[np.uintp(at)] <= 57:
@@ -129,7 +127,7 @@ def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, f
         if q == 0:
             return ODD, begin, 0.0
     if at < end and (data[np.uintp(at)] == 101 or data[np.uintp(at)] == 69):
-        kind = FLOAT
+        kind = DECIMAL
         known, at, exponent = _read_exponent(data, at + 1, end)
         if not known:
             return ODD, begin, 0.0
@@ -137,7 +135,7 @@ def read_number(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, f
     if digits > _MOST_DIGITS:
         return ODD, begin, 0.0
     if w == 0:
-        return kind, at, (-0.0 if negative and kind == FLOAT else 0.0)
+        return kind, at, (-0.0 if negative and kind == DECIMAL else 0.0)
     if w <= np.uint64(_EXACT) and -22 <= q <= 22:
         value = np.float64(w)
         value = value * _EXACT_POWERS[q] if q >= 0 else value / _EXACT_POWERS[-q]
@@ -171,4 +169,4 @@ def _read_infinity(data: NDArray[np.uint8], at: int, end: int, negative: bool) -
     for i in range(len(word)):
         if data[np.uintp(at + i)] != word[i]:
             return ODD, at, 0.0
-    return FLOAT, at + len(word), (-np.inf if negative else np.inf)
+    return DECIMAL, at + len(word), (-np.inf if negative else np.inf)

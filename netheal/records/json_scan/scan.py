@@ -1,7 +1,8 @@
 """The one pass over a batch of messages, compiled: numbers to columns, strings to where they stand.
 
-A message is odd where anything in it is not plain: an escape in what is kept, a known key twice, a number that is
-too long, a type that is not the field's, JSON that is none. Then its row says nothing, and the strict parser has it.
+A message is odd where anything in it is not plain: an escape in a key or in a text that is kept, a known key twice, a
+number that is too long or is not settled here, a type that is not the field's, more keys or a deeper nesting than the
+limits, or no JSON at all. What its row then holds means nothing: the strict parser reads the message.
 """
 
 from collections.abc import Buffer
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.records.json_scan.compilation import compiled
+from netheal.records.json_scan.kinds import INTEGER, ODD, TEXT
 from netheal.records.json_scan.skipping import (
     CLOSE_BRACE,
     COLON,
@@ -21,7 +23,7 @@ from netheal.records.json_scan.skipping import (
     skip_space,
     value_end,
 )
-from netheal.records.json_scan.values import MOST_WHOLE_CHARS, TEXT, WHOLE, read_value
+from netheal.records.json_scan.values import MOST_INTEGER_CHARS, read_value
 
 _MOST_KEYS = 512
 _FNV, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
@@ -42,9 +44,9 @@ class Names(NamedTuple):
     numbers: int
 
 
-def read_only(buffer: Buffer, kind: type[np.generic]) -> NDArray[Any]:
+def read_only(buffer: Buffer, dtype: type[np.generic]) -> NDArray[Any]:
     """A buffer as an array that nothing writes to: one that could be written is another type, to be compiled for."""
-    array = np.frombuffer(buffer, kind)
+    array = np.frombuffer(buffer, dtype)
     array.flags.writeable = False
     return array
 
@@ -87,7 +89,7 @@ def scan(
     """Read the n messages `data[offsets[row]:offsets[row + 1]]`, which are UTF-8, into what is given:
 
     `plain` [n], False before: which are not odd. `numbers` [n, F], NaN before. `texts` [n, F - names.numbers, 3],
-    0 before: form, begin and end in `data` of each field that may be a string.
+    0 before: kind, begin and end in `data` of each field that may be a string.
     """
     seen = np.full(len(names.bounds), -1, np.int64)
     usual_begin, usual_length = np.zeros(_MOST_KEYS, np.int64), np.zeros(_MOST_KEYS, np.int64)
@@ -138,19 +140,19 @@ def scan(
                     whole = whole * 10 + np.int64(data[np.uintp(at)]) - 48
                     at += 1
                 stop = at
-                short = 1 <= at - begin <= MOST_WHOLE_CHARS and at < end and data[np.uintp(at)] == COMMA
+                short = 1 <= at - begin <= MOST_INTEGER_CHARS and at < end and data[np.uintp(at)] == COMMA
                 if short and (data[np.uintp(begin)] != 48 or at - begin == 1):
-                    form, number = WHOLE, np.float64(whole)
+                    kind, number = INTEGER, np.float64(whole)
                 else:
-                    form, at, begin, stop, number = read_value(data, begin, end)
-                if form < 0 or seen[field] == row:
+                    kind, at, begin, stop, number = read_value(data, begin, end)
+                if kind == ODD or seen[field] == row:
                     break
                 seen[field] = row
                 numbers[row, field] = number
                 if field >= names.numbers:
                     slot = field - names.numbers
-                    texts[row, slot, 0], texts[row, slot, 1], texts[row, slot, 2] = form, begin, stop
-                elif form == TEXT:
+                    texts[row, slot, 0], texts[row, slot, 1], texts[row, slot, 2] = kind, begin, stop
+                elif kind == TEXT:
                     break
             at = skip_space(data, at, end)
             if at >= end:

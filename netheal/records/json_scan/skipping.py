@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netheal.records.json_scan.compilation import compiled
-from netheal.records.json_scan.numbers import ODD, read_number
+from netheal.records.json_scan.kinds import ODD
+from netheal.records.json_scan.numbers import read_number
 
 Bytes = NDArray[np.uint8]
 
@@ -26,7 +27,7 @@ def skip_space(data: Bytes, at: int, end: int) -> int:
 
 @compiled
 def plain_string_end(data: Bytes, at: int, end: int) -> int:
-    """The quote that ends the string whose text begins at `at`; -1 where it has an escape."""
+    """The quote that ends the string whose text begins at `at`; -1 for an escape, a control character or no end."""
     while at < end and data[np.uintp(at)] != QUOTE:
         if data[np.uintp(at)] < 32 or data[np.uintp(at)] == BACKSLASH:
             return -1
