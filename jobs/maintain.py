@@ -46,10 +46,7 @@ def _delta_lines(figures: dict[str, Any]) -> Iterator[str]:
     expired, files = figures["retention"], figures["vacuum"]
     yield f"retention: {expired['rows']} rows in {expired['parts']} parts, {_mib(expired['bytes'])}"
     yield f"compaction: {figures['compaction']['parts']} small parts"
-    yield (
-        f"VACUUM: {files['replaced_files']} replaced and {files['orphaned_files']} orphaned files,"
-        f" {_mib(files['bytes'])}"
-    )
+    yield f"VACUUM: {files['files']} files that nothing needs, {_mib(files['bytes'])}"
     for when in ("before", "after"):
         if when in figures:
             size = figures[when]

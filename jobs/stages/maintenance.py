@@ -44,7 +44,7 @@ class Maintenance:
     def run_if_idle(self, logs: Iterable[DeltaLog]) -> None:
         """Called between micro-batches, as none may come for long; what fails is left for a minute later, or a batch.
 
-        Raises StreamRefused where the topic was made again.
+        Raises StreamRefused where the topic was recreated.
         """
         if time.monotonic() < self._idle_due:
             return
@@ -55,7 +55,7 @@ class Maintenance:
             emit("maintenance.postponed", reason=str(error))
 
     def stop(self) -> None:
-        """End a compaction in its course: it is one commit, so that it is there whole or not at all."""
+        """End a compaction in its course: it is a few commits, each of which is there whole or not at all."""
         if self._compacting is not None:
             self._compacting.terminate()
             self._compacting.wait()

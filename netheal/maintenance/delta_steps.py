@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.compaction import Unneeded, compact, small_parts, unneeded_files, vacuum
+from netheal.store.compaction import compact, small_parts, unneeded_files, vacuum
 from netheal.store.database import Connection
 from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout
 from netheal.store.delta_files import bytes_on_disk, sizes_of
@@ -86,13 +86,8 @@ class DeltaMaintenance:
         return {"parts": old.num_rows, "rows": rows, "bytes": size, "paths": set(old["path"].to_pylist())}
 
 
-def _files(uri: str, unneeded: Unneeded) -> Figures:
-    paths = [*unneeded.replaced, *unneeded.orphaned]
-    return {
-        "replaced_files": len(unneeded.replaced),
-        "orphaned_files": len(unneeded.orphaned),
-        "bytes": sizes_of(uri, paths),
-    }
+def _files(uri: str, paths: list[str]) -> Figures:
+    return {"files": len(paths), "bytes": sizes_of(uri, paths)}
 
 
 def _size(table: DeltaTable) -> Figures:

@@ -1,7 +1,7 @@
 """One maintenance of everything; may run beside the stream, uploads and readers, and be killed at any time.
 
 1. Delta, table by table: delete rows of days that are not kept any more; compact; VACUUM. Each is one commit of its
-   own, or removes files that no version of the last day refers to and nothing open may commit.
+   own, or removes files that the log does not know and nothing open may commit.
 2. Postgres: partitions, ledgers, statistics, in short transactions.
 
 What the stream does of it by itself, about once a minute (`jobs/stages/maintenance.py`), are calls of the same

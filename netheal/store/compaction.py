@@ -2,26 +2,26 @@
 
     python -m netheal.store.compaction TABLE_URI [SPARED_PREFIX …]
 
-A micro-batch adds a part a task and table, some hundred thousand a day, and each costs every later commit a
-little time and memory. Compaction changes no row; appends go on beside it. VACUUM then removes two kinds of files:
+A micro-batch adds a part a task and table, up to a million a day, and each costs every later commit a little time
+and memory. Compaction changes no row; appends go on beside it. VACUUM then removes files that were written more than
+`KEPT_HOURS` ago and that the log does not know, which are
 
-- Parts that a compaction or a deletion replaced: readers that have an older version of the table open still look for
-  them. The log remembers them for an hour, in which they stay however old they are; then they are files of the other
-  kind.
-- Files that the log does not know, `KEPT_HOURS` after they were written: such parts, and those that a task wrote before
-  it was killed and no later attempt removed. Those of batches that are open, whose names begin with a spared prefix,
-  stay however old they are: they may be committed yet.
+- parts that a compaction or a deletion replaced, once the log has forgotten them. It remembers them for an hour, in
+  which they stay however old they are: readers that have an older version of the table open still look for them.
+- parts that a task wrote before it was killed, and that no later attempt removed. Those of batches that are open,
+  whose names begin with a spared prefix, stay however old they are: they may be committed yet.
 """
 
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileType
 
 from netheal.settings import load_settings
@@ -31,18 +31,14 @@ from netheal.store.delta_sync import synced_rewrite
 from netheal.telemetry import configure_logging, emit
 
 KEPT_HOURS = 24
+_REMOVALS_AT_ONCE = 8
+"""Each is a question or two to an object store."""
 TARGET_BYTES = 64 * 2**20
 """A part of this size is left as it is."""
 _TRIES = 3
+_COMMIT_INTERVAL = timedelta(minutes=1)
+"""Much less than the log keeps versions."""
 _NICENESS = 10
-
-
-@dataclass(frozen=True)
-class Unneeded:
-    """Paths of files, from the table on, that VACUUM removes."""
-
-    replaced: list[str]
-    orphaned: list[str]
 
 
 def compact(uri: str) -> int:
@@ -52,9 +48,11 @@ def compact(uri: str) -> int:
         try:
             with synced_rewrite(table):
                 # One task at a time: the stream's workers need the cores more.
-                found = table.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=1)
+                found = table.optimize.compact(
+                    target_size=TARGET_BYTES, max_concurrent_tasks=1, min_commit_interval=_COMMIT_INTERVAL
+                )
             return int(found["numFilesRemoved"])
-        except CommitFailedError:  # another compaction, or a deletion, was quicker
+        except DeltaError:  # another compaction, or a deletion, was quicker, or the versions since are gone already
             if not tries_left:
                 raise
     raise AssertionError
@@ -70,25 +68,26 @@ def small_parts(table: DeltaTable) -> list[str]:
     return [path for paths in of_date.values() if len(paths) > 1 for path in paths]
 
 
-def unneeded_files(table: DeltaTable, spared: Sequence[str] = (), kept_hours: int = KEPT_HOURS) -> Unneeded:
-    """What VACUUM would remove now. `spared`: beginnings of the names of parts that may be committed yet."""
-    replaced = table.vacuum(kept_hours, dry_run=True, enforce_retention_duration=False, full=False)
+def unneeded_files(table: DeltaTable, spared: Sequence[str] = ()) -> list[str]:
+    """Paths, from the table on, of the files that `vacuum` would remove now.
+
+    `spared`: beginnings of the names of parts that may be committed yet.
+    """
     unknown = table.vacuum(KEPT_HOURS, dry_run=True, full=True)
-    spare = tuple(spared)
-    orphaned = [path for path in unknown if not path.rpartition("/")[2].startswith(spare)] if spare else unknown
-    return Unneeded(replaced, sorted({*orphaned} - {*replaced}))
+    return sorted(path for path in unknown if not path.rpartition("/")[2].startswith(tuple(spared)))
 
 
-def vacuum(uri: str, spared: Sequence[str] = (), kept_hours: int = KEPT_HOURS) -> Unneeded:
-    """Remove what is needed no more; what was removed."""
-    table = DeltaTable(uri)
-    found = unneeded_files(table, spared, kept_hours)
-    # "Lite": only what the log says was removed, never a part that a task has written and nobody committed yet.
-    table.vacuum(kept_hours, dry_run=False, enforce_retention_duration=False, full=False)
+def vacuum(uri: str, spared: Sequence[str] = ()) -> list[str]:
+    """Remove the files that nothing needs any more; which they were. deltalake's own would not spare any."""
+    found = unneeded_files(DeltaTable(uri), spared)
     files, folder = filesystem_of(uri)
-    for path in found.orphaned:
+
+    def remove(path: str) -> None:
         if files.get_file_info(f"{folder}/{path}").type == FileType.File:
             files.delete_file(f"{folder}/{path}")
+
+    with ThreadPoolExecutor(_REMOVALS_AT_ONCE) as removals:
+        list(removals.map(remove, found))
     return found
 
 

@@ -26,10 +26,11 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 5 minutes",
     "delta.deletedFileRetentionDuration": "interval 1 hours",
 }
-"""A stream writes some hundred thousand versions and a million parts a day, and what the log has of them makes each
-commit dearer: it reads the versions since the last checkpoint, and lists those that are there; a checkpoint has all
-parts, and those replaced that are not forgotten. Nobody is promised an old version. A writer that takes longer than
-versions stay cannot tell whom it is in conflict with, and begins again."""
+"""A stream writes several hundred thousand versions and up to a million parts a day, and what the log holds of them
+makes each commit dearer: a commit reads the versions since the last checkpoint and lists all that exist, and a
+checkpoint holds all parts, and the tombstones of those that were replaced. So versions are kept for five minutes and
+tombstones for an hour; nobody is promised an old version. A writer that takes longer than versions are kept cannot tell
+what it is in conflict with, and begins again."""
 _COMMIT_TRIES = 10
 _NEWEST = 100
 _STATISTICS_STEP = timedelta(milliseconds=1)
@@ -64,7 +65,7 @@ def quarantine_layout() -> Layout:
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A Parquet file that a task wrote and nobody sees yet. `path` is relative to the table."""
+    """A Parquet file that a task wrote, to be committed. `path` is relative to the table."""
 
     path: str
     size: int
@@ -195,10 +196,11 @@ class DeltaLog:
     def commit(self, parts: Sequence[Part], app_id: str, batch_id: int) -> bool:
         """Make the parts visible and durable, once for each (app_id, batch_id); returns whether this call did it.
 
-        Without parts there is nothing to do. Raises ServiceUnavailable where the store fails: try the batch again.
+        Without parts there is nothing to do, and the answer is False. Raises ServiceUnavailable where the store fails:
+        try the batch again.
 
-        It begins with the table as it was after this object's last commit: deltalake refuses a transaction that another
-        writer has made since, though not one that is in what it begins with.
+        It starts from the version that this object saw last and looks for no newer one. deltalake refuses a transaction
+        that another writer has committed since, though not one that is in that version: this is looked up first.
         """
         if not parts:
             return False
@@ -214,7 +216,7 @@ class DeltaLog:
                     self._append(parts, Transaction(app_id, batch_id))
                     self._sync_commits_after(before)
                     break
-                except DeltaError:  # another writer was quicker, or so much that the versions since are gone
+                except DeltaError:  # another writer was quicker, or this one so slow that the versions since are gone
                     if not tries_left:
                         raise
                     emit("commit.retried", table=self.uri)
@@ -225,7 +227,7 @@ class DeltaLog:
         return True
 
     def paths_in_log(self) -> set[str]:
-        """Paths, from the table on, of the parts in it and of those that were replaced or deleted within a day.
+        """Paths, from the table on, of its parts and of those replaced or deleted that the log remembers, for an hour.
 
         Readers that have an older version of the table open still look for the latter.
         """
@@ -309,7 +311,7 @@ class DeltaLog:
                     with synced_rewrite(self._table):
                         self._table.delete(predicate)
                     break
-                except CommitFailedError:
+                except DeltaError:
                     if not tries_left:
                         raise
                     emit("commit.retried", table=self.uri)
@@ -321,13 +323,13 @@ class DeltaLog:
         sync_commits(self.uri, range(before + 1, self._table.version() + 1))
 
     def _append(self, parts: Sequence[Part], transaction: Transaction) -> None:
-        # To look for old versions lists them all, and they go up to a checkpoint anyway.
-        clean_up = self._table.version() % CHECKPOINT_INTERVAL == 0
+        # To look for expired versions lists all, and only those before a checkpoint can go.
+        expire_versions = self._table.version() % CHECKPOINT_INTERVAL == 0
         self._table.create_write_transaction(
             [part.to_action() for part in parts],
             "append",
             self._table.schema(),
             partition_by=[DATE_COLUMN],
             commit_properties=CommitProperties(app_transactions=[transaction]),
-            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=clean_up),
+            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=expire_versions),
         )

@@ -105,7 +105,7 @@ def test_parts_of_what_is_open_stay_however_old_they_are(database: Connection, a
         for owner, number in (("open-query", 6), ("upload", upload + 1), ("replay", 2))
     ]
     done = maintenance(api_settings, database).run()
-    assert done["delta"]["quarantine"]["vacuum"] == {"replaced_files": 0, "orphaned_files": 3, "bytes": 300}
+    assert done["delta"]["quarantine"]["vacuum"] == {"files": 3, "bytes": 300}
     assert all(path.exists() for path in waiting) and not any(path.exists() for path in over)
 
 
@@ -123,7 +123,7 @@ def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(database: Connec
     assert {path: path.stat().st_mtime_ns for path in Path(api_settings.paths.delta_root).rglob("*")} == files
     assert ask(database, relations) == before
     delta = planned["delta"]["quarantine"]
-    assert (delta["retention"]["rows"], delta["compaction"]["parts"], delta["vacuum"]["orphaned_files"]) == (2, 3, 1)
+    assert (delta["retention"]["rows"], delta["compaction"]["parts"], delta["vacuum"]["files"]) == (2, 3, 1)
     assert planned["postgres"]["partitions"]["old_rows"] == 3
     assert len(planned["postgres"]["partitions"]["drop"]) == 2 * 4
     done = upkeep.run()

@@ -109,27 +109,38 @@ def test_appends_and_deletions_of_other_days_at_once_lose_nothing(log: DeltaLog,
     assert table_of(log)["event_id"].to_pylist() == list(range(40))
 
 
-def test_replaced_parts_go_and_parts_not_yet_committed_stay(log: DeltaLog) -> None:
-    for number in range(3):
+def age(log: DeltaLog, *numbers: int) -> None:
+    """Let parts be older than what is kept."""
+    long_ago = time.time() - 3600 * (KEPT_HOURS + 1)
+    for number in numbers:
+        os.utime(Path(log.uri) / "date=2024-12-01" / f"{number}.parquet", (long_ago, long_ago))
+
+
+def test_replaced_parts_that_the_log_has_forgotten_go_and_parts_not_yet_committed_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(PROPERTIES, "delta.deletedFileRetentionDuration", "interval 0 seconds")
+    log = DeltaLog(LAYOUT, str(tmp_path))
+    for number in range(4):
         log.commit([part(log, number)], "app", number)
-    waiting = part(log, 3)
+    waiting = part(log, 4)
     compact(log.uri)
-    assert len(vacuum(log.uri, kept_hours=0).replaced) == 3
+    age(log, 0, 1, 2)
+    DeltaTable(log.uri).create_checkpoint()
+    assert vacuum(log.uri) == [f"date=2024-12-01/{number}.parquet" for number in range(3)]
     files = {path.name for path in (Path(log.uri) / "date=2024-12-01").iterdir()}
-    assert files.isdisjoint({"0.parquet", "1.parquet", "2.parquet"})
-    assert log.commit([waiting], "app", 3)
-    assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3]
+    assert files.isdisjoint({"0.parquet", "1.parquet", "2.parquet"}) and "3.parquet" in files
+    assert log.commit([waiting], "app", 4)
+    assert table_of(log)["event_id"].to_pylist() == [0, 1, 2, 3, 4]
 
 
 def test_parts_that_were_replaced_just_now_stay_however_old_they_are(log: DeltaLog) -> None:
-    long_ago = time.time() - 3600 * (KEPT_HOURS + 1)
     for number in range(3):
         log.commit([part(log, number)], "app", number)
-        os.utime(Path(log.uri) / "date=2024-12-01" / f"{number}.parquet", (long_ago, long_ago))
+    age(log, 0, 1, 2)
     reader = DeltaTable(log.uri).to_pyarrow_dataset()
     compact(log.uri)
-    found = vacuum(log.uri)
-    assert not found.replaced and not found.orphaned
+    assert vacuum(log.uri) == []
     assert reader.count_rows() == 3
 
 
@@ -137,10 +148,8 @@ def test_parts_that_nobody_ever_committed_go_after_a_day_but_those_of_open_batch
     log.commit([part(log, 0)], "app", 0)
     folder = Path(log.uri) / "date=2024-12-01"
     part(log, 1), part(log, 2), part(log, 3)
-    long_ago = time.time() - 3600 * (KEPT_HOURS + 1)
-    for old in ("0", "1", "3"):
-        os.utime(folder / f"{old}.parquet", (long_ago, long_ago))
-    assert vacuum(log.uri, ["3."]).orphaned == ["date=2024-12-01/1.parquet"]
+    age(log, 0, 1, 3)
+    assert vacuum(log.uri, ["3."]) == ["date=2024-12-01/1.parquet"]
     assert {path.name for path in folder.iterdir()} == {"0.parquet", "2.parquet", "3.parquet"}
 
 
