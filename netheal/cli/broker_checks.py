@@ -10,6 +10,7 @@ from netheal.errors import ServiceUnavailable, SettingsError
 from netheal.kafka.clients import admin_client
 from netheal.kafka.topics import end_offsets, first_records, topic_reader
 from netheal.settings import Settings
+from netheal.settings.components import StreamSettings
 
 MOST_SKEW_S = 2.0
 _BOUND_S = 5.0
@@ -29,14 +30,17 @@ def reach_broker(settings: Settings) -> AdminClient:
     return admin
 
 
-def topics(admin: AdminClient, settings: Settings) -> str:
-    """Raises SettingsError where a right is lacking, or to make a topic that is not there."""
-    stream = settings.stream
-    needed = {
+def needed_rights(stream: StreamSettings) -> dict[str, tuple[AclOperation, ...]]:
+    """Topic -> what netheal's user does with it. Nothing else has to be allowed: no group, no transaction."""
+    return {
         stream.input_topic: (AclOperation.DESCRIBE, AclOperation.READ),
         stream.output_topic: (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE),
     }
-    return "; ".join([_topic(admin, name, wanted) for name, wanted in needed.items()])
+
+
+def topics(admin: AdminClient, settings: Settings) -> str:
+    """Raises SettingsError where a right is lacking, or to make a topic that is not there."""
+    return "; ".join([_topic(admin, name, wanted) for name, wanted in needed_rights(settings.stream).items()])
 
 
 def _topic(admin: AdminClient, name: str, needed: Iterable[AclOperation]) -> str:

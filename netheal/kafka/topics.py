@@ -1,7 +1,7 @@
 """Kafka topics: made where they are missing, told apart by id, and where they begin and end."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -44,14 +44,27 @@ def ensure_topics(
     Raises ServiceUnavailable where the broker does not do it.
     """
     admin = admin_client(bootstrap_servers, options)
+    there = _existing(admin)  # a user who may not create topics may have topics that others created
     wanted = [
-        NewTopic(name, count, replication_factor=-1, config=dict(config or {})) for name, count in partitions.items()
+        NewTopic(name, count, replication_factor=-1, config=dict(config or {}))
+        for name, count in partitions.items()
+        if name not in there
     ]
+    if not wanted:
+        return []
     created = []
     for name, future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_S).items():
         if _answer(future.result, f"create topic {name!r}", KafkaError.TOPIC_ALREADY_EXISTS):
             created.append(name)
     return created
+
+
+def _existing(admin: AdminClient) -> Set[str]:
+    """The topics that the user may describe; raises ServiceUnavailable."""
+    try:
+        return admin.list_topics(timeout=_TIMEOUT_S).topics.keys()
+    except KafkaException as error:
+        raise ServiceUnavailable(f"Kafka did not list topics: {error.args[0].str()}") from error
 
 
 def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | None = None) -> str:
@@ -63,7 +76,7 @@ def topic_id(bootstrap_servers: str, topic: str, options: Mapping[str, str] | No
 
 
 def read_topic_id(admin: AdminClient, topic: str) -> str:
-    """The same, for who asks often: the client keeps its connections."""
+    """The same, for callers that ask often: the client keeps its connections."""
     futures = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)
     try:
         return str(futures[topic].result().topic_id)

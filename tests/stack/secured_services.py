@@ -1,11 +1,19 @@
 """A broker that speaks SASL_SSL and asks for a certificate, and the certificates for it and others."""
 
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from netheal.embedded.kafka import EmbeddedKafka
@@ -14,6 +22,7 @@ from netheal.host.ports import LOOPBACK, choose_port
 USER, PASSWORD = "netheal", 'only-"for"-tests\\'
 NAME = "localhost"
 _DAYS = "2"
+_ALLOW = AclPermissionType.ALLOW
 
 
 @dataclass(frozen=True)
@@ -52,19 +61,24 @@ def _openssl(*arguments: str) -> None:
 
 
 class SecuredKafka(EmbeddedKafka):
-    """The embedded broker with one more listener."""
+    """The embedded broker with one more listener, through which a user has the rights that they are given."""
 
     def __init__(self, *arguments: Any, certificates: Certificates, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._certificates = certificates
         self.secured_servers = f"{NAME}:{choose_port()}"
 
-    def add_user(self) -> None:
-        """Once started: the one who may come in."""
+    def add_user(self, rights: Mapping[str, Iterable[AclOperation]]) -> None:
+        """Once started: the one who may come in, and what they may do with which topics."""
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         user = UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
         client = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        for done in client.alter_user_scram_credentials([user]).values():
+        allowed = [
+            AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{USER}", "*", operation, _ALLOW)
+            for topic, operations in rights.items()
+            for operation in operations
+        ]
+        for done in (*client.alter_user_scram_credentials([user]).values(), *client.create_acls(allowed).values()):
             done.result()
 
     def _write_properties(self, controller_port: int) -> None:
@@ -87,6 +101,8 @@ class SecuredKafka(EmbeddedKafka):
             "listener.name.secured.ssl.truststore.type": "PEM",
             "listener.name.secured.ssl.truststore.location": self._certificates.authority,
             "listener.name.secured.ssl.client.auth": "required",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
         }
         with (self.folder / "server.properties").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in lines.items())

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.live.broker import Source, TopicReader
+from netheal.cli.broker_checks import needed_rights
 from netheal.errors import ServiceUnavailable
 from netheal.settings import PROJECT_ROOT, Settings, load_settings
 from netheal.store.database import connect
@@ -77,7 +78,7 @@ def kafka(var_folder: Path, certificates: Certificates) -> Iterator[SecuredKafka
     broker = SecuredKafka(var_folder / "kafka", jars, 0, log, heap_mb=384, certificates=certificates)
     try:
         broker.start()
-        broker.add_user()
+        broker.add_user(needed_rights(load_settings().stream))
         yield broker
     finally:
         broker.stop()
