@@ -110,12 +110,16 @@ def read_ledger_end(connection: Connection, topic: str, topic_id: str) -> Ledger
 
 
 def _gap_or_overlap(done: Offsets, pins: BatchPins) -> str | None:
-    """What a batch would do that does not begin where the done ones end; None where it does begin there."""
+    """What a batch would do that does not begin where the done ones end, or goes backward; None where it goes on."""
     for partition in sorted(done.keys() & pins.end_offsets.keys(), key=int):
         start, end = pins.start_offsets.get(partition, 0), done[partition]
         if start != end:
             what = f"read offsets {start} to {end} again" if start < end else f"pass over offsets {end} to {start}"
             return f"{what} in partition {partition}, where the ledger ends at {end}"
+    for partition, end in pins.end_offsets.items():
+        start = pins.start_offsets.get(partition, 0)
+        if end < start:
+            return f"go back from offset {start} to {end} in partition {partition}"
     return None
 
 

@@ -109,6 +109,8 @@ def test_a_batch_that_would_read_done_offsets_again_or_pass_some_over_is_refused
     for query, number, start in ((QUERY, 1, 9), ("other", 0, 0), (QUERY, 1, 11)):
         with pytest.raises(StreamRefused, match="netheal checkpoint rebuild"):
             begin(connection, number, {"0": start, "1": 10}, {"0": 20, "1": 20}, query)
+    with pytest.raises(StreamRefused, match="batch 1 would go back from offset 10 to 4 in partition 1"):
+        begin(connection, 1, {"0": 10, "1": 10}, {"0": 20, "1": 4})
     end = read_ledger_end(connection, "in", "id")
     assert (end.query_id, end.last_batch, end.open) == (QUERY, 0, None), "a refused batch is not pinned"
     batch(connection, 1, {"0": 10, "1": 10}, {"0": 20, "1": 10, "2": 5})
