@@ -16,6 +16,7 @@ from netheal.kafka.topics import read_topic_id
 from netheal.store.topics import recreated
 
 _RECORD_BATCH_ROWS = 10_000
+_RECORD_BATCH_BYTES = 64 * 2**20
 _CONSUME_TIMEOUT_S = 0.1
 """Until a batch that is not full is given: control records count as offsets, but never come."""
 _READ_TIMEOUT_S = 60.0
@@ -23,6 +24,14 @@ _READ_TIMEOUT_S = 60.0
 _US_PER_MS = 1_000
 _MAX_TIMESTAMP_MS = np.iinfo(np.int64).max // _US_PER_MS
 _NO_TIMESTAMP_MS = -1
+_WATERMARK_TIMEOUT_S = 10.0
+_ABOUT_THE_GROUP = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
+"""librdkafka looks for the coordinator of a group that is never joined, and may have no right to it."""
 _NOTHING = np.iinfo(np.int64).max, 0
 """What remains of a partition that is done, or was never wanted."""
 
@@ -44,7 +53,7 @@ class RangeReader:
         """The records of the ranges, of one partition each, in `RAW_SCHEMA`; those of a partition in order.
 
         Raises ServiceUnavailable where the broker does not give them, and StreamRefused at the end where they may be
-        of a topic that was made again meanwhile.
+        of a topic that was recreated meanwhile.
         """
         consumer = worker_connections.consumer(self.bootstrap_servers, self.kafka_options)
         try:
@@ -63,7 +72,7 @@ class RangeReader:
 
 
 class _RangeFetch:
-    """Fetches the ranges of one share; what an earlier share has left of its own is dropped.
+    """Fetches the ranges of one share by a consumer that outlives it: what an earlier share left in it is dropped.
 
     `_remaining` maps a partition that is not done to its next offset and its end.
     """
@@ -77,8 +86,7 @@ class _RangeFetch:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Until nothing remains."""
         while self._remaining:
-            records = self._accept(self._consume())
-            if records:
+            for records in _bounded(self._accept(self._consume())):
                 yield _as_batch(records)
 
     def _consume(self) -> list[Message]:
@@ -102,6 +110,8 @@ class _RangeFetch:
         records = []
         for message in messages:
             error, partition, offset = message.error(), message.partition(), message.offset()
+            if error is not None and error.code() in _ABOUT_THE_GROUP:
+                continue
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise self._failure(error, partition)
             start, end = self._remaining.get(partition, _NOTHING)
@@ -110,7 +120,7 @@ class _RangeFetch:
             if offset >= end:
                 self._finish(partition)
             elif error is not None:
-                raise self._failure(error, partition)
+                self._require_reached(error, partition, end)
             else:
                 records.append(message)
                 if offset + 1 < end:
@@ -118,6 +128,13 @@ class _RangeFetch:
                 else:
                     self._finish(partition)
         return records
+
+    def _require_reached(self, error: KafkaError, partition: int, end: int) -> None:
+        """Raise the error where the partition ends before the range: a replica may only be behind its leader."""
+        place = TopicPartition(self._topic, partition)
+        _, high = self._consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
+        if high < end:
+            raise self._failure(error, partition)
 
     def _finish(self, partition: int) -> None:
         del self._remaining[partition]
@@ -131,6 +148,18 @@ class _RangeFetch:
             f"topic {self._topic} no longer has all of offsets {start} to {end - 1} of partition {partition}, which are"
             " still to be scored: retention removed them, the broker lost them, or the topic was deleted and recreated"
         )
+
+
+def _bounded(records: list[Message]) -> Iterator[list[Message]]:
+    """The same in order, in lists of so many bytes that a worker holds them several times over."""
+    begin = size = 0
+    for place, message in enumerate(records):
+        size += len(message)
+        if size > _RECORD_BATCH_BYTES:
+            yield records[begin : place + 1]
+            begin, size = place + 1, 0
+    if begin < len(records):
+        yield records[begin:]
 
 
 def _as_batch(records: list[Message]) -> pa.RecordBatch:

@@ -74,7 +74,10 @@ def consumer(bootstrap_servers: str, options: dict[str, str]) -> Consumer:
             options,
             auto_offset_reset="error",  # an offset that is gone is an error, not passed over
             isolation_level="read_committed",
+            check_crcs=True,
+            # Of compressed records, which may be many times as large.
             fetch_message_max_bytes=4 * 2**20,
+            fetch_max_bytes=8 * 2**20,
             queued_max_messages_kbytes=16 * 2**10,
             # What a task asks for is there, so that neither the broker nor the client has anything to wait for.
             fetch_wait_max_ms=5,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from jobs.stages import range_reader, worker_connections
 from jobs.stages.partition_ranges import PartitionRange
@@ -16,12 +16,17 @@ READER = RangeReader("flows", "id", "broker:9092", {"sasl.password": "secret"})
 
 @dataclass(frozen=True)
 class Record:
-    """A message of the consumer."""
+    """A message of the consumer; `size` is that of its value."""
 
     at: tuple[int, int]
+    failure: int | None = None
+    size: int = 2
 
-    def error(self) -> None:
-        return None
+    def __len__(self) -> int:
+        return self.size
+
+    def error(self) -> KafkaError | None:
+        return None if self.failure is None else KafkaError(self.failure)
 
     def partition(self) -> int:
         return self.at[0]
@@ -41,9 +46,10 @@ class Record:
 
 @dataclass
 class Consumer:
-    """Gives what it was made with, whatever is assigned."""
+    """Gives what it was made with, whatever is assigned. `high`: the end of each partition, as its leader has it."""
 
-    given: list[list[tuple[int, int]]]
+    given: list[list[Any]]
+    high: int = 0
     assigned: list[tuple[int, int]] = field(default_factory=list)
 
     def assign(self, places: list[TopicPartition]) -> None:
@@ -55,7 +61,13 @@ class Consumer:
         self.assigned = [place for place in self.assigned if place[0] not in done]
 
     def consume(self, _count: int, _timeout_s: float) -> list[Record]:
-        return [Record(at) for at in self.given.pop(0)] if self.given else []
+        if not self.given:
+            return []
+        return [one if isinstance(one, Record) else Record(one) for one in self.given.pop(0)]
+
+    def get_watermark_offsets(self, _place: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
+        return 0, self.high
 
 
 def offsets(monkeypatch: pytest.MonkeyPatch, consumer: Consumer, *ranges: PartitionRange) -> list[tuple[int, int]]:
@@ -86,3 +98,30 @@ def test_a_consumer_that_gives_nothing_is_an_error(monkeypatch: pytest.MonkeyPat
 
 def test_a_reader_does_not_show_its_password() -> None:
     assert "secret" not in repr(READER)
+
+
+def test_a_replica_that_is_behind_its_leader_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_so_far = Record((0, 6), KafkaError._PARTITION_EOF)
+    consumer = Consumer([[(0, 5), end_so_far], [(0, 6), (0, 7)]], high=8)
+    assert offsets(monkeypatch, consumer, PartitionRange(0, 5, 8)) == [(0, 5), (0, 6), (0, 7)]
+
+
+def test_a_partition_that_ends_before_the_range_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Consumer([[(0, 5), Record((0, 6), KafkaError._PARTITION_EOF)]], high=6)
+    with pytest.raises(ServiceUnavailable, match="no longer has all of offsets 6 to 7 of partition 0"):
+        offsets(monkeypatch, consumer, PartitionRange(0, 5, 8))
+
+
+def test_a_group_that_may_not_be_looked_for_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Record((-1, -1), KafkaError.GROUP_AUTHORIZATION_FAILED)
+    assert offsets(monkeypatch, Consumer([[refused], [(0, 5)]]), PartitionRange(0, 5, 6)) == [(0, 5)]
+
+
+def test_large_records_come_in_batches_that_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(range_reader, "_RECORD_BATCH_BYTES", 100)
+    given = [Record((0, n), size=size) for n, size in enumerate((60, 60, 10, 500, 20))]
+    monkeypatch.setattr(worker_connections, "consumer", lambda *_: Consumer([given]))
+    monkeypatch.setattr(worker_connections, "admin", lambda *_: None)
+    monkeypatch.setattr(range_reader, "read_topic_id", lambda *_: "id")
+    read = [batch["offset"].to_pylist() for batch in READER.read([PartitionRange(0, 0, 5)])]
+    assert read == [[0, 1], [2, 3], [4]]
