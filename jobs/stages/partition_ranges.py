@@ -7,28 +7,31 @@ from netheal.store.ledger import BatchPins
 
 
 class PartitionRange(NamedTuple):
-    """Offsets of one partition; `end` is exclusive."""
+    """A range of offsets, and the partition that it is of; `end` is exclusive."""
 
     partition: int
     start: int
     end: int
 
 
-def shares(pins: BatchPins, tasks: int) -> list[list[PartitionRange]]:
+Share = list[PartitionRange]
+"""What one task reads of a micro-batch."""
+
+
+def shares(pins: BatchPins, tasks: int) -> list[Share]:
     """The batch's ranges in at most `tasks` shares of nearly as many offsets each, a partition cut where it must be.
 
     Ranges of one partition that are in different shares follow each other; no share is empty.
     """
-    planned = [
-        PartitionRange(int(name), pins.start_offsets.get(name, 0), end) for name, end in sorted(pins.end_offsets.items())
-    ]
+    starts, ends = pins.start_offsets, sorted(pins.end_offsets.items())
+    planned = [PartitionRange(int(name), starts.get(name, 0), end) for name, end in ends]
     return _split([one for one in planned if one.start < one.end], tasks)
 
 
-def _split(ranges: Sequence[PartitionRange], tasks: int) -> list[list[PartitionRange]]:
+def _split(ranges: Sequence[PartitionRange], tasks: int) -> list[Share]:
     total = sum(end - start for _, start, end in ranges)
     share_size = max(1, -(-total // tasks))
-    found: list[list[PartitionRange]] = []
+    found: list[Share] = []
     free = 0
     """Offsets that the last share still takes."""
     for partition, start, end in ranges:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark import TaskContext
 
 from jobs.stages import worker_connections
-from jobs.stages.partition_ranges import PartitionRange
+from jobs.stages.partition_ranges import Share
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt
 from netheal.errors import ModelFailure
@@ -96,9 +96,9 @@ class ScoreTask:
     reader: RangeReader
     open_sinks: OpenSinks = Sinks
 
-    def __call__(self, share: Iterable[list[PartitionRange]]) -> Iterator[bytes]:
-        """A share of the batch in, its receipt out."""
-        (ranges,) = share
+    def __call__(self, shares: Iterable[Share]) -> Iterator[bytes]:
+        """The task's one share of the batch in, its receipt out."""
+        (ranges,) = shares
         try:
             receipt = self._score_and_write(self.reader.read(ranges))
         except ModelFailure as failure:

@@ -1,13 +1,13 @@
 """A micro-batch through the tasks, with the models it is pinned to, and with others where one of them fails."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
-from jobs.stages.partition_ranges import shares
+from jobs.stages.partition_ranges import Share, shares
 from jobs.stages.range_reader import RangeReader
 from jobs.stages.receipt import TaskReceipt, read_receipt
 from jobs.stages.score_task import OpenSinks, ScoreTask, SinkPlan, Sinks
@@ -24,6 +24,19 @@ from netheal.store.delta import DeltaLog
 from netheal.store.ledger import BatchPins, Ledger, LedgerEntry
 from netheal.telemetry import emit
 from udfs.scoring_plan import ScoringPlan
+
+
+def run_tasks(spark: SparkSession, shares: Sequence[Share], task: Callable[[Iterable[Share]], Any]) -> list[bytes]:
+    """A task a share, which yields one value of bytes: these, in the order of the shares.
+
+    They come through Py4J: for each `collect` of Python, Spark's JVM opens a Unix socket and remembers its name until
+    it ends (`File.deleteOnExit`), which would be up to 100 MB a day.
+    """
+    if not shares:
+        return []
+    rdd: Any = spark.sparkContext.parallelize(shares, len(shares)).mapPartitions(task)
+    rdd._bypass_serializer = True  # bytes are given as they are
+    return [bytes(value) for value in rdd._jrdd.collect()]
 
 
 @dataclass
@@ -87,8 +100,7 @@ class Scoring:
         reader = RangeReader(pins.topic, pins.topic_id, sinks.bootstrap_servers, sinks.kafka_options)
         task = ScoreTask(plan, replace(sinks, model_ids=ids, models=pins.models), reader, self.open_sinks)
         ranges = shares(pins, self.tasks_for(pins.rows))
-        told = self.spark.sparkContext.parallelize(ranges, len(ranges)).mapPartitions(task).collect() if ranges else []
-        receipts = [read_receipt(encoded) for encoded in told]
+        receipts = [read_receipt(encoded) for encoded in run_tasks(self.spark, ranges, task)]
         for receipt in receipts:
             if receipt.failure is not None:
                 raise ModelFailure(*receipt.failure)
