@@ -121,7 +121,8 @@ class Watch:
                 end = self._begun + number * plan.interval_s
                 memory = self._sampled_until(end - latency_s)
                 first = run_from_now(self._stack.settings)
-                self._sleep_until(end)  # to read a process's memory stops it
+                # No memory is read in these seconds: reading a process's memory stops it.
+                self._sleep_until(end)
                 at, behind, lag = time.time(), run_from_now(self._stack.settings), reader.lag()
                 self._sleep_until(at + _SAMPLED_S)
                 self._wait_done(reader, behind.start)

@@ -165,7 +165,7 @@ def as_table(found: dict[str, Any]) -> Table:
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the public data sets.")] = PROJECT_ROOT.parent / "shared/data",
-    rate: Annotated[float, typer.Option(help="Rows a second, about half of what the machine can do.")] = 33_000,
+    rate: Annotated[float, typer.Option(help="Rows a second, about a third of what the machine can do.")] = 33_000,
     seconds: Annotated[float, typer.Option(help="Seconds of asking.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
 ) -> None:

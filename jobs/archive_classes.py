@@ -28,7 +28,7 @@ def archive_classes(settings: Settings) -> Path:
 
 
 def _run_stream(spark: SparkSession, checkpoint: Path, tasks: int) -> None:
-    """Load what a stream loads, but for its source, a batch of whose tasks are Python's."""
+    """Run one batch of a stream with Python tasks, so that the JVM loads what a stream needs but for Kafka's source."""
 
     def batch(_rows: DataFrame, _: int) -> None:
         warm_up(spark, tasks)

@@ -6,10 +6,11 @@
    done ones end. A batch that is `done` ends here.
 3. Clean up: where the row was there, Delta parts of earlier attempts that no version refers to are removed.
 4. Score: Delta `verdicts` gets the columns that it lacks for the features of the pinned models. Each task reads its
-   share and decodes, checks, scores and decides it with what is pinned. Where a model fails, its task returns the
-   failure, and no row of it is stored; messages may have left. The driver removes the Delta parts of the other tasks,
-   in one transaction deactivates the model, pins the one before it and takes back the Postgres rows of the other
-   tasks, and begins this step again.
+   share from Kafka and decodes, checks, scores and decides it with what is pinned. Behind its last record it looks at
+   the topic's id: a topic that was recreated fails it, and so do offsets that are gone. Where a model fails, its task
+   returns the failure, and no row of it is stored; messages may have left. The driver removes the Delta parts of the
+   other tasks, in one transaction deactivates the model, pins the one before it and takes back the Postgres rows of
+   the other tasks, and begins this step again.
 5. Write: each task makes durable, in this order, its Delta parts (closed and synced; nobody sees them yet), its
    Postgres rows (one transaction: COPY, or where a row is there already, insert on conflict do nothing), its output
    messages (sent since step 4, now flushed, acks=all). Then it returns a receipt: counts, and its parts with their

@@ -1,4 +1,4 @@
-"""The input topic as a streaming DataFrame, and the offsets that a checkpoint holds of it."""
+"""The input topic as a streaming DataFrame, whose rows nobody reads, and the offsets that a checkpoint holds of it."""
 
 from pyspark.sql import DataFrame, SparkSession
 

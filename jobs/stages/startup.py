@@ -57,7 +57,7 @@ class Stream:
     _batch: MicroBatch | None = None
 
     def batch(self, records: DataFrame, batch_id: int) -> None:
-        """The `foreachBatch` of the query."""
+        """The `foreachBatch` of the query. Of `records` only the session is used: the tasks read Kafka themselves."""
         if self._batch is None:
             query_id = records.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
             self._batch = self._open_batch(str(query_id))

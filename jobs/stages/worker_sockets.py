@@ -19,9 +19,9 @@ _PREFIX = "sock"
 
 @cache
 def socket_properties() -> Mapping[str, str]:
-    """Spark's properties for sockets in the one folder of this process, which goes with it.
+    """Spark's properties for sockets in the one folder of this process, which is removed when it ends.
 
-    The daemons of Python workers on other machines make the same folder there: see `claim_folder`.
+    The daemons of Python workers on other machines make a folder of the same path and leave it: see `claim_folder`.
     """
     folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_short_enough())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -39,7 +39,7 @@ class _Stopped:
 
 
 def adopt(settings: Settings) -> str:
-    """Go on with the input topic as it is now: made again, or without rows that its retention removed.
+    """Go on with the input topic as it is now: recreated, or without rows that its retention removed.
 
     A sentence on what was done. Starts embedded services where none are named.
     """

@@ -109,5 +109,5 @@ def _of_waiting(connection: Connection, topic: str, event_id: int) -> Document:
 
 
 def _place(event_id: int) -> Document:
-    """Offsets are those of event ids: with the base of a topic that was made again."""
+    """Offsets are those of event ids: with the base of a topic that was recreated."""
     return {"event_id": event_id, "partition": partition_of(event_id), "offset": offset_of(event_id)}

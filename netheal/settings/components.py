@@ -115,13 +115,14 @@ class StreamSettings(Component):
         1_000,
         ge=0,
         le=3_600_000,
-        description="Milliseconds after a micro-batch's begin until which the next one waits for 100 rows,"
+        description="Milliseconds, from the start of the micro-batch before, that the next one may wait for 100 rows,"
         " so that a quiet stream does not commit several times a second; 0: it never waits",
     )
     scoring_tasks: int = Field(2, ge=1, description="Spark tasks a micro-batch is scored in")
     driver_memory: str = Field("2g", description="Heap of the driver on a single machine")
     spark_kafka_options: dict[str, str] = Field(
-        default_factory=dict, description="As kafka_options, for Spark's Java client, without the `kafka.` prefix"
+        default_factory=dict,
+        description="As kafka_options, for Spark's Java client, which only plans batches; without the `kafka.` prefix",
     )
     serving_days: int = Field(
         7,

@@ -1,7 +1,8 @@
 """How the broker is reached: one set of settings for librdkafka, Spark's Java client and kafka-python.
 
 `client_options` are for clients of this machine, `task_options` for those of Spark's tasks, wherever these run: the
-certificates themselves stand in the place of their files. `java_options` are the same for Spark's own source.
+certificates themselves stand in the place of their files. `java_options` are the same for Spark's own source,
+which plans batches.
 """
 
 from pathlib import Path

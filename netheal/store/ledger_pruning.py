@@ -1,4 +1,4 @@
-"""Rows of the ledger that nothing needs any more: a stream adds some hundred thousand a day.
+"""Rows of the ledger that nothing needs any more: a stream adds several hundred thousand a day.
 
 A row goes when its batch was done before the days that Postgres serves, and is none of the last `KEPT` of its query:
 

@@ -1,4 +1,4 @@
-"""Which incarnation of a topic the stream reads, and how far: one made again has other rows at its offsets."""
+"""Which incarnation of a topic the stream reads, and how far: a recreated one has other rows at its offsets."""
 
 from dataclasses import dataclass
 
