@@ -19,10 +19,11 @@ MINUTE = timedelta(minutes=1)
 WINDOW = 15
 
 
-def count_both(database: Connection, kind: str, name: str, n: int) -> None:
-    """As the job does: rows of this minute, in both tables at once."""
+def count_both(database: Connection, kind: str, name: str, n: int, at: datetime | None = None) -> None:
+    """As the job does: rows of a minute, this one where it is not told, in both tables at once."""
+    minute = int((at or datetime.now(UTC)).timestamp()) // 60 * 60
     with transaction(database) as cursor:
-        add_counts(cursor, {(int(datetime.now(UTC).timestamp()) // 60 * 60, kind, name): n})
+        add_counts(cursor, {(minute, kind, name): n})
 
 
 def count(database: Connection, minute: datetime, kind: str, name: str, n: int) -> None:
@@ -121,6 +122,7 @@ def test_a_window_never_has_more_than_the_total(
 
 
 def test_a_summary_says_everything_that_the_page_shows(client: FlaskClient, database: Connection) -> None:
+    now = datetime.now(UTC)  # once: a minute may end meanwhile
     for kind, name, n in [
         ("prediction", "attack", 8),
         ("prediction", "normal", 12),
@@ -131,7 +133,7 @@ def test_a_summary_says_everything_that_the_page_shows(client: FlaskClient, data
         ("action", "log_only", 20),
         ("rejected", "nan", 3),
     ]:
-        count_both(database, kind, name, n)
+        count_both(database, kind, name, n, now)
     count(database, NOW.replace(second=0) - timedelta(days=1), "prediction", "normal", 50)
     found = read(client, "/predictions/summary")
     assert found["window"] == found["total"]
