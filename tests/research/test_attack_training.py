@@ -47,19 +47,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def trained(data: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made as a person makes it: the script run from the checkout."""
-    folder = tmp_path_factory.mktemp("model")
+def train(root: Path, data: Path, folder: Path) -> None:
+    """As a person does it: the script run from the checkout."""
     command = [sys.executable, "research/attack_classification.py", "--train_csvs", str(data)]
     more = ["--output_dir", str(folder), "--version", "decision_tree_v1_20260101"]
     subprocess.run([*command, *more], cwd=root, check=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    train(root, data, folder)
     return folder
 
 
-def test_a_second_run_writes_the_same_bytes(data: Path, trained: Path, tmp_path: Path) -> None:
-    given = ["--train_csvs", str(data), "--output_dir", str(tmp_path)]
-    attack_classification.main([*given, "--version", "decision_tree_v1_20260101"])
+def test_a_second_run_writes_the_same_bytes(root: Path, data: Path, trained: Path, tmp_path: Path) -> None:
+    train(root, data, tmp_path)
     for name in OUTPUTS:
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
 
