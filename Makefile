@@ -86,7 +86,7 @@ lint: dev
 	@touch $@
 
 .venv/.synced: requirements.lock .venv/.made
-	@echo "== 3/5 packages: 1.3 GB, a minute or a few where nothing is cached"
+	@echo "== 3/5 packages: 1.7 GB, a minute or a few where nothing is cached"
 	@$(UV) pip sync --require-hashes requirements.lock
 	@touch $@
 
