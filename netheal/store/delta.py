@@ -1,6 +1,6 @@
 """The Delta tables: their layouts, and one commit a micro-batch and table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from deltalake.schema import Schema
 from deltalake.transaction import AddAction
 
@@ -169,18 +169,15 @@ class DeltaLog:
         """
         if set(schema.names) <= self._columns:
             return
+
+        def add_missing() -> None:
+            self._table.update_incremental()
+            before = self._table.version()
+            if _add_missing(self._table, schema):
+                self._sync_commits_after(before)
+
         try:
-            for tries_left in reversed(range(_COMMIT_TRIES)):
-                self._table.update_incremental()
-                before = self._table.version()
-                try:
-                    if _add_missing(self._table, schema):
-                        self._sync_commits_after(before)
-                    break
-                except CommitFailedError:  # another writer was quicker
-                    if not tries_left:
-                        raise
-                    emit("commit.retried", table=self.uri)
+            self._retried(add_missing)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot add columns to the Delta table {self.uri}: {error}") from error
         self._columns |= set(schema.names)
@@ -204,27 +201,24 @@ class DeltaLog:
         """
         if not parts:
             return False
+
+        def append_once() -> bool:
+            before = self._table.version()
+            last = self._table.transaction_version(app_id)
+            if last is not None and last >= batch_id:
+                # By a driver that may have been killed before it had synced its commit.
+                sync_commits(self.uri, _newest(before))
+                return False
+            self._append(parts, Transaction(app_id, batch_id))
+            self._sync_commits_after(before)
+            return True
+
         try:
-            for tries_left in reversed(range(_COMMIT_TRIES)):
-                try:
-                    before = self._table.version()
-                    last = self._table.transaction_version(app_id)
-                    if last is not None and last >= batch_id:
-                        # By a driver that may have been killed before it had synced its commit.
-                        sync_commits(self.uri, _newest(before))
-                        return False
-                    self._append(parts, Transaction(app_id, batch_id))
-                    self._sync_commits_after(before)
-                    break
-                except DeltaError:  # another writer was quicker, or this one so slow that the versions since are gone
-                    if not tries_left:
-                        raise
-                    emit("commit.retried", table=self.uri)
-                    self._table.update_incremental()
+            done = self._retried(append_once)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot commit to the Delta table {self.uri}: {error}") from error
-        self.parts += len(parts)
-        return True
+        self.parts += len(parts) if done else 0
+        return done
 
     def paths_in_log(self) -> set[str]:
         """Paths, from the table on, of its parts and of those replaced or deleted that the log remembers, for an hour.
@@ -304,19 +298,29 @@ class DeltaLog:
 
     def delete(self, predicate: str) -> None:
         """Remove the rows for which an SQL predicate holds; raises ServiceUnavailable where the store fails."""
+
+        def delete() -> None:
+            self._table.update_incremental()
+            with synced_rewrite(self._table):
+                self._table.delete(predicate)
+
         try:
-            for tries_left in reversed(range(_COMMIT_TRIES)):
-                self._table.update_incremental()
-                try:
-                    with synced_rewrite(self._table):
-                        self._table.delete(predicate)
-                    break
-                except DeltaError:
-                    if not tries_left:
-                        raise
-                    emit("commit.retried", table=self.uri)
+            self._retried(delete)
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"cannot delete from the Delta table {self.uri}: {error}") from error
+
+    def _retried[T](self, attempt: Callable[[], T]) -> T:
+        """What an attempt to commit gives; another, from the newest version, where that fails.
+
+        Another writer was quicker, or this one so slow that the versions since are gone.
+        """
+        for _ in range(_COMMIT_TRIES - 1):
+            try:
+                return attempt()
+            except DeltaError:
+                emit("commit.retried", table=self.uri)
+                self._table.update_incremental()
+        return attempt()
 
     def _sync_commits_after(self, before: int) -> None:
         self._table.update_incremental()
