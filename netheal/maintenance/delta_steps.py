@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from netheal.errors import ServiceUnavailable
-from netheal.store.compaction import compact, small_parts, unneeded_files, vacuum
+from netheal.store.compaction import compact, remove_files, small_parts, unneeded_files
 from netheal.store.database import Connection
 from netheal.store.delta import DATE_COLUMN, DeltaLog, Layout
 from netheal.store.delta_files import bytes_on_disk, sizes_of
@@ -70,9 +70,9 @@ class DeltaMaintenance:
         if self.keep_from is not None and expired["parts"]:
             DeltaLog(self.layout, self.root).delete(f"{DATE_COLUMN} < '{self.keep_from.isoformat()}'")
         parts = compact(uri)
-        spared = open_prefixes(self.connection)
-        files = _files(uri, unneeded_files(DeltaTable(uri), spared))
-        vacuum(uri, spared)
+        unneeded = unneeded_files(DeltaTable(uri), open_prefixes(self.connection))
+        files = _files(uri, unneeded)
+        remove_files(uri, unneeded)
         return {"retention": expired, "compaction": {"parts": parts}, "vacuum": files}
 
     def _expired(self, table: DeltaTable) -> Figures:

@@ -69,7 +69,7 @@ def small_parts(table: DeltaTable) -> list[str]:
 
 
 def unneeded_files(table: DeltaTable, spared: Sequence[str] = ()) -> list[str]:
-    """Paths, from the table on, of the files that `vacuum` would remove now.
+    """Paths, from the table on, of the files that VACUUM is to remove now.
 
     `spared`: beginnings of the names of parts that may be committed yet.
     """
@@ -80,6 +80,12 @@ def unneeded_files(table: DeltaTable, spared: Sequence[str] = ()) -> list[str]:
 def vacuum(uri: str, spared: Sequence[str] = ()) -> list[str]:
     """Remove the files that nothing needs any more; which they were. deltalake's own would not spare any."""
     found = unneeded_files(DeltaTable(uri), spared)
+    remove_files(uri, found)
+    return found
+
+
+def remove_files(uri: str, paths: Sequence[str]) -> None:
+    """Remove files that are named from the table on; one may be gone already."""
     files, folder = filesystem_of(uri)
 
     def remove(path: str) -> None:
@@ -87,8 +93,7 @@ def vacuum(uri: str, spared: Sequence[str] = ()) -> list[str]:
             files.delete_file(f"{folder}/{path}")
 
     with ThreadPoolExecutor(_REMOVALS_AT_ONCE) as removals:
-        list(removals.map(remove, found))
-    return found
+        list(removals.map(remove, paths))
 
 
 def start_compaction(uri: str, spared: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
