@@ -21,10 +21,10 @@ _CONSUME_TIMEOUT_S = 0.1
 """Until a batch that is not full is given: control records count as offsets, but never come."""
 _READ_TIMEOUT_S = 60.0
 """For a broker that is away."""
+_WATERMARK_TIMEOUT_S = 10.0
 _US_PER_MS = 1_000
 _MAX_TIMESTAMP_MS = np.iinfo(np.int64).max // _US_PER_MS
 _NO_TIMESTAMP_MS = -1
-_WATERMARK_TIMEOUT_S = 10.0
 _ABOUT_THE_GROUP = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.COORDINATOR_NOT_AVAILABLE,

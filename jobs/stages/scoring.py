@@ -26,15 +26,15 @@ from netheal.telemetry import emit
 from udfs.scoring_plan import ScoringPlan
 
 
-def run_tasks(spark: SparkSession, shares: Sequence[Share], task: Callable[[Iterable[Share]], Any]) -> list[bytes]:
+def run_tasks(spark: SparkSession, given: Sequence[Share], task: Callable[[Iterable[Share]], Any]) -> list[bytes]:
     """A task a share, which yields one value of bytes: these, in the order of the shares.
 
     They come through Py4J: for each `collect` of Python, Spark's JVM opens a Unix socket and remembers its name until
     it ends (`File.deleteOnExit`), which would be up to 100 MB a day.
     """
-    if not shares:
+    if not given:
         return []
-    rdd: Any = spark.sparkContext.parallelize(shares, len(shares)).mapPartitions(task)
+    rdd: Any = spark.sparkContext.parallelize(given, len(given)).mapPartitions(task)
     rdd._bypass_serializer = True  # bytes are given as they are
     return [bytes(value) for value in rdd._jrdd.collect()]
 
